@@ -171,7 +171,7 @@ fn line_faults(path: &str, text: &str, textless: &str, code: &str) -> Vec<&'stat
     let is_unfinished = ["TODO", "FIXME", "XXX"].iter().any(|word| has_word(textless, word))
         || ["todo!", "dbg!", "unimplemented!"].iter().any(|name| code.contains(name));
     fault(is_unfinished, "a marker of unfinished work");
-    let awaits = path.starts_with("crates/protocol/") && code.contains(".await");
+    let awaits = path.starts_with("crates/protocol/") && has_word(code, "await");
     fault(awaits, "the protocol is a value, not a task");
     let is_frame = path.starts_with("crates/protocol/src/frame");
     fault(!is_frame && has_word(code, "bincode"), "only the protocol's frames name this crate");
@@ -321,6 +321,9 @@ fn braces_in_texts_and_comments_do_not_count() {
     assert_eq!(functions(&Source::new(&text).code), [(0, 8), (9, 1)]);
 }
 
+/// Folder where the protocol's events become log lines.
+const EVENT_LINES: &str = "src/server/node/protocol_log";
+
 /// The target and the message of a log line, if it is one: `… WARN  bonnie protocol::secondary: text key=value`.
 fn log_line(line: &str) -> Option<(&str, &str)> {
     let rest = line.strip_prefix('[').map_or(Some(line), |rest| Some(rest.split_once("s] ")?.1))?;
@@ -382,6 +385,8 @@ fn log_lines_in_the_docs_are_those_of_the_code() {
             [base.with_extension("rs"), base.join("mod.rs")].into_iter().find(|path| path.exists())
         })
     };
+    let of_events = files.iter().filter(|path| path.starts_with(root.join(EVENT_LINES)));
+    let of_events: String = of_events.map(source).collect();
     let mut pages = Vec::new();
     files_ending(&root.join("docs"), "md", &mut pages);
     let mut lines = 0;
@@ -392,6 +397,8 @@ fn log_lines_in_the_docs_are_those_of_the_code() {
             let by_name = constants.get(target).copied();
             let is_there = by_name
                 .is_some_and(|name| sources.iter().any(|text| logs(text, message, Some(name))))
+                // Lines of both roles, which have the role's target.
+                || target.starts_with("protocol::") && logs(&of_events, message, None)
                 || of_target(target).is_some_and(|path| logs(&source(&path), message, None));
             assert!(is_there, "{}: no such event: {line}", page.display());
         }

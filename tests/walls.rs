@@ -248,3 +248,27 @@ fn a_parent_and_its_children_are_no_circle() {
     ];
     assert!(found(&files).is_empty(), "{:?}", found(&files));
 }
+
+#[test]
+fn the_protocol_depends_on_nothing_that_acts_or_logs() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/protocol/Cargo.toml");
+    let text = fs::read_to_string(manifest).expect("the protocol's manifest");
+    let (_, rest) = text.split_once("[dependencies]\n").expect("its dependencies");
+    let names: Vec<&str> = rest
+        .lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split(['.', ' ']).next().filter(|name| !name.is_empty()))
+        .collect();
+    // Types, encodings, collections, random numbers from a seed. Log lines are made of its events.
+    let allowed = [
+        "acklog-types",
+        "bincode",
+        "bytes",
+        "crc32c",
+        "hashbrown",
+        "rand",
+        "rand_chacha",
+        "thiserror",
+    ];
+    assert_eq!(names, allowed);
+}

@@ -26,6 +26,12 @@ fn append_appends_and_shows_the_end_of_the_log_whichever_node_comes_first() {
 }
 
 #[test]
+fn the_embedded_protocol_answers_once_both_nodes_have_the_message() {
+    let found = printed("embed_protocol", "", &[]);
+    assert!(found.ends_with("id 0, acked by master, bonnie\n"), "{found}");
+}
+
+#[test]
 fn a_message_that_is_sent_again_under_its_key_is_stored_once() {
     let (master, _) = master(&["--cluster-size", "1"]);
     let url = format!("http://{}", master.http);

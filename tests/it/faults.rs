@@ -77,7 +77,7 @@ fn faults_are_shown_replaced_as_a_whole_and_cleared_and_a_bad_one_changes_nothin
     assert_eq!(request(master.http, "PUT", "/faults", "").status, 400);
     assert_eq!(clear(&master), none());
     assert_eq!(get(master.http, "/faults").json(), none());
-    master.process.log.wait_for("the faults change");
+    master.process.log.wait_for("faults changed");
 }
 
 #[test]

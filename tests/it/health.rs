@@ -33,7 +33,7 @@ fn a_secondary_that_died_and_one_in_its_place_are_told_as_changes_of_its_health(
     let (master, comm, mut nodes) = cluster(&QUICK, &["bonnie"]);
     nodes[0].process.kill();
     let gone = |line: &str| {
-        line.contains("connection is gone peer=bonnie") && line.contains("status=unhealthy")
+        line.contains("secondary disconnected peer=bonnie") && line.contains("status=unhealthy")
     };
     master.process.log.find("its end", |line| gone(line).then_some(()));
     let bonnie = secondary("bonnie", comm, &[]);
@@ -94,4 +94,25 @@ fn a_cut_connection_is_dialed_again_without_losing_anything() {
     }
     wait_until("the same", || texts(bonnie.http).len() == 10);
     assert_eq!(texts(bonnie.http), texts(master.http));
+}
+
+#[test]
+fn the_log_has_the_words_that_an_operator_looks_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let on_disk = ["--data-dir", directory.path().to_str().unwrap()];
+    let args = [&QUICK[..], &["--quorum", "2"], &on_disk].concat();
+    let (mut master, comm) = master(&args);
+    let mut bonnie = secondary("bonnie", comm, &[]);
+    wait_ready(&bonnie);
+    append(master.http, "Msg1", "2");
+    master.process.log.wait_for("flushed the log to disk");
+    bonnie.process.kill();
+    master.process.log.wait_for("protocol::master: secondary disconnected peer=bonnie");
+    master.process.log.wait_for("protocol::master: read-only: too few nodes are healthy");
+    master.process.signal(Signal::TERM);
+    assert_eq!(master.process.wait(), Some(0));
+    master.process.log.wait_for("flushed: the whole log is on disk");
+    drop(master);
+    let (master, _) = self::master(&args);
+    master.process.log.wait_for("recovered the log from disk");
 }

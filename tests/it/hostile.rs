@@ -91,7 +91,7 @@ fn one_that_joins_and_never_gets_ready_disturbs_nobody_and_its_name_does_not_cou
     assert_eq!(health(master.http)["clusterSize"], 2);
     assert_eq!(append(master.http, "undisturbed", "\"all\"").1, ["master", "bonnie"]);
     drop(hasty);
-    master.process.log.wait_for("a secondary's connection is gone peer=hasty");
+    master.process.log.wait_for("secondary disconnected peer=hasty");
     assert_eq!(row(master.http, "hasty"), serde_json::Value::Null);
     assert_eq!(request(master.http, "DELETE", "/secondaries/hasty", "").status, 404);
 }

@@ -1,4 +1,5 @@
-//! Pauses between attempts: they double up to a cap, with jitter, and start again from the first after a success.
+//! Backoff: pauses between attempts that double up to a cap, with jitter, and start over after a
+//! success.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,9 @@ use rand_chacha::ChaCha8Rng;
 
 /// The next pause of a series of attempts that fail.
 ///
-/// Each pause is drawn from the upper half of `first * 2^failures`, at most `cap`: half of it is certain, so that
-/// nobody retries in a hot loop, and half is chance, so that many who failed together do not come back together.
+/// Each pause is drawn from the upper half of `first * 2^failures`, at most `cap`: half of it is
+/// certain, so that no node retries in a hot loop, and half is random, so that many nodes that
+/// failed together do not return together.
 #[derive(Debug)]
 pub(super) struct Backoff {
     first: Duration,
@@ -17,12 +19,12 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses from `first` up to `cap`.
+    /// Creates a backoff with pauses from `first` up to `cap`.
     pub(super) fn new(first: Duration, cap: Duration) -> Self {
         Self { first: first.min(cap), cap, failures: 0 }
     }
 
-    /// The pause after one more failure.
+    /// Returns the pause after one more failure.
     pub(super) fn pause(&mut self, rng: &mut ChaCha8Rng) -> Duration {
         // A shift beyond 30 is above every cap; saturating keeps a long outage from overflowing.
         let full = self.first.saturating_mul(1 << self.failures.min(30)).min(self.cap);
@@ -30,13 +32,13 @@ impl Backoff {
         full.mul_f64(rng.random_range(0.5..=1.0))
     }
 
-    /// An attempt succeeded: the next pause is a first one.
+    /// Starts over after a success: the next pause is a first one.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
-/// When the next attempt is made: a [`Backoff`] and the time at which its last pause ends.
+/// The time of the next attempt: a [`Backoff`] and the end of its last pause.
 #[derive(Debug)]
 pub(super) struct Retry {
     backoff: Backoff,
@@ -44,12 +46,12 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    /// Creates a retry that waits for nothing, with pauses from `first` up to `cap`.
+    /// Creates a retry without a wait, with pauses from `first` up to `cap`.
     pub(super) fn new(first: Duration, cap: Duration) -> Self {
         Self { backoff: Backoff::new(first, cap), retry_at: None }
     }
 
-    /// Starts the next pause, unless a longer wait was set already. Returns the pause.
+    /// Starts the next pause, unless a longer wait is set. Returns the pause.
     pub(super) fn back_off(&mut self, now: Instant, rng: &mut ChaCha8Rng) -> Duration {
         let pause = self.backoff.pause(rng);
         self.not_before(now + pause);
@@ -61,7 +63,7 @@ impl Retry {
         self.retry_at = Some(now + self.backoff.pause(rng));
     }
 
-    /// Waits until `at`, unless a longer wait was set already.
+    /// Waits until `at`, unless a longer wait is set.
     pub(super) fn not_before(&mut self, at: Instant) {
         self.retry_at = self.retry_at.max(Some(at));
     }
@@ -72,7 +74,7 @@ impl Retry {
         self.retry_at = None;
     }
 
-    /// Lets the next pause be a first one. A wait that has begun goes on.
+    /// Makes the next pause a first one. A wait that has begun continues.
     pub(super) fn reset_backoff(&mut self) {
         self.backoff.reset();
     }

@@ -1,7 +1,7 @@
-//! Faults on demand: what becomes of frames, runs and answers, drawn from a seed.
+//! Fault injection: frames, runs and answers that go wrong on demand, drawn from a seed.
 //!
-//! [`Faulty`] wraps a machine of either role, and does to its frames what the faults ask for. What cannot be done from
-//! outside is a hook of the machine: see [`FaultHooks`].
+//! [`Faulty`] wraps a machine of either role, and does to its frames what the faults ask for.
+//! Faults that cannot be injected from outside are hooks of the machine: see [`FaultHooks`].
 
 mod draws;
 mod faulty;
@@ -14,31 +14,31 @@ use acklog_types::{Faults, IdRange, NodeName, Rate};
 pub use faulty::Faulty;
 pub use hooks::FaultHooks;
 pub(super) use store::StoreFaults;
-use tracing::{debug, info};
 
 use self::draws::{Draw, Draws};
+use super::events::{FrameEvent, FrameStage};
 use super::frame::{Frame, FrameKind};
 
-/// Longest artificial delay of a handshake: below the time that the master grants to an unfinished one, so that a
-/// node with long delays still gets in.
+/// Longest injected delay of a handshake. Shorter: delays of handshakes could not be tried at
+/// length. Longer: a node with such a delay would not finish its handshake in time.
 pub const HANDSHAKE_DELAY_MAX: Duration = Duration::from_secs(5);
 
-/// Draws the faults of the frames of one node. New faults begin new streams of draws.
+/// Draws the faults of one node's frames. New faults start new streams of draws.
 #[derive(Debug)]
 struct Injector {
     faults: Faults,
-    /// Whether any frame can meet a fault: where none can, nothing is asked or drawn.
+    /// Whether a frame can meet a fault. If none can, all draws are skipped.
     touches_frames: bool,
     draws: Draws,
 }
 
-/// A frame on its way out, with what was drawn for it.
+/// An outgoing frame with the faults drawn for it.
 #[derive(Clone, Debug)]
 struct Outgoing {
     frame: Frame<IdRange>,
-    /// How long it waits before it is written.
+    /// Time that it waits before it is written.
     delay: Duration,
-    /// How often it is written.
+    /// Number of times that it is written.
     copies: usize,
 }
 
@@ -48,14 +48,31 @@ impl Outgoing {
         self.frame.run().copied()
     }
 
-    /// Returns the frame, as often as it is to be written.
+    /// Returns the event of a stage of the frame.
+    fn event(&self, peer: Option<NodeName>, stage: FrameStage) -> FrameEvent {
+        let (request, frame, ids) = (self.frame.request(), self.frame.kind(), self.run());
+        FrameEvent { peer, request, frame, ids, stage }
+    }
+
+    /// Returns the stages that the drawn faults add to the frame's life.
+    fn stages(&self) -> impl Iterator<Item = FrameStage> {
+        let copies = match self.copies {
+            0 => Some(FrameStage::Dropped),
+            1 => None,
+            _ => Some(FrameStage::Doubled),
+        };
+        let delay = Some(self.delay).filter(|delay| !delay.is_zero());
+        copies.into_iter().chain(delay.map(|delay| FrameStage::Delayed { delay }))
+    }
+
+    /// Returns the frame as many times as it is to be written.
     fn frames(self) -> impl Iterator<Item = Frame<IdRange>> {
         std::iter::repeat_n(self.frame, self.copies)
     }
 }
 
 impl Injector {
-    /// These faults, drawn from their own seed or else from `seed`.
+    /// Creates an injector of these faults, drawn from their own seed or else from `seed`.
     fn new(faults: Faults, seed: u64) -> Self {
         let touches_frames = faults.send_delay.is_some()
             || faults.drop_rate > Rate::NEVER
@@ -63,12 +80,8 @@ impl Injector {
         Self { faults, touches_frames, draws: Draws::new(faults.seed.unwrap_or(seed)) }
     }
 
-    /// Puts other faults in force. They begin with new draws, from their own seed or else from `seed`.
+    /// Replaces the faults. The new ones start new draws, from their own seed or else from `seed`.
     fn replace(&mut self, faults: Faults, seed: u64) {
-        let was = self.faults;
-        if faults != was {
-            info!(%faults, %was, "the faults change");
-        }
         *self = Self::new(faults, seed);
     }
 
@@ -77,19 +90,19 @@ impl Injector {
         self.faults
     }
 
-    /// Returns whether any frame can meet a fault.
+    /// Returns whether a frame can meet a fault.
     fn touches_frames(&self) -> bool {
         self.touches_frames
     }
 
-    /// Returns whether such a frame is delayed: requests are, but heartbeats never.
+    /// Returns whether such a frame is delayed. Requests are, except heartbeats.
     fn delays(&self, frame: &Frame<IdRange>) -> bool {
         let is_request = matches!(frame, Frame::Request(..));
         is_request && frame.kind() != FrameKind::Heartbeat && self.faults.send_delay.is_some()
     }
 
-    /// Draws what becomes of a frame to `peer` (none: the master). Handshakes are delayed
-    /// by [`HANDSHAKE_DELAY_MAX`] at most; any frame may be dropped or doubled.
+    /// Draws the faults of a frame to `peer` (none: the master). A handshake is delayed by at most
+    /// [`HANDSHAKE_DELAY_MAX`]; any frame may be dropped or doubled.
     fn outgoing(&mut self, peer: Option<&NodeName>, frame: Frame<IdRange>) -> Outgoing {
         let (kind, Faults { send_delay, drop_rate, duplicate_rate, .. }) =
             (frame.kind(), self.faults);
@@ -104,18 +117,11 @@ impl Injector {
         // Both are drawn for each frame, so that no draw moves another one's place in its stream.
         let dropped = self.draws.happens(peer, Draw::Drop(kind), drop_rate);
         let doubled = self.draws.happens(peer, Draw::Duplicate(kind), duplicate_rate);
-        let (copies, fault) = match (dropped, doubled) {
-            (true, _) => (0, Some("dropped")),
-            (false, true) => (2, Some("written twice")),
-            (false, false) => (1, None),
+        let copies = match (dropped, doubled) {
+            (true, _) => 0,
+            (false, true) => 2,
+            (false, false) => 1,
         };
-        let (peer, request) = (peer.map(NodeName::as_str), frame.request());
-        if let Some(fault) = fault {
-            debug!(peer, %request, ?kind, "a fault: the frame is {fault}");
-        }
-        if !delay.is_zero() {
-            debug!(peer, %request, ?kind, ?delay, "a fault: the frame is delayed");
-        }
         Outgoing { frame, delay, copies }
     }
 }

@@ -1,148 +1,154 @@
-//! Frames: what goes over the connection between a secondary and its master, and its bytes.
+//! Frames: the requests and responses between a secondary and its master, and their bytes.
 //!
-//! A frame is a *head* (bincode: fixed-width little-endian integers, a `u32` tag first) and, for the two kinds that
-//! carry messages, the records behind it as they lie in the log. On the wire a `u32` big-endian length stands before
-//! each frame. `docs/PROTOCOL.md` describes every field; the fixtures in this file's tests pin the bytes.
+//! A frame is a *head* (bincode: fixed-width little-endian integers, a `u32` tag first) and, for
+//! the two kinds that carry messages, the records behind it as they lie in the log. On the wire, a
+//! `u32` big-endian length comes before each frame. `docs/PROTOCOL.md` describes every field; the
+//! fixtures in this file's tests pin the bytes.
 //!
-//! This file and `frame/wire.rs` are the only ones that name bincode. The crate is no longer maintained; because the
-//! format is pinned here and described there, another encoder of the same bytes can replace it.
+//! This file and `frame/wire.rs` are the only ones that name bincode. That crate is no longer
+//! maintained; because the format is pinned here and described there, another encoder of the same
+//! bytes can replace it.
 
 use std::time::Duration;
 
 use acklog_types::{
-    BATCH_BYTES_MAX, Checksum, IdRange, InstanceId, LogEnd, LogId, NameError, NodeName,
-    RECORD_BYTES_MAX, RecordError, Records, RequestId,
+    BATCH_BYTES_MAX, Checksum, InstanceId, LogEnd, LogId, NameError, NodeName, RECORD_BYTES_MAX,
+    RecordError, RequestId,
 };
 use bincode::{Decode, Encode};
-use bytes::{Buf, Bytes};
 use thiserror::Error;
 
-/// Version of the protocol. Any change of a frame's bytes or meaning makes a new one; a master refuses every other.
+/// Version of the protocol. Any change of a frame's bytes or meaning makes a new one; a master
+/// refuses every other.
 pub const PROTOCOL_VERSION: u16 = 3;
 
-/// Longest frame, in bytes: a single message or batch of the largest size and its head have room. Larger would only let
-/// a broken peer make us hold more.
+/// Longest frame, in bytes: a single message or batch of the largest size and its head fit. Larger
+/// would only let a broken peer make this node hold more.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Longest frame until the handshake is done, in bytes: a stranger gets no more of our memory than this.
+/// Longest frame until the handshake is done, in bytes: a pending session gets no more memory than
+/// this.
 pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 64 * 1024;
 
-/// Longest frame without messages once the handshake is done, in bytes, and so the longest that a master takes from a
-/// secondary. Far more than a head needs, so that a later one has room; longer ones would only let a broken peer make a
-/// master hold more.
+/// Longest frame without messages once the handshake is done, in bytes, and so the longest that a
+/// master takes from a secondary. Smaller: a later version could not add to a head. Larger: a
+/// broken peer could make a master hold more.
 pub const HEAD_FRAME_BYTES_MAX: usize = 64 * 1024;
 
-/// Most bytes of records in one run or page, unless it is a single message or batch. Smaller: more frames and wake-ups
-/// for the same messages. Larger: one frame holds up the heartbeats behind it for longer on a slow line.
+/// Most bytes of records in one run or page, unless it is a single message or batch. Smaller: more
+/// frames and wake-ups for the same messages. Larger: one frame delays the heartbeats behind it for
+/// longer on a slow line.
 pub const RUN_BYTES_MAX: usize = 256 * 1024;
 
-/// Longest explanation in an answer, in bytes; what is longer is cut.
+/// Longest explanation in a response, in bytes. Longer ones are cut.
 const DETAIL_BYTES_MAX: usize = 1024;
 
-/// Longest head, in bytes: what the decoder may allocate for the texts in it.
+/// Longest head, in bytes: the most that the decoder allocates for the texts in it.
 const HEAD_BYTES_MAX: usize = 4096;
 
-/// What must travel in one frame does.
+/// The largest message and the largest batch fit into one frame.
 const _: () = assert!(RECORD_BYTES_MAX + HEAD_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + HEAD_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX <= HEAD_FRAME_BYTES_MAX);
 
-/// A request or the response to one. `R` stands for a run of messages: [`IdRange`] inside the deciding code,
-/// [`Records`] where the bytes are there.
+/// A request or the response to one. `R` stands for a run of messages:
+/// [`IdRange`](acklog_types::IdRange) inside the state machines, [`Records`](acklog_types::Records)
+/// where the bytes are at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame<R> {
-    /// A request, numbered by who makes it.
+    /// A request, numbered by the node that makes it.
     Request(RequestId, Request<R>),
     /// The response to the peer's request of that number.
     Response(RequestId, Response<R>),
 }
 
-/// What one side asks of the other.
+/// A request from one node to the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request<R> {
-    /// Secondary: who I am and what I have. First on each connection.
+    /// Secondary: its name and its log's position. The first frame of each connection.
     Handshake(Handshake),
-    /// A handshake of another protocol version; only its version could be read.
+    /// A handshake of another protocol version. Only the version could be read.
     HandshakeOfVersion(u16),
-    /// Secondary: the next messages, from my contiguous end on.
+    /// Secondary: requests the next messages, from its contiguous end on.
     GetMessages {
         /// The secondary's contiguous end: it has everything before it.
         from: LogEnd,
-        /// Whether pages sent on this connection were lost: what lies behind `from` is asked for again. Otherwise the
-        /// page continues the one sent before it.
+        /// Whether pages sent on this connection were lost, so that the messages behind `from` are
+        /// requested again. Otherwise the page continues the one before it.
         again: bool,
     },
-    /// Secondary: I have what your last page told of; send me new messages as they come.
+    /// Secondary: has everything that the last page reported, and requests new messages as they
+    /// come.
     SecondaryNodeReady {
         /// The secondary's contiguous end.
         end: LogEnd,
     },
-    /// Master: put these consecutive messages into your log.
+    /// Master: consecutive messages to append to the secondary's log.
     AddMessage {
         /// The messages; at least one.
         run: R,
     },
-    /// Master: are you there?
+    /// Master: requests a sign of life.
     Heartbeat {
         /// The master's durable log end.
         log_end: LogEnd,
     },
 }
 
-/// A secondary's introduction.
+/// The first request of a secondary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {
-    /// Its name, its identity in the cluster.
+    /// Its name, which identifies it in the cluster.
     pub name: NodeName,
-    /// This run of its process.
+    /// The run of its process.
     pub instance: InstanceId,
-    /// The log that its messages belong to; none while it never had one.
+    /// The log that its messages belong to; none if it never had one.
     pub log: Option<LogId>,
     /// Its contiguous end.
     pub end: LogEnd,
-    /// The checksum of all its records before that end or, where that is not known, of the last one; none where it has
-    /// no record. Earlier releases tell that of the last one always.
+    /// The checksum of all its records before that end or, where that is not known, of the last
+    /// one; none if it has no record. Earlier releases always send that of the last one.
     pub checksum: Option<Checksum>,
 }
 
-/// What the other side answers.
+/// A response to the other node's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Response<R> {
-    /// To a handshake: you are in.
+    /// To a handshake: the secondary is admitted.
     Welcome(Welcome),
-    /// To a handshake: you are not; the connection is closed behind this.
+    /// To a handshake: the secondary is refused, and the connection is closed behind this.
     Refused {
         /// Why, for the program.
         code: RefusalCode,
-        /// Why, for a person, and what to do.
+        /// Why, and what to do, for a user.
         detail: String,
     },
     /// To `GetMessages`: the next messages.
     Page {
-        /// The messages from the asked position on; empty when there are none.
+        /// The messages from the requested position on; empty if there are none.
         run: R,
         /// The master's durable log end when the page was made.
         log_end: LogEnd,
     },
-    /// To `SecondaryNodeReady`: noted.
+    /// To `SecondaryNodeReady`: new messages follow as they come.
     ReadyNoted,
-    /// To `AddMessage`: received; this is what I have.
+    /// To `AddMessage`: the messages are stored or buffered.
     Added {
         /// The secondary's contiguous end: everything before it is acked.
         contiguous_end: LogEnd,
     },
-    /// To `Heartbeat`: I am.
+    /// To `Heartbeat`: a sign of life.
     Alive,
-    /// To any request: it failed; nothing is acked by this.
+    /// To any request: it failed. Nothing is acked by this.
     Failed {
         /// Why, for the program.
         code: ErrorCode,
-        /// Why, for a person.
+        /// Why, for a user.
         detail: String,
     },
 }
 
-/// The master's introduction.
+/// The first response of a master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
     /// The master's name.
@@ -175,7 +181,7 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
-    /// Returns the code's word, as `/health` and log lines have it.
+    /// Returns the code's word in `/health` and in log lines.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Version => "version",
@@ -188,7 +194,7 @@ impl RefusalCode {
         }
     }
 
-    /// Whether the secondary's messages, not its name or number, are the reason.
+    /// Returns whether the secondary's messages are the reason, not its name or number.
     pub fn is_divergence(self) -> bool {
         matches!(self, Self::OtherLog | Self::LongerLog | Self::OtherRecord)
     }
@@ -199,14 +205,14 @@ impl RefusalCode {
 pub enum ErrorCode {
     /// An error inside the responder.
     Internal,
-    /// No room for more runs that wait above a gap or for a delay.
+    /// The buffer for runs above a gap or waiting for a delay is full.
     NoRoom,
 }
 
-/// The kinds of frame, as faults, transcripts and log lines tell them apart.
+/// The kinds of frame, as faults, transcripts and log lines distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FrameKind {
-    /// A request to be let in.
+    /// A request to be admitted.
     Handshake,
     /// A request for a page.
     GetMessages,
@@ -216,24 +222,24 @@ pub enum FrameKind {
     AddMessage,
     /// A request for a sign of life.
     Heartbeat,
-    /// The answer to a handshake that is accepted.
+    /// The response to a handshake that is accepted.
     Welcome,
-    /// The answer to a handshake that is not.
+    /// The response to a handshake that is refused.
     Refused,
-    /// The answer to `GetMessages`.
+    /// The response to `GetMessages`.
     Page,
-    /// The answer to `SecondaryNodeReady`.
+    /// The response to `SecondaryNodeReady`.
     ReadyNoted,
-    /// The answer to `AddMessage`.
+    /// The response to `AddMessage`.
     Added,
-    /// The answer to `Heartbeat`.
+    /// The response to `Heartbeat`.
     Alive,
-    /// The answer to a request that failed.
+    /// The response to a request that failed.
     Failed,
 }
 
 impl<R> Request<R> {
-    /// The request's kind.
+    /// Returns the request's kind.
     pub fn kind(&self) -> FrameKind {
         match self {
             Self::Handshake(_) | Self::HandshakeOfVersion(_) => FrameKind::Handshake,
@@ -246,7 +252,7 @@ impl<R> Request<R> {
 }
 
 impl<R> Response<R> {
-    /// The response's kind.
+    /// Returns the response's kind.
     pub fn kind(&self) -> FrameKind {
         match self {
             Self::Welcome(_) => FrameKind::Welcome,
@@ -261,7 +267,7 @@ impl<R> Response<R> {
 }
 
 impl<R> Frame<R> {
-    /// The frame's kind.
+    /// Returns the frame's kind.
     pub fn kind(&self) -> FrameKind {
         match self {
             Self::Request(_, request) => request.kind(),
@@ -269,13 +275,13 @@ impl<R> Frame<R> {
         }
     }
 
-    /// The number of the request that the frame is or answers.
+    /// Returns the number of the request that the frame is or answers.
     pub fn request(&self) -> RequestId {
         let (Self::Request(id, _) | Self::Response(id, _)) = self;
         *id
     }
 
-    /// The messages that the frame carries, if it is of a kind that does.
+    /// Returns the messages that the frame carries, if its kind carries any.
     pub fn run(&self) -> Option<&R> {
         match self {
             Self::Request(_, Request::AddMessage { run })
@@ -284,7 +290,7 @@ impl<R> Frame<R> {
         }
     }
 
-    /// The same frame with its run replaced by what `f` makes of it.
+    /// Replaces the frame's run by the result of `f`.
     ///
     /// # Errors
     /// Those of `f`.
@@ -317,30 +323,30 @@ impl<R> Frame<R> {
     }
 }
 
-/// Why bytes are no frame.
+/// Why bytes are not a frame.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// The head cannot be decoded.
     #[error("the frame's head cannot be decoded: {0}")]
     Head(String),
-    /// More bytes than the frame has fields.
+    /// Bytes are left over behind the frame's fields.
     #[error("{0} bytes too many at the frame's end")]
     Trailing(usize),
-    /// A name that is none.
+    /// A name that no node can have.
     #[error(transparent)]
     Name(#[from] NameError),
     /// A count of messages that no log can have.
     #[error("a run of {count} messages from {first} on is beyond the largest id")]
     Range {
-        /// Where the run claims to begin.
+        /// The first id of the run.
         first: u64,
-        /// How many messages it claims to have.
+        /// The number of messages in it.
         count: u32,
     },
-    /// A heartbeat interval that nobody can keep.
+    /// A heartbeat interval that no node can keep.
     #[error("a heartbeat interval of {0} ms; 1 ms to one hour is possible")]
     Interval(u64),
-    /// The records are damaged or not those that the head names.
+    /// The records are damaged, or not those that the head names.
     #[error(transparent)]
     Records(#[from] RecordError),
 }

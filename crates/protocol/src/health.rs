@@ -1,17 +1,19 @@
-//! Whether a peer is heard from.
+//! The failure detector: a peer's status by the time since its last sign of life.
 
 use std::time::{Duration, Instant};
 
 use super::status::Status;
 
-/// Heartbeat intervals without a word after which a secondary is suspected.
+/// Heartbeat intervals without a sign of life after which a secondary is suspected. Fewer: one late
+/// heartbeat is enough. More: a failure shows later.
 const SUSPECTED_AFTER: u32 = 2;
 
-/// Heartbeat intervals without a word after which a peer is given up: a secondary is unhealthy to its master, and a
-/// secondary drops its connection.
+/// Heartbeat intervals without a sign of life after which a peer is given up: a secondary is
+/// unhealthy to its master, and a secondary drops its connection. Fewer: a short stall of a peer or
+/// a network ends connections. More: a dead connection is noticed later.
 pub(super) const SILENT_AFTER: u32 = 5;
 
-/// When a connected peer was last heard from, and what that makes it.
+/// The last contact with a connected peer, and its status.
 #[derive(Debug)]
 pub(super) struct Health {
     interval: Duration,
@@ -20,29 +22,30 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// A peer that was heard from right now.
+    /// Creates the health of a peer that was heard from now.
     pub(super) fn new(now: Instant, interval: Duration) -> Self {
         Self { interval, last_seen: now, status: Status::Healthy }
     }
 
-    /// When the peer was last heard from.
+    /// Returns when the peer was heard from last.
     pub(super) fn last_seen(&self) -> Instant {
         self.last_seen
     }
 
-    /// The peer's status, as of the last call of [`hear`](Self::hear) or [`update`](Self::update).
+    /// Returns the peer's status as of the last call of [`hear`](Self::hear) or
+    /// [`update`](Self::update).
     pub(super) fn status(&self) -> Status {
         self.status
     }
 
-    /// The peer was heard from. Returns its status before, if that changes it.
+    /// Notes a sign of life. Returns the status before, if that changes it.
     pub(super) fn hear(&mut self, now: Instant) -> Option<Status> {
         self.last_seen = now;
         let before = std::mem::replace(&mut self.status, Status::Healthy);
         (before != Status::Healthy).then_some(before)
     }
 
-    /// Time passed. Returns the new status, if there is one.
+    /// Updates the status to the time. Returns it, if it changed.
     pub(super) fn update(&mut self, now: Instant) -> Option<Status> {
         let silent = now.saturating_duration_since(self.last_seen);
         let status = if silent >= self.interval * SILENT_AFTER {
@@ -55,7 +58,7 @@ impl Health {
         (std::mem::replace(&mut self.status, status) != status).then_some(status)
     }
 
-    /// When silence changes the status next.
+    /// Returns when silence changes the status next.
     pub(super) fn next_change(&self) -> Option<Instant> {
         match self.status {
             Status::Healthy => Some(self.last_seen + self.interval * SUSPECTED_AFTER),

@@ -1,68 +1,70 @@
-//! The request multiplexer's table: which requests of one connection and direction still wait for a response.
+//! The table of requests of one connection and direction that wait for a response.
 //!
 //! Six verbs, after tarpc's table of the same name: make, complete, expire, postpone, drain, and
-//! the next deadline. No timer and no channel in here: time is an argument.
+//! the next deadline. It has no timer and no channel: time is an argument.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::RequestId;
 
-/// The requests of one connection and direction that wait for a response, each with what it was about.
+/// The requests of one connection and direction that wait for a response, each with its subject.
 ///
-/// Invariants: numbers and deadlines only grow, because every request has the same time limit; a number is used once.
+/// Invariants: numbers and deadlines only grow, because every request has the same timeout; a
+/// number is used once.
 #[derive(Debug)]
 pub(super) struct InFlight<T> {
     timeout: Duration,
     next: u64,
-    pending: VecDeque<Pending<T>>,
+    pending: VecDeque<PendingRequest<T>>,
 }
 
 #[derive(Debug)]
-struct Pending<T> {
+struct PendingRequest<T> {
     id: RequestId,
     made_at: Instant,
-    /// When its time limit began. Later than `made_at` where its frame was under way for long.
+    /// When its timeout began. Later than `made_at` if its frame was on its way for long.
     since: Instant,
-    /// None once completed; entries leave the queue from the front.
+    /// The subject; none once completed. Entries leave the queue from the front.
     what: Option<T>,
 }
 
-/// What a response belongs to.
+/// The request that a response belongs to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Completed<T> {
     /// A request that was waiting for it.
     InTime {
-        /// What the request was about.
+        /// The request's subject.
         what: T,
         /// Time since the request was made.
         took: Duration,
     },
-    /// A request that timed out before, or was answered before. What the response says may still count.
+    /// A request that timed out before, or was answered before. The content of the response may
+    /// still count.
     Late,
     /// A request that was never made: the peer is broken.
     Unknown,
 }
 
 impl<T> InFlight<T> {
-    /// An empty table whose requests time out after `timeout`.
+    /// Creates an empty table whose requests time out after `timeout`.
     pub(super) fn new(timeout: Duration) -> Self {
         Self { timeout, next: 0, pending: VecDeque::new() }
     }
 
-    /// Notes a request and gives it its number.
+    /// Adds a request. Returns its number.
     ///
     /// # Panics
-    /// When `now` lies before the `now` of an earlier request.
+    /// If `now` lies before the `now` of an earlier request.
     pub(super) fn make(&mut self, now: Instant, what: T) -> RequestId {
         let id = RequestId::new(self.next);
         self.next += 1;
         assert!(self.pending.back().is_none_or(|last| last.since <= now), "time went back");
-        self.pending.push_back(Pending { id, made_at: now, since: now, what: Some(what) });
+        self.pending.push_back(PendingRequest { id, made_at: now, since: now, what: Some(what) });
         id
     }
 
-    /// Takes out the request that a response belongs to.
+    /// Removes the request that a response belongs to.
     pub(super) fn complete(&mut self, now: Instant, id: RequestId) -> Completed<T> {
         if id.get() >= self.next {
             return Completed::Unknown;
@@ -78,13 +80,13 @@ impl<T> InFlight<T> {
         completed.unwrap_or(Completed::Late)
     }
 
-    /// What a request is about that still waits for its response.
+    /// Returns the subject of a request that still waits for its response.
     pub(super) fn get(&self, id: RequestId) -> Option<&T> {
         let index = self.pending.binary_search_by_key(&id, |pending| pending.id).ok()?;
         self.pending.get(index)?.what.as_ref()
     }
 
-    /// Takes out one request whose time is up. Call until it returns none.
+    /// Removes one request that has timed out. Call until it returns none.
     #[must_use]
     pub(super) fn expire(&mut self, now: Instant) -> Option<(RequestId, T)> {
         if self.next_deadline()? > now {
@@ -95,8 +97,8 @@ impl<T> InFlight<T> {
         Some((front.id, front.what.take()?))
     }
 
-    /// Lets the time limit of `first` and of all requests behind it begin now: the frame of `first` is still under way,
-    /// and so is what was sent behind it.
+    /// Restarts the timeout of `first` and of all requests behind it: the frame of `first` is still
+    /// on its way, and so are those behind it.
     pub(super) fn postpone(&mut self, first: RequestId, now: Instant) {
         let later = self.pending.iter_mut().rev().take_while(|pending| pending.id >= first);
         for pending in later {
@@ -104,12 +106,13 @@ impl<T> InFlight<T> {
         }
     }
 
-    /// The number that the next request gets.
+    /// Returns the number of the next request.
     pub(super) fn next_id(&self) -> RequestId {
         RequestId::new(self.next)
     }
 
-    /// Takes out the requests made before `end` that `matches`. A response to one of them comes late.
+    /// Removes the requests made before `end` whose subject matches. A response to one of them
+    /// comes late.
     pub(super) fn drain(&mut self, end: RequestId, matches: impl Fn(&T) -> bool) -> Vec<T> {
         let before = self.pending.iter_mut().take_while(|pending| pending.id < end);
         let drained = before.filter_map(|it| it.what.take_if(|what| matches(what))).collect();
@@ -117,18 +120,19 @@ impl<T> InFlight<T> {
         drained
     }
 
-    /// When the next request times out.
+    /// Returns when the next request times out.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.pending.front().map(|front| front.since + self.timeout)
     }
 
-    /// How many requests wait that `matches`.
+    /// Returns how many waiting requests have a subject that matches.
     pub(super) fn count(&self, matches: impl Fn(&T) -> bool) -> usize {
         let waiting = self.pending.iter().filter_map(|pending| pending.what.as_ref());
         waiting.filter(|what| matches(what)).count()
     }
 
-    /// Keeps a waiting request at the front, so that the deadline there is a real one.
+    /// Removes completed requests from the front, so that the deadline there is that of a waiting
+    /// one.
     fn drop_completed(&mut self) {
         while self.pending.front().is_some_and(|front| front.what.is_none()) {
             self.pending.pop_front();

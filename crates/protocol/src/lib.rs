@@ -1,46 +1,141 @@
-//! The protocol as a value: everything that decides, and nothing that acts.
+//! The protocol of a replicated log with tunable write concern, as sans-I/O state machines.
 //!
-//! Who is sent what, what counts as an ack, who may be answered, what is visible, when to retry: all of it is plain
-//! code over ids and times. There is no socket, file, clock, channel, task or ambient chance in here (`clippy.toml`
-//! forbids them), so that a simulator can drive a whole cluster through thousands of schedules in virtual time, and
-//! the same code runs in production behind a thin shell. Log lines are the one exception: nothing depends on them.
+//! Everything that decides is in this crate: what is sent to which node, what counts as an ack, when
+//! a client is answered, what is visible, when to retry. It is plain code over ids and times. There
+//! is no socket, file, clock, channel, task or ambient randomness (`clippy.toml` forbids them). So a
+//! simulator drives whole clusters through thousands of schedules in virtual time, and the same code
+//! runs in production behind a thin driver.
 //!
-//! # How it is driven
-//! [`Master`] and [`Secondary`] are both a [`Machine`], after quinn-proto's vocabulary:
+//! - The server (`src/server/node`) runs one machine per node: a [`Master`] or a [`Secondary`].
+//! - The simulator (`crates/sim`) runs a cluster of them.
+//! - A program of your own can embed them: see `examples/embed_protocol.rs`.
 //!
-//! - `step(now, input)` takes in what happened; `handle_timeout(now)` does what is due;
-//! - `poll_effect()` says what to do next; call it until it returns none after each of the above;
-//! - `next_deadline()` says when `handle_timeout` is due next; the driver holds the only timer;
-//! - what a master is asked directly: `append`, `key_compared`, `join`, `forget`.
+//! # How to drive a machine
 //!
-//! `now` must never go back. Chance comes from a seed in the options. [`Faulty`] wraps either machine to let things go
-//! wrong on demand. A node that its [faults](acklog_types::Faults) pause is not told of connections and frames until it
-//! goes on; they wait where they came from.
+//! Both roles are a [`Machine`]. The four kinds of method follow quinn-proto:
 //!
-//! # What holds
-//! - *Order.* The master gives ids; a secondary appends only what continues its log and holds the rest in a
-//!   [gap buffer](GapBuffer). What a node shows is a prefix of the master's log.
-//! - *Exactly once.* A message's id is its place in the log. What is there already is not appended again.
-//! - *Acks are positions.* A secondary tells its contiguous end; everything before it is acked. An answer to a resent or
-//!   timed-out request says no less than one in time, and a duplicate counts nothing twice. No ack is by request.
-//! - *Never ahead.* The master sends what is durable on itself, so no secondary has more than its master.
-//! - *Everything of a connection dies with it*: delayed requests, runs that wait for a delay, the gap buffer, the table
-//!   of requests. The next handshake tells the position, and sending starts there. Acks count only from a name's
-//!   current connection.
+//! - [`step`](Machine::step) takes in an input, and [`handle_timeout`](Machine::handle_timeout) does
+//!   what is due.
+//! - [`poll_effect`](Machine::poll_effect) returns what to do next, and
+//!   [`poll_event`](Machine::poll_event) what happened. Call both until they return none, after each
+//!   of the above.
+//! - [`next_deadline`](Machine::next_deadline) returns when `handle_timeout` is due. The driver has
+//!   the only timer.
+//! - Some methods of a master are called directly: [`append`](Master::append),
+//!   [`key_compared`](Master::key_compared), [`join`](Master::join), [`forget`](Master::forget).
+//!
+//! `now` never goes back. Randomness comes from a seed in the options. A secondary that joins:
+//!
+//! ```
+//! # use std::time::{Duration, Instant};
+//! # use acklog_protocol::frame::Frame;
+//! # use acklog_protocol::{
+//! #     Effect, FollowerEffect, FollowerInput, Input, LeaderInput, Machine, Master, MasterOptions,
+//! #     RestoredMaster, RestoredSecondary, STRANGERS_MAX, Secondary, SecondaryOptions,
+//! #     SecondaryPhase,
+//! # };
+//! # use acklog_types::{
+//! #     Checksum, IdRange, InstanceId, LogEnd, LogId, LogView, Records, SessionId, Unreadable,
+//! #     WriteConcern,
+//! # };
+//! # struct Empty;
+//! # impl LogView for Empty {
+//! #     fn run_from(&self, from: LogEnd, _: LogEnd, _: usize) -> Option<(IdRange, usize)> {
+//! #         Some((IdRange::empty(from), 0))
+//! #     }
+//! #     fn checksum_below(&self, _: LogEnd) -> Result<Option<Checksum>, Unreadable> {
+//! #         Ok(None)
+//! #     }
+//! #     fn is_same_below(&self, _: LogEnd, _: Checksum) -> Option<bool> {
+//! #         Some(true)
+//! #     }
+//! # }
+//! # let second = Duration::from_secs(1);
+//! # let master_options = MasterOptions {
+//! #     name: "master".parse()?,
+//! #     log: LogId::new(1),
+//! #     request_timeout: second,
+//! #     heartbeat_interval: second,
+//! #     cluster_size: None,
+//! #     secondaries: None,
+//! #     default_write_concern: WriteConcern::Majority,
+//! #     quorum: None,
+//! #     max_waiting: 1000,
+//! #     max_strangers: STRANGERS_MAX,
+//! #     idempotency_window: 1000,
+//! #     seed: 1,
+//! # };
+//! # let secondary_options = SecondaryOptions {
+//! #     name: "bonnie".parse()?,
+//! #     instance: InstanceId::new(1),
+//! #     request_timeout: second,
+//! #     reconnect_delay: second,
+//! #     seed: 2,
+//! # };
+//! let now = Instant::now();
+//! let mut master = Master::new(now, master_options, RestoredMaster::default(), Empty);
+//! let restored = RestoredSecondary::default();
+//! let mut secondary = Secondary::new(now, secondary_options, restored, Empty);
+//!
+//! // The secondary wants to dial. The driver connects the two, and reports that to both.
+//! secondary.handle_timeout(now);
+//! assert_eq!(secondary.poll_effect(), Some(FollowerEffect::Dial.into()));
+//! let (session, address) = (SessionId::new(1), "127.0.0.1:5000".to_owned());
+//! master.step(now, LeaderInput::SessionUp { session, address }.into());
+//! secondary.step(now, FollowerInput::Connected(session).into());
+//!
+//! // The driver carries the handshake to the master, and the answer back. A frame with messages
+//! // would get their records here, by `try_map`.
+//! let on_the_wire = |frame: Frame<IdRange>| -> Result<Frame<Records>, &str> {
+//!     frame.try_map(|_| Err("no frame has messages yet"))
+//! };
+//! while let Some(Effect::Send { session, frame }) = secondary.poll_effect() {
+//!     master.step(now, Input::Frame { session, frame: on_the_wire(frame)? });
+//! }
+//! while let Some(Effect::Send { session, frame }) = master.poll_effect() {
+//!     secondary.step(now, Input::Frame { session, frame: on_the_wire(frame)? });
+//! }
+//! assert_eq!(secondary.phase(), SecondaryPhase::CatchingUp);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Faulty`] wraps a machine to inject faults. A node that is paused by its
+//! [faults](acklog_types::Faults) must not be given connections and frames; they wait where they came
+//! from.
+//!
+//! # Invariants
+//!
+//! - *Order.* The master gives ids. A secondary appends only messages that continue its log, and
+//!   holds others in a [gap buffer](GapBuffer). Each node shows a prefix of the master's log.
+//! - *Exactly once.* A message's id is its place in the log. A message that is present is not
+//!   appended again.
+//! - *Acks are positions.* A secondary reports its contiguous end, which acks everything before it.
+//!   So acks are cumulative and idempotent: late and duplicate answers are harmless, and no ack
+//!   belongs to a request.
+//! - *Never ahead.* The master sends only messages that are durable on itself, so no secondary has
+//!   more than its master.
+//! - *Everything of a connection dies with it*: delayed requests, runs that wait for a delay, the gap
+//!   buffer, the in-flight table. The next handshake reports the position, and sending starts there.
+//!   Acks count only from a member's current connection.
 //!
 //! # Joining
-//! [`Handshake`](frame::Handshake) → [`Welcome`](frame::Welcome) (or a refusal), then `GetMessages` and `Page` until the
-//! secondary has what the last page told of, then `SecondaryNodeReady`, then `AddMessage` runs as messages come.
+//!
+//! [`Handshake`](frame::Handshake) → [`Welcome`](frame::Welcome) (or a refusal), then `GetMessages`
+//! and `Page` until the secondary has everything that the last page reported, then
+//! `SecondaryNodeReady`, then `AddMessage` runs as messages come.
 //!
 //! # Caveats
-//! One master, given by configuration: no election, no fail-over. While it is away nothing can be appended; what it
-//! acked is as safe as the write concern that was asked for.
+//!
+//! The one master is configured: there is no election and no fail-over. While it is down nothing can
+//! be appended; messages that it acked are as safe as the requested write concern.
 
 // Tests may look at a clock: they hand it in.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod backoff;
+mod closing;
 mod delayed;
+mod events;
 mod faults;
 pub mod frame;
 mod health;
@@ -56,9 +151,11 @@ mod secondary;
 mod status;
 mod unflushed;
 
-use std::time::Duration;
-
-use acklog_types::{HEARTBEAT_INTERVAL_MAX, IdRange, LogEnd, RequestId};
+pub use closing::{CloseReason, ProtocolError, SessionEnd};
+pub use events::{
+    AnswerKind, ConnectionEvent, Detail, Ending, Event, Events, FrameEvent, FrameStage,
+    MessageEvent, NodeEvent,
+};
 pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
 pub use line::{LONG_FRAME_BYTES, LineView};
 pub use machine::{Effect, Input, Machine};
@@ -77,95 +174,3 @@ pub use status::{
     DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,
     SecondaryHealth, SecondaryPhase, Status,
 };
-use thiserror::Error;
-
-/// How a connection ended that this side did not close.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum SessionEnd {
-    /// The peer closed it, between two frames.
-    #[error("the peer closed the connection")]
-    Closed,
-    /// It broke, or was too slow or too long without a sign of life.
-    #[error("{0}")]
-    Lost(String),
-    /// The peer sent bytes that are no frames of this protocol.
-    #[error("{0}")]
-    Garbage(String),
-    /// An HTTP server answered.
-    #[error("an HTTP server answers there")]
-    HttpServer,
-}
-
-/// What a peer did that no correct peer does. Ends its connection, never the node.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ProtocolError {
-    /// Something else came before the handshake.
-    #[error("the first frame of a connection must be a handshake")]
-    HandshakeExpected,
-    /// A request that this side never answers, or not now.
-    #[error("a {0:?} request is not expected here")]
-    UnexpectedRequest(frame::FrameKind),
-    /// A response that fits no request.
-    #[error("the response to request {0} is not expected here")]
-    UnexpectedResponse(RequestId),
-    /// A position beyond the end of the log.
-    #[error("the secondary claims to have everything before {told}, the log ends at {log_end}")]
-    AckBeyondEnd {
-        /// What it claims.
-        told: LogEnd,
-        /// What there is.
-        log_end: LogEnd,
-    },
-    /// More requests for pages than a correct peer has under way.
-    #[error("more than {0} requests for pages wait for their answers")]
-    TooManyPages(usize),
-    /// A run that a page or `AddMessage` cannot have.
-    #[error("a run of the ids {0} makes no sense here")]
-    BadRun(IdRange),
-    /// A heartbeat interval that no node may have: damage, or a broken master.
-    #[error(
-        "a heartbeat interval of {0:?} is not plausible: it is above 0 and at most {HEARTBEAT_INTERVAL_MAX:?}"
-    )]
-    BadInterval(Duration),
-    /// The master welcomed a node with messages into another log, or changed its log within a connection.
-    #[error("the master's log is not the one that this node has messages of")]
-    ChangedIdentity,
-}
-
-/// Why this side closes a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CloseReason {
-    /// The peer is broken.
-    #[error(transparent)]
-    Protocol(ProtocolError),
-    /// No handshake within [`HANDSHAKE_TIMEOUT`].
-    #[error("no handshake within {HANDSHAKE_TIMEOUT:?}")]
-    HandshakeTimeout,
-    /// A newer connection needed the place.
-    #[error("too many connections without a handshake; this was the oldest")]
-    TooManyHandshakes,
-    /// The handshake was refused.
-    #[error("the handshake was refused")]
-    Refused,
-    /// The same node connected again.
-    #[error("the node connected again")]
-    Replaced,
-    /// The secondary was forgotten.
-    #[error("the secondary was forgotten")]
-    Forgotten,
-    /// A secondary that stays unhealthy.
-    #[error("nothing was heard from the secondary for too long")]
-    Unresponsive,
-    /// Not a byte for too long.
-    #[error("nothing was heard from the master for too long")]
-    Silent,
-    /// This node cannot keep what comes, write down who joins, or compare what the peer has.
-    #[error("this node's disk has a fault")]
-    DiskFault,
-    /// Somebody asked for it.
-    #[error("a disconnect was asked for")]
-    OnDemand,
-    /// This node stops.
-    #[error("this node is stopping")]
-    Stopping,
-}

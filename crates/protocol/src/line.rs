@@ -1,8 +1,8 @@
-//! How far the frames that were written to a connection have got.
+//! Progress of the frames that were written to a connection.
 //!
-//! A frame that is under way cannot have been lost: TCP delivers it, or the connection ends. So its time limit does not
-//! run yet, and it is not sent again. And a peer whose kernel takes a long frame piece by piece is alive, although it
-//! cannot answer before the frame is whole.
+//! A frame that is on its way cannot have been lost: TCP delivers it, or the connection ends. So
+//! its timeout does not run yet, and it is not sent again. And a peer whose kernel takes a long
+//! frame piece by piece is alive, although it cannot answer before it has the whole frame.
 
 use std::time::{Duration, Instant};
 
@@ -15,34 +15,35 @@ pub struct LineView {
     pub taken: u64,
     /// Whether some bytes of a frame are taken and others are not.
     pub is_within_frame: bool,
-    /// The oldest request whose frame is not taken as a whole. None where each is.
+    /// The oldest request whose frame is not completely taken; none if each is.
     pub request: Option<RequestId>,
-    /// Whether a page is not taken as a whole.
+    /// Whether a page is not completely taken.
     pub has_page: bool,
-    /// Whether a frame of more than [`LONG_FRAME_BYTES`] is not taken as a whole.
+    /// Whether a frame of more than [`LONG_FRAME_BYTES`] is not completely taken.
     pub has_long_frame: bool,
 }
 
 impl LineView {
-    /// Returns whether a request or a page is not taken as a whole.
+    /// Returns whether a request or a page is not completely taken.
     pub(super) fn is_busy(&self) -> bool {
         self.request.is_some() || self.has_page
     }
 }
 
-/// Frames above this do not fit into one packet of a path whose MTU is too small for Ethernet. Lower: ordinary paths
-/// carry such packets. Higher: a path that drops packets of 1,300 bytes would not be told by its frames.
+/// Size above which a frame does not fit into one packet of a path whose MTU is too small for
+/// Ethernet, in bytes. Lower: ordinary paths carry such packets. Higher: a path that drops packets
+/// of 1,300 bytes would go unnoticed.
 pub const LONG_FRAME_BYTES: u64 = 1200;
 
-/// Longest pause between two looks at a line on which something is under way. Shorter costs system calls; longer makes
-/// `lastSeenMs` coarse and starts a run's time limit later.
+/// Longest pause between two looks at a line that carries something. Shorter: more system calls.
+/// Longer: `lastSeenMs` is coarse, and a run's timeout starts later.
 const LOOK_PAUSE_MAX: Duration = Duration::from_millis(100);
 
-/// Connections in a row that end with a long frame under way before the path's MTU is suspected. Fewer: ordinary
-/// outages look like that.
+/// Connections in a row that end with a long frame on its way before the path's MTU is suspected.
+/// Fewer: ordinary outages look like that. More: an operator waits for longer for the hint.
 const MTU_LOSSES: u32 = 3;
 
-/// One connection's sending direction as its owner last saw it.
+/// One connection's sending direction at the last look.
 #[derive(Debug)]
 pub(super) struct Line {
     pause: Duration,
@@ -50,21 +51,21 @@ pub(super) struct Line {
     view: LineView,
 }
 
-/// What a look at a line tells.
+/// The findings of a look at a line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// What is seen.
+    /// The line's state.
     pub(super) view: LineView,
-    /// Whether the peer's kernel took a further part of a frame that is not whole yet.
+    /// Whether the peer's kernel took a further part of a frame that it does not have completely.
     pub(super) is_alive: bool,
-    /// Whether a long frame was under way at the look before and is not any more.
+    /// Whether a long frame that was on its way at the look before no longer is.
     pub(super) long_frame_passed: bool,
 }
 
 impl Line {
-    /// Creates the line of a new connection whose requests have this time limit.
+    /// Creates the line of a new connection whose requests have this timeout.
     pub(super) fn new(request_timeout: Duration) -> Self {
-        // Before a request's time is up it is looked at several times.
+        // So that it is looked at several times before a request times out.
         let pause = LOOK_PAUSE_MAX.min(request_timeout / 4).max(Duration::from_millis(1));
         Self { pause, look_at: None, view: LineView::default() }
     }
@@ -74,17 +75,17 @@ impl Line {
         self.look_at.get_or_insert(now + self.pause);
     }
 
-    /// Returns the line as it was seen last.
+    /// Returns the line's state at the last look.
     pub(super) fn view(&self) -> LineView {
         self.view
     }
 
-    /// Returns when to look next.
+    /// Returns when the next look is due.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.look_at
     }
 
-    /// Takes in a look, if one is due. `awaits_answer`: requests wait for an answer.
+    /// Looks at the line, if that is due. `awaits_answer`: a request waits for its answer.
     pub(super) fn look(
         &mut self,
         now: Instant,
@@ -105,7 +106,7 @@ impl Line {
     }
 }
 
-/// Counts connections in a row that ended with a long frame under way.
+/// Counts connections in a row that ended with a long frame on its way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LongFrameLosses(u32);
 
@@ -115,8 +116,8 @@ impl LongFrameLosses {
         self.0 = 0;
     }
 
-    /// Notes that a connection ended with a long frame under way, while short ones had passed. Returns whether to
-    /// suspect the path's MTU; once a series.
+    /// Notes that a connection ended with a long frame on its way, while short ones had passed.
+    /// Returns whether to suspect the path's MTU, which is once a series.
     pub(super) fn lost(&mut self) -> bool {
         self.0 = self.0.saturating_add(1);
         self.0 == MTU_LOSSES

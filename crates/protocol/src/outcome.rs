@@ -1,4 +1,4 @@
-//! What a sender asks for, and what becomes of it.
+//! Appends: a client's request and its answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,92 +6,95 @@ use std::time::Duration;
 use acklog_types::{DiskFault, KeyHash, LogEnd, MessageId, NodeName, WriteConcern};
 use thiserror::Error;
 
-/// What a sender waits for.
+/// The condition of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wait {
-    /// How many nodes must have the message; none: the node's default.
+    /// Number of nodes that must have the message; none for the node's default.
     pub write_concern: Option<WriteConcern>,
-    /// How long the sender waits for them; none: as long as it takes. Zero: answer at once with what is so far.
+    /// Time that the client gives them; none to wait without a timeout. Zero: answer at once with
+    /// the current state.
     pub timeout: Option<Duration>,
 }
 
-/// What a sender wants to append: how much it is, never the messages themselves.
+/// An append, without the messages themselves: only their number and size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendRequest {
-    /// What the sender waits for.
+    /// The condition of the answer.
     pub wait: Wait,
-    /// The hash of the batch's idempotency key; none where it is not sent again.
+    /// The hash of the batch's idempotency key; none if the client does not send it again.
     pub key: Option<KeyHash>,
-    /// How many messages there are; at least one.
+    /// Number of messages, at least one.
     pub messages: u64,
-    /// How many bytes they take as records.
+    /// Size of their records in bytes.
     pub bytes: usize,
 }
 
-/// What becomes of a batch that is not refused.
+/// The master's decision about a batch that is not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is new. The caller appends it to the log at once, from this id on, and tells when it is durable, all of it
-    /// together.
+    /// It is new. The caller appends it to the log at once, from this id on, and reports when it is
+    /// durable, all of it together.
     Append(MessageId),
-    /// The batch that begins with this message may have its key. The caller compares the two, without keeping anything
-    /// else waiting, and tells the result by [`Master::key_compared`](crate::Master::key_compared). Nothing is to be
-    /// told where the sender is canceled meanwhile.
+    /// The batch that begins with this message may have its key. The caller compares the two,
+    /// without blocking anything else, and reports the result by
+    /// [`Master::key_compared`](crate::Master::key_compared). If the client is canceled first, no
+    /// report is needed.
     Compare(MessageId),
-    /// Nothing is to be done: the sender waits for a batch that is there, or its answer is an effect.
+    /// Nothing to do: the client waits for an earlier batch, or its answer is an effect.
     Waits,
 }
 
-/// The answer to one sender. Each that is accepted gets exactly one.
+/// The answer to one client. Each client that is not refused at once gets exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The write concern holds.
     Committed(Receipt),
-    /// The sender's own time limit passed before the write concern held. The message stays in the log.
+    /// The client's own timeout passed before the write concern held. The message stays in the log.
     TimedOut(Receipt),
-    /// The node stops before the write concern held. The message stays in the log, where it is stored.
+    /// The node stops before the write concern held. The message stays in the log, if it is stored.
     ShuttingDown(Receipt),
-    /// The disk failed before it told whether the message is stored.
+    /// The disk failed before it reported whether the message is stored.
     DiskFailed(Receipt, DiskFault),
-    /// The message has its id from before, and as many senders as may wait are waiting.
+    /// The message was appended earlier, and no more clients may wait.
     TooManyWaiting(Receipt),
-    /// Nothing was done; a message that was sent is not in the log and never will be.
+    /// Nothing was done. A message that was sent is not in the log, and never will be.
     Refused(Refusal),
 }
 
-/// What is known about an accepted message at the moment of the answer.
+/// The facts about an accepted message at the time of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The message's id.
     pub id: MessageId,
-    /// The write concern that the sender asked for, as a number of nodes.
+    /// The requested write concern, as a number of nodes.
     pub write_concern: u16,
-    /// The nodes that had acked, master first, then in the order in which they registered.
+    /// The nodes that had acked: the master first, then in the order in which they registered.
     pub acked_by: Arc<[NodeName]>,
-    /// Whether the message is durable on the master: in its log for good. Otherwise its fate is not known yet.
+    /// Whether the message is durable on the master, and so in its log for good. Otherwise its fate
+    /// is not known yet.
     pub stored: bool,
-    /// Whether the message was there already, under the sender's idempotency key.
+    /// Whether the message was appended earlier, under the client's idempotency key.
     pub replayed: bool,
 }
 
-/// Why a sender was refused before anything was done.
+/// Why a client was refused before anything was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// More nodes than the cluster can ever have.
+    /// A write concern of more nodes than the cluster can ever have.
     #[error(
         "write concern {asked} can never be reached: the cluster has {reachable} nodes at most; \
          ask for {reachable} or less"
     )]
     WriteConcern {
-        /// The write concern of the request.
+        /// The requested write concern.
         asked: u64,
-        /// The largest one that is taken.
+        /// The largest write concern that is accepted.
         reachable: u16,
     },
-    /// As many senders as may wait are waiting.
+    /// No more clients may wait.
     #[error("{limit} senders are waiting for secondaries already; try again later")]
     TooManyWaiting {
-        /// How many may wait at once.
+        /// Number that may wait at once.
         limit: usize,
     },
     /// Too few nodes are healthy for the quorum.
@@ -101,14 +104,14 @@ pub enum Refusal {
         nodes_are(*.cluster_size, *.healthy)
     )]
     NoQuorum {
-        /// How many are, the master counted.
+        /// Nodes that are healthy, including the master.
         healthy: u16,
-        /// How many nodes there are.
+        /// Number of nodes.
         cluster_size: u16,
-        /// How many must be.
+        /// Nodes that must be healthy.
         required: u16,
     },
-    /// Another node has more of this log: ids would be given twice.
+    /// Another node has more of this log, so ids would be given twice.
     #[error(
         "the master is behind: its log ends at {end}, and a secondary has {seen} messages of the same \
          log. Was the master put back from an older copy? Put the newer copy back; or keep that \
@@ -118,7 +121,7 @@ pub enum Refusal {
     Behind {
         /// The master's log end.
         end: LogEnd,
-        /// The end that the other node was seen with.
+        /// The end of the other node's log.
         seen: LogEnd,
     },
     /// The node is stopping.
@@ -127,13 +130,13 @@ pub enum Refusal {
     /// The disk takes nothing.
     #[error("the node takes no messages: {0}; {help}", help = help_with(.0))]
     DiskFault(DiskFault),
-    /// The disk is too far behind.
+    /// Too many bytes wait for the disk: backpressure.
     #[error("{bytes} bytes of messages wait for the disk already; try again later")]
     DiskBehind {
-        /// How many bytes wait.
+        /// Bytes that wait.
         bytes: usize,
     },
-    /// The message that has the idempotency key cannot be read, so nobody can tell whether it is the same.
+    /// The message that has the idempotency key cannot be read, so it cannot be compared.
     #[error(
         "message {first} may have this idempotency key, and cannot be compared: {detail}; nothing \
          more was stored. Look at /health"
@@ -152,7 +155,7 @@ pub enum Refusal {
         /// The message that has the key.
         first: MessageId,
     },
-    /// There is no message to wait for.
+    /// There is no such message to wait for.
     #[error("no message has this id yet: the next one gets {end}")]
     NoMessage {
         /// The end of the ids given so far.
@@ -160,7 +163,7 @@ pub enum Refusal {
     },
 }
 
-/// What a person can do about the disk of a master.
+/// Returns what an operator can do about the disk of a master.
 pub(super) fn help_with(fault: &DiskFault) -> &'static str {
     match fault {
         DiskFault::Failed { .. } => "make room or replace the disk, then restart this node",
@@ -176,7 +179,7 @@ pub(super) fn help_with(fault: &DiskFault) -> &'static str {
     }
 }
 
-/// `3 nodes is`, `3 nodes are`, `1 node is`: what stands behind "1 of" or "2 of".
+/// Returns `3 nodes is`, `3 nodes are` or `1 node is`: the words behind "1 of" or "2 of".
 fn nodes_are(nodes: u16, healthy: u16) -> String {
     let noun = if nodes == 1 { "node" } else { "nodes" };
     let verb = if healthy == 1 { "is" } else { "are" };
@@ -189,12 +192,12 @@ pub enum ForgetError {
     /// No secondary of that name ever registered.
     #[error("no secondary named {0} ever registered with this master")]
     Unknown(NodeName),
-    /// It is still heard from.
+    /// It is live.
     #[error(
         "secondary {0} is not unhealthy; stop it first and wait until /health shows it as unhealthy"
     )]
     Live(NodeName),
-    /// What is left cannot be written down.
+    /// The new list of members cannot be written.
     #[error("nothing was forgotten for good: {0}; {help}", help = help_with(.0))]
     DiskFault(DiskFault),
 }

@@ -1,33 +1,33 @@
-//! A node's own time, which stands still while the node is paused.
+//! A node's pausable clock, which stands still while the node is paused.
 
 use std::time::{Duration, Instant};
 
-/// Translates between the time outside and a node's own, which leaves out all the time in which the node was paused.
-/// A timer of a paused node therefore has as much left when the node goes on as it had when it stopped.
+/// Translates between outside time and the node's own time, which excludes all pauses. A timer of a
+/// paused node therefore has as much time left at the end of the pause as at its beginning.
 #[derive(Debug, Default)]
 pub struct OwnTime {
-    /// All pauses that are over.
+    /// Total duration of past pauses.
     missed: Duration,
     paused_since: Option<Instant>,
 }
 
 impl OwnTime {
-    /// Whether the time stands still.
+    /// Returns whether the clock stands still.
     pub(super) fn is_paused(&self) -> bool {
         self.paused_since.is_some()
     }
 
-    /// The own time at a moment outside.
+    /// Returns the own time at an outside time.
     pub(super) fn at(&self, now: Instant) -> Instant {
         self.paused_since.unwrap_or(now) - self.missed
     }
 
-    /// When an own deadline comes outside; never while the time stands still.
+    /// Returns the outside time of an own deadline; none while the clock stands still.
     pub(super) fn outside(&self, deadline: Instant) -> Option<Instant> {
         (!self.is_paused()).then(|| deadline + self.missed)
     }
 
-    /// Stops the time or lets it go on.
+    /// Stops the clock, or lets it run on.
     pub(super) fn set_paused(&mut self, now: Instant, paused: bool) {
         match self.paused_since {
             None if paused => self.paused_since = Some(now),

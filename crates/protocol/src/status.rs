@@ -1,4 +1,4 @@
-//! What the nodes tell about themselves: the facts behind `/health`, without a form.
+//! The facts that nodes report about themselves: the content of `/health`, in no format.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use acklog_types::{DiskFault, LogEnd, NodeName};
 
 use super::frame::RefusalCode;
 
-/// How a node's disk is.
+/// The state of a node's disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiskHealth {
-    /// Nothing is wrong with it, as far as the node knows.
+    /// No fault is known.
     Ok,
     /// It takes nothing, for the moment or for good; or a part of the log is damaged.
     Faulty(DiskFault),
 }
 
 impl DiskHealth {
-    /// The health of a node's disk; none where its log is in memory.
+    /// Creates the state of a node's disk; none if its log is in memory.
     pub(super) fn new(on_disk: bool, fault: Option<DiskFault>) -> Option<Self> {
         match fault {
             Some(fault) => Some(Self::Faulty(fault)),
@@ -24,13 +24,13 @@ impl DiskHealth {
         }
     }
 
-    /// Whether a part of the log is damaged.
+    /// Returns whether a part of the log is damaged.
     fn is_damaged(&self) -> bool {
         matches!(self, Self::Faulty(DiskFault::Damaged { .. }))
     }
 }
 
-/// How a secondary looks from the master.
+/// A secondary's status at its master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Heard from within the last two heartbeat intervals.
@@ -42,7 +42,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Returns its word, as `/health` and log lines have it.
+    /// Returns its word in `/health` and in log lines.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
@@ -52,19 +52,19 @@ impl Status {
     }
 }
 
-/// How far a secondary is in joining, as the master knows it.
+/// A secondary's progress in joining, at its master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberPhase {
-    /// Connected, fetching what it missed.
+    /// Connected, and fetching the messages that it missed.
     CatchingUp,
-    /// Connected and sent new messages as they come.
+    /// Connected, and sent new messages as they come.
     Ready,
     /// Without a connection.
     Disconnected,
 }
 
 impl MemberPhase {
-    /// Returns its word, as `/health` has it.
+    /// Returns its word in `/health`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CatchingUp => "catching-up",
@@ -74,62 +74,64 @@ impl MemberPhase {
     }
 }
 
-/// One secondary as the master sees it.
+/// One secondary, as the master sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberHealth {
     /// Its name.
     pub name: NodeName,
-    /// Whether it is heard from.
+    /// Its status.
     pub status: Status,
-    /// How far it is in joining.
+    /// Its progress in joining.
     pub phase: MemberPhase,
-    /// The end of what it acked; none while that is not known: the master was restarted since.
+    /// The end of the messages that it acked; none if that is not known since the master restarted.
     pub acked_end: Option<LogEnd>,
-    /// How many messages it is behind the master, where that is known.
+    /// Messages that the master has and it has not acked, where that is known.
     pub lag: Option<u64>,
-    /// `AddMessage` requests that wait for its answer.
+    /// `AddMessage` requests without an answer.
     pub in_flight: usize,
-    /// `AddMessage` requests that had to be made again since the master started.
+    /// `AddMessage` requests that were sent again since the master started.
     pub retries: u64,
     /// Round-trip time of the last answered heartbeat.
     pub rtt: Option<Duration>,
-    /// Time since the last sign of life: a frame from it, or a part of a long one, either way.
+    /// Time since the last sign of life: a frame from it, or a part of a long frame in either
+    /// direction.
     pub last_seen: Option<Duration>,
-    /// Where its connection comes from; none without a connection.
+    /// The address of its connection; none without a connection.
     pub address: Option<String>,
 }
 
 /// A secondary that the master refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedHealth {
-    /// Its name; none where that is not known.
+    /// Its name; none if that is not known.
     pub name: Option<NodeName>,
     /// Why.
     pub code: RefusalCode,
-    /// The end of its log; none where that is not known.
+    /// The end of its log; none if that is not known.
     pub log_end: Option<LogEnd>,
-    /// Time since it was refused last; none: not since the master started.
+    /// Time since the last refusal; none if there was none since the master started.
     pub last_seen: Option<Duration>,
 }
 
-/// How many nodes must be healthy for the master to take messages, and how many are. The master counts.
+/// The number of nodes that must be healthy for the master to take messages, and that are. The
+/// master is one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuorumHealth {
-    /// How many must be.
+    /// Nodes that must be healthy.
     pub required: u16,
-    /// How many are healthy and ready.
+    /// Nodes that are healthy and ready.
     pub healthy: u16,
 }
 
 impl QuorumHealth {
-    /// Whether enough nodes are healthy.
+    /// Returns whether enough nodes are healthy.
     pub fn is_there(self) -> bool {
         self.healthy >= self.required
     }
 }
 
 impl MasterHealth {
-    /// Returns whether the node does its whole job.
+    /// Returns whether the node does its whole job: the answer of `/ready`.
     pub fn is_ready(&self) -> bool {
         let is_damaged = self.disk.as_ref().is_some_and(DiskHealth::is_damaged);
         !self.read_only && !self.is_emptier && !is_damaged
@@ -137,7 +139,7 @@ impl MasterHealth {
 }
 
 impl SecondaryHealth {
-    /// Returns whether the node does its whole job.
+    /// Returns whether the node does its whole job: the answer of `/ready`.
     pub fn is_ready(&self) -> bool {
         let is_damaged = self.disk.as_ref().is_some_and(DiskHealth::is_damaged);
         self.phase == SecondaryPhase::Ready && self.connected && !is_damaged
@@ -149,46 +151,48 @@ impl SecondaryHealth {
 pub struct MasterHealth {
     /// Its name.
     pub name: NodeName,
-    /// Whether it refuses appends: it is stopping, its disk has a fault, no other node has what is damaged of its log,
-    /// too few nodes are healthy, or a secondary has more of its log than itself.
+    /// Whether it refuses appends: it is stopping, its disk has a fault, no other node has the
+    /// messages that are damaged in its log, too few nodes are healthy, or a secondary has more of
+    /// its log than the master itself.
     pub read_only: bool,
     /// The end of its log.
     pub log_end: LogEnd,
-    /// Number of nodes of the cluster, the master counted.
+    /// Number of nodes of the cluster, including the master.
     pub cluster_size: u16,
-    /// How many nodes must be healthy and how many are; none where none need be.
+    /// The quorum; none if the master takes messages without one.
     pub quorum: Option<QuorumHealth>,
-    /// Senders that wait for secondaries.
+    /// Clients that wait for secondaries.
     pub waiting_senders: usize,
     /// Every secondary that ever registered, in that order.
     pub secondaries: Vec<MemberHealth>,
     /// The secondaries that were refused lately.
     pub refused: Vec<RefusedHealth>,
-    /// Whether its log began with this start, and lately it refused a secondary with messages of another.
+    /// Whether its log began with this start, and it lately refused a secondary with messages of
+    /// another log.
     pub is_emptier: bool,
-    /// Its disk; none: the log is in memory.
+    /// Its disk; none if the log is in memory.
     pub disk: Option<DiskHealth>,
 }
 
-/// How far a secondary is, as it knows itself.
+/// A secondary's progress, as it knows itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecondaryPhase {
-    /// Without an accepted connection.
+    /// Without an admitted connection.
     Connecting,
-    /// Fetching what it missed.
+    /// Fetching the messages that it missed.
     CatchingUp,
-    /// Has all that the master told of and is sent new messages as they come.
+    /// Has all messages that the master reported, and is sent new ones as they come.
     Ready,
-    /// The master refuses it, for a reason that lies in names or numbers.
+    /// Refused by the master, because of its name or the number of nodes.
     Refused,
-    /// The master refuses it because its messages are not a part of the master's log.
+    /// Refused by the master, because its messages are not a part of the master's log.
     Diverged,
-    /// Its disk takes nothing more until it is restarted, and so it does not dial again.
+    /// Its disk takes nothing until a restart, so it does not dial again.
     Failed,
 }
 
 impl SecondaryPhase {
-    /// Returns its word, as `/health` and log lines have it.
+    /// Returns its word in `/health` and in log lines.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
@@ -206,20 +210,20 @@ impl SecondaryPhase {
 pub struct SecondaryHealth {
     /// Its name.
     pub name: NodeName,
-    /// How far it is.
+    /// Its progress.
     pub phase: SecondaryPhase,
     /// Its contiguous end.
     pub log_end: LogEnd,
     /// Messages that wait above a gap.
     pub buffered: u64,
-    /// Whether it has a connection to the master.
+    /// Whether the master has admitted it on a connection.
     pub connected: bool,
-    /// The master's name, once a handshake told it.
+    /// The master's name; none before the first handshake.
     pub master: Option<NodeName>,
-    /// The master's log end as last told; none before the first handshake.
+    /// The end of the master's log, as last reported; none before the first handshake.
     pub master_log_end: Option<LogEnd>,
-    /// Why the last attempt to be connected to the master failed or ended; none while it is connected.
+    /// Why the last attempt to join failed, or the last connection ended; none while it is joined.
     pub last_error: Option<String>,
-    /// Its disk; none: the log is in memory.
+    /// Its disk; none if the log is in memory.
     pub disk: Option<DiskHealth>,
 }

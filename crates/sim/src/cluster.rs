@@ -72,6 +72,8 @@ pub struct Cluster {
     stopping: bool,
     /// Responses to clients that were not taken out yet; `None` where they are not kept.
     answers: Option<Vec<answers::TimedOutcome>>,
+    /// Number of protocol events of each kind.
+    event_counts: BTreeMap<&'static str, u64>,
     trace: String,
     print_trace: bool,
     master_name: NodeName,
@@ -105,6 +107,7 @@ impl Cluster {
             positions: Positions::default(),
             stopping: false,
             answers: None,
+            event_counts: BTreeMap::new(),
             trace: String::new(),
             print_trace: false,
             master_name: "master".parse().expect("a name"),
@@ -253,6 +256,12 @@ impl Cluster {
     /// Takes out the trace so far.
     pub fn take_trace(&mut self) -> String {
         std::mem::take(&mut self.trace)
+    }
+
+    /// Returns the number of protocol events of each [kind](acklog_protocol::Event::kind), at all
+    /// nodes together.
+    pub fn event_counts(&self) -> &BTreeMap<&'static str, u64> {
+        &self.event_counts
     }
 
     /// Returns the checker, with its counts.

@@ -9,8 +9,9 @@ use acklog_log::SimDisk;
 use acklog_log::disk::{Committer, DiskOptions, OpenError, Recovered, Scrubber, recover};
 use acklog_log::{LogReader, LogWriter, Opened};
 use acklog_protocol::{
-    Effect, FaultHooks, Faulty, FollowerEffect, Input, LeaderEffect, LineView, Machine, Master,
-    MasterOptions, RestoredMaster, RestoredSecondary, Secondary, SecondaryOptions, SecondaryPhase,
+    Detail, Effect, FaultHooks, Faulty, FollowerEffect, Input, LeaderEffect, LineView, Machine,
+    Master, MasterOptions, RestoredMaster, RestoredSecondary, Secondary, SecondaryOptions,
+    SecondaryPhase,
 };
 use acklog_types::{
     Damage, DiskChange, DiskFault, Faults, KeyHash, LogEnd, LogId, Losses, MessageId, NodeName,
@@ -169,7 +170,8 @@ impl<M: FaultHooks> SimNode<M> {
         faults: Faults,
         log: NodeLog,
     ) -> Self {
-        let machine = Faulty::new(now, machine, faults);
+        let mut machine = Faulty::new(now, machine, faults);
+        machine.events().set_detail(Detail::Heartbeats);
         Self { registers_as, machine, log, stalled: Stalled::default() }
     }
 
@@ -255,6 +257,7 @@ pub(super) trait AnyNode {
     /// Passes an input of both roles to its state machine.
     fn step(&mut self, now: Instant, input: Input<Infallible>);
     fn poll_effect(&mut self) -> Option<Effect<RoleEffect>>;
+    fn poll_event(&mut self) -> Option<acklog_protocol::Event>;
 }
 
 impl<M: FaultHooks<Effect: Into<RoleEffect>>> AnyNode for SimNode<M> {
@@ -321,5 +324,9 @@ impl<M: FaultHooks<Effect: Into<RoleEffect>>> AnyNode for SimNode<M> {
             Effect::Close { session, reason } => Effect::Close { session, reason },
             Effect::Role(effect) => Effect::Role(effect.into()),
         })
+    }
+
+    fn poll_event(&mut self) -> Option<acklog_protocol::Event> {
+        self.machine.poll_event()
     }
 }

@@ -3,6 +3,7 @@
 mod clients;
 mod ending;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acklog_types::{Faults, Fsync, NodeName, Quorum, Rate, WaiterId};
@@ -50,6 +51,8 @@ pub struct Report {
     pub answered: usize,
     /// Virtual time that it took.
     pub took: Duration,
+    /// Number of protocol events of each kind.
+    pub events: BTreeMap<&'static str, u64>,
     /// Trace of the frames, appends, failures and responses.
     pub trace: String,
 }

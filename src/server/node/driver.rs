@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::commands::Queued;
 use super::faults::FaultsCommand;
 use super::log_watch::{LogChanges, LogWatch};
+use super::protocol_log::LogRole;
 use super::sessions::{PeerRead, Sessions};
 use super::timer::DeadlineTimer;
 use super::{ITERATION_EVENTS_MAX, MAILBOX, now};
@@ -44,6 +45,9 @@ pub(super) trait NodeRole: Sized {
     type Connection;
     /// The result of work on another thread.
     type Done;
+
+    /// Whose log lines the machine's events become.
+    const LOGS_AS: LogRole;
 
     /// Takes a connection that was accepted or dialed.
     fn connected(core: &mut Core<Self>, connection: Self::Connection);
@@ -166,9 +170,12 @@ impl<R: NodeRole> Core<R> {
         role: R,
     ) -> Self {
         let (writer, reader) = log;
-        let (machine, log_watch) =
+        let (mut machine, log_watch) =
             (Faulty::new(now(), machine, faults), LogWatch::new(reader.clone()));
-        Self { machine, writer, reader, sessions, log_watch, appended: false, role }
+        machine.events().set_detail(R::LOGS_AS.detail());
+        let mut core = Self { machine, writer, reader, sessions, log_watch, appended: false, role };
+        core.log_events();
+        core
     }
 
     pub(super) async fn run(mut self, mut inbox: Inbox<R>, stop: CancellationToken) {
@@ -320,9 +327,11 @@ impl<R: NodeRole> Core<R> {
         let mut released = 0;
         loop {
             let mut wrote = false;
-            while released < RELEASES_MAX
-                && let Some(effect) = self.machine.poll_effect()
-            {
+            while released < RELEASES_MAX {
+                let effect = self.machine.poll_effect();
+                // Before the effect is carried out: its own lines come behind those that say why.
+                self.log_events();
+                let Some(effect) = effect else { break };
                 match effect {
                     Effect::Send { session, frame } => self.sessions.send(session, frame),
                     Effect::Read { session, order } => self.sessions.read(session, order),
@@ -344,6 +353,14 @@ impl<R: NodeRole> Core<R> {
         self.sessions.end_turn();
         R::effects_done(self, now);
         released == RELEASES_MAX
+    }
+
+    /// Writes the log lines of the machine's events so far.
+    #[inline]
+    fn log_events(&mut self) {
+        while let Some(event) = self.machine.poll_event() {
+            R::LOGS_AS.write(&event);
+        }
     }
 
     /// Closes a session, and forgets the work that was pending for it.

@@ -15,6 +15,7 @@ mod driver;
 mod faults;
 mod log_watch;
 mod master;
+mod protocol_log;
 mod secondary;
 mod sessions;
 mod timer;

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use super::commands::{ControlLane, FollowerControl, Queued};
 use super::driver::{CarriedOut, Core, Inbox, NodeRole, sessions};
 use super::faults::NodeFaults;
+use super::protocol_log::LogRole;
 use super::{NodeStopped, now};
 use crate::server::net::Dialer;
 
@@ -142,6 +143,8 @@ impl NodeRole for FollowerDriver {
     type Command = Infallible;
     type Connection = io::Result<TcpStream>;
     type Done = Infallible;
+
+    const LOGS_AS: LogRole = LogRole::Secondary;
 
     fn connected(core: &mut Core<Self>, dialed: io::Result<TcpStream>) {
         let input = match dialed {

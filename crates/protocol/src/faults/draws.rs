@@ -1,4 +1,4 @@
-//! Chance, for faults: streams of draws from one seed.
+//! Randomness of faults: streams of draws from one seed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::frame::FrameKind;
 
 /// Draws from a seed.
 ///
-/// There is one stream of draws for each peer, kind of frame and fault, and the k-th frame of that kind to that peer
-/// takes the k-th draw: what happens on one connection does not change what another one meets, and a seed repeats a
-/// scenario.
+/// There is one stream of draws for each peer, kind of frame and fault, and the k-th frame of that
+/// kind to that peer takes the k-th draw. So events on one connection do not change the faults of
+/// another, and a seed repeats a scenario.
 #[derive(Debug)]
 pub(super) struct Draws {
     seed: u64,
     streams: BTreeMap<(Option<NodeName>, Draw), ChaCha8Rng>,
 }
 
-/// What a stream of draws decides.
+/// The decision that a stream of draws makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Draw {
     SendDelay(FrameKind),
@@ -31,12 +31,12 @@ pub(super) enum Draw {
 }
 
 impl Draws {
-    /// Begins all streams anew, from this seed.
+    /// Starts all streams, from this seed.
     pub(super) fn new(seed: u64) -> Self {
         Self { seed, streams: BTreeMap::new() }
     }
 
-    /// Draws a delay; without a range it is zero, and nothing is drawn.
+    /// Draws a delay. Without a range it is zero, and nothing is drawn.
     pub(super) fn delay(
         &mut self,
         peer: Option<&NodeName>,
@@ -48,7 +48,7 @@ impl Draws {
         Duration::from_micros(self.stream(peer, draw).random_range(micros))
     }
 
-    /// Draws whether something happens; where it never does, nothing is drawn.
+    /// Draws whether something happens. If it never does, nothing is drawn.
     pub(super) fn happens(&mut self, peer: Option<&NodeName>, draw: Draw, rate: Rate) -> bool {
         rate > Rate::NEVER && self.stream(peer, draw).random_bool(rate.get())
     }

@@ -1,4 +1,4 @@
-//! A machine to which things go wrong on demand.
+//! A wrapper that injects faults into a machine.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -7,42 +7,44 @@ use acklog_types::{Faults, IdRange, NodeName, SessionId};
 
 use super::{FaultHooks, Injector, Outgoing};
 use crate::delayed::Delayed;
+use crate::events::{Detail, Events, NodeEvent};
 use crate::frame::Frame;
 use crate::line::LineView;
 use crate::machine::{Effect, Input, Machine};
 
-/// A machine of either role, whose frames are delayed, dropped or doubled on demand, and which can be paused.
+/// A machine of either role whose frames are delayed, dropped or doubled on demand, and which can
+/// be paused.
 ///
-/// Requests are timed from when the machine makes them, whenever they go out. Delayed ones die with their session. The
-/// time of delays stands still while the node is paused.
+/// Requests are timed from when the machine makes them, however late they are written. Delayed ones
+/// die with their session. The clock of delays stands still while the node is paused.
 ///
-/// Until it is given a fault it passes everything on, at the cost of one branch. A node without `--allow-faults` and
-/// without delays stays like that. That is decided by a value and not by a type, so that the driver, which is generic
-/// over machines, is not compiled twice for each role.
+/// Until it is given a fault it passes everything on, at the cost of one branch. A node without
+/// `--allow-faults` and without delays stays like that. This is decided by a value and not by a
+/// type, so that the driver, which is generic over machines, is not compiled twice for each role.
 #[derive(Debug)]
 pub struct Faulty<M> {
     machine: M,
-    /// None until faults are given.
+    /// None until faults are set.
     injection: Option<Box<Injection>>,
 }
 
-/// What goes wrong with the frames.
+/// The state of the injected faults.
 #[derive(Debug)]
 struct Injection {
     injector: Injector,
-    /// The node's own time, as of the last call that told the time.
+    /// The node's own time, as of the last call with a time.
     now: Instant,
     outbound: BTreeMap<SessionId, Outbound>,
-    /// What goes out next.
+    /// Frames to write next.
     ready: VecDeque<(SessionId, Frame<IdRange>)>,
 }
 
-/// The way out on one session.
+/// The sending direction of one session.
 #[derive(Debug)]
 struct Outbound {
     /// Kept here, since a session may end while some of its frames are not polled yet.
     peer: Option<NodeName>,
-    /// Requests whose delay is not over.
+    /// Requests that wait for their delay.
     delayed: Delayed<Outgoing>,
 }
 
@@ -50,7 +52,8 @@ impl<M: FaultHooks> Faulty<M> {
     /// Wraps a machine, with these faults from the start.
     pub fn new(now: Instant, machine: M, faults: Faults) -> Self {
         let mut faulty = Self { machine, injection: None };
-        // Drawn in any case, so that the machine's other chances are the same with faults and without.
+        // Drawn in any case, so that the machine's other draws are the same with faults and
+        // without.
         let seed = faulty.machine.draw_seed();
         if faults != Faults::default() {
             faulty.inject(now, faults, seed);
@@ -64,13 +67,13 @@ impl<M: FaultHooks> Faulty<M> {
         &self.machine
     }
 
-    /// Returns the machine inside, for what is asked of one role only.
+    /// Returns the machine inside, for calls of one role only.
     #[inline]
     pub fn get_mut(&mut self) -> &mut M {
         &mut self.machine
     }
 
-    /// Replaces the faults; they begin with new draws. What waits for a delay of the machine's frames goes on waiting.
+    /// Replaces the faults; they start new draws. Frames that wait for a delay keep it.
     pub fn set_faults(&mut self, now: Instant, faults: Faults) {
         let seed = self.machine.draw_seed();
         self.inject(now, faults, seed);
@@ -79,6 +82,11 @@ impl<M: FaultHooks> Faulty<M> {
     fn inject(&mut self, now: Instant, faults: Faults, seed: u64) {
         let own_now = self.machine.own_time().at(now);
         let injection = self.injection.get_or_insert_with(|| Box::new(Injection::new(own_now)));
+        let was = injection.injector.faults();
+        if faults != was {
+            let event = || NodeEvent::FaultsChanged { faults, was };
+            self.machine.events().emit(Detail::Changes, event);
+        }
         injection.injector.replace(faults, seed);
         self.machine.set_faults(now, faults, seed);
         injection.now = self.machine.own_time().at(now);
@@ -89,7 +97,8 @@ impl<M: FaultHooks> Faulty<M> {
         self.injection.as_ref().map(|injection| injection.injector.faults()).unwrap_or_default()
     }
 
-    /// Returns whether the node is paused on demand: it must not be told of connections and frames now.
+    /// Returns whether the node is paused on demand. A paused node must not be given connections
+    /// and frames.
     #[inline]
     pub fn is_paused(&self) -> bool {
         self.machine.own_time().is_paused()
@@ -147,6 +156,10 @@ impl<M: FaultHooks> Machine for Faulty<M> {
         }
     }
 
+    fn events(&mut self) -> &mut Events {
+        self.machine.events()
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
         let deadline = self.machine.next_deadline();
         let Some(injection) = &self.injection else { return deadline };
@@ -165,17 +178,20 @@ impl<M: FaultHooks> Machine for Faulty<M> {
 }
 
 impl Injection {
-    /// No faults so far.
+    /// Creates the state without a fault.
     fn new(now: Instant) -> Self {
         let injector = Injector::new(Faults::default(), 0);
         Self { injector, now, outbound: BTreeMap::new(), ready: VecDeque::new() }
     }
 
-    /// Sends a frame, now or later, as often as is drawn.
+    /// Sends a frame, now or later, as many times as drawn.
     fn send<M: FaultHooks>(&mut self, machine: &mut M, session: SessionId, frame: Frame<IdRange>) {
         let peer = self.peer(machine, session);
         let is_late = self.injector.delays(&frame);
         let outgoing = self.injector.outgoing(peer.as_ref(), frame);
+        for stage in outgoing.stages() {
+            machine.events().emit(Detail::Frames, || outgoing.event(peer.clone(), stage));
+        }
         if outgoing.delay.is_zero() {
             if is_late {
                 machine.sent(self.now, session);
@@ -187,7 +203,8 @@ impl Injection {
         }
     }
 
-    /// Returns whose session that is, as [`FaultHooks::peer`], also once it has ended.
+    /// Returns the peer of a session, as [`FaultHooks::peer`] does, also once the session has
+    /// ended.
     fn peer<M: FaultHooks>(&mut self, machine: &M, session: SessionId) -> Option<NodeName> {
         if let Some(out) = self.outbound.get(&session) {
             return out.peer.clone();
@@ -198,9 +215,10 @@ impl Injection {
         Some(peer.clone())
     }
 
-    /// Gives up what waits on a session. Call before the machine is told that it ends.
+    /// Drops the frames that wait on a session. Must be called before the machine learns that it
+    /// ends.
     fn session_ends<M: FaultHooks>(&mut self, machine: &M, session: SessionId) {
-        // Frames of this turn may still be polled.
+        // Frames of this event-loop iteration may still be polled.
         if self.injector.touches_frames() {
             self.peer(machine, session);
         }
@@ -209,13 +227,14 @@ impl Injection {
         }
     }
 
-    /// Sends the requests whose delay is over, and gives up those of sessions that the machine has closed.
+    /// Sends the requests whose delay is over, and drops those of sessions that the machine has
+    /// closed.
     fn send_due<M: FaultHooks>(&mut self, machine: &mut M) {
         let mut sent = Vec::new();
         for session in machine.sessions() {
             let Some(out) = self.outbound.get_mut(&session) else { continue };
             while let Some(outgoing) = out.delayed.pop(self.now) {
-                // Another copy may have brought it meanwhile.
+                // Another copy may have brought the run meanwhile.
                 if outgoing.run().is_none_or(|run| machine.lacks(session, run)) {
                     sent.push(session);
                     self.ready.extend(outgoing.frames().map(|frame| (session, frame)));

@@ -7,7 +7,7 @@ use acklog_types::Faults;
 use super::draws::{Draw, Draws};
 use crate::frame::FrameKind;
 
-/// Draws what becomes of the runs and pages that a secondary receives, and of its answers.
+/// Draws the faults of the runs and pages that a secondary receives, and of its answers.
 #[derive(Debug)]
 pub(crate) struct StoreFaults {
     faults: Faults,
@@ -15,17 +15,17 @@ pub(crate) struct StoreFaults {
 }
 
 impl StoreFaults {
-    /// These faults, drawn from their own seed or else from `seed`.
+    /// Creates these faults, drawn from their own seed or else from `seed`.
     pub(crate) fn new(faults: Faults, seed: u64) -> Self {
         Self { faults, draws: Draws::new(faults.seed.unwrap_or(seed)) }
     }
 
-    /// Returns whether these faults delay otherwise than `other` do.
+    /// Returns whether these faults delay differently than `other`.
     pub(crate) fn delays_otherwise(&self, other: &Faults) -> bool {
         self.faults.store_delay != other.store_delay
     }
 
-    /// Draws the delay before what the next received frame of that kind carries is stored.
+    /// Draws the delay before the messages of the next frame of that kind are stored.
     pub(crate) fn store_delay(&mut self, kind: FrameKind) -> Duration {
         self.draws.delay(None, Draw::StoreDelay(kind), self.faults.store_delay)
     }

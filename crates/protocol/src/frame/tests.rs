@@ -1,6 +1,7 @@
-//! The bytes of each kind of frame, pinned; and what is no frame.
+//! The bytes of each kind of frame, pinned; and bytes that are not a frame.
 
-use acklog_types::{InBatch, MessageId, encode_record};
+use acklog_types::{IdRange, InBatch, MessageId, Records, encode_record};
+use bytes::Bytes;
 
 use super::*;
 

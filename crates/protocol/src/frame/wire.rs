@@ -1,8 +1,18 @@
-//! Frames to bytes and back.
+//! Encodes frames to bytes, and decodes them.
 
-use super::*;
+use std::time::Duration;
 
-/// A frame ready to be written: its length prefix and head, then its records as they lie in the log.
+use acklog_types::{Checksum, IdRange, InstanceId, LogEnd, LogId, Records, RequestId};
+use bincode::{Decode, Encode};
+use bytes::{Buf, Bytes};
+
+use super::{
+    DETAIL_BYTES_MAX, ErrorCode, FRAME_BYTES_MAX, Frame, FrameError, HEAD_BYTES_MAX, Handshake,
+    PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
+};
+
+/// A frame ready to be written: its length prefix and head, then its records as they lie in the
+/// log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedFrame {
     /// Length prefix and head.
@@ -20,7 +30,7 @@ impl EncodedFrame {
 
 /// Heads as they are on the wire; the order of the variants is their tag.
 #[derive(Encode, Decode)]
-enum Head {
+enum FrameHead {
     Handshake {
         request: u64,
         version: u16,
@@ -98,12 +108,12 @@ fn config() -> impl bincode::config::Config {
 /// Encodes a frame.
 ///
 /// # Panics
-/// When the frame is longer than [`FRAME_BYTES_MAX`]: runs are planned to be shorter.
+/// If the frame is longer than [`FRAME_BYTES_MAX`]: runs are planned to be shorter.
 pub fn encode(frame: &Frame<Records>) -> EncodedFrame {
     let records = frame.run().map(|run| run.as_bytes().clone()).unwrap_or_default();
     let mut head = Vec::with_capacity(64);
     head.extend_from_slice(&[0; 4]);
-    bincode::encode_into_std_write(Head::from(frame), &mut head, config())
+    bincode::encode_into_std_write(FrameHead::from(frame), &mut head, config())
         .expect("a head has nothing that cannot be encoded");
     let length = head.len() - 4 + records.len();
     assert!(length <= FRAME_BYTES_MAX, "a frame of {length} bytes");
@@ -113,16 +123,17 @@ pub fn encode(frame: &Frame<Records>) -> EncodedFrame {
     EncodedFrame { head: head.into(), records }
 }
 
-/// Decodes a frame, without its length prefix. Reads all of it, checks the records, and refuses what is left over.
+/// Decodes a frame, without its length prefix. Reads all of it, checks the records, and refuses
+/// bytes that are left over.
 ///
 /// # Errors
-/// When the bytes are no whole frame of this version. A handshake of another version is no error: it is told as
-/// [`Request::HandshakeOfVersion`], so that it can be answered.
+/// If the bytes are not exactly one frame of this version. A handshake of another version is no
+/// error: it becomes a [`Request::HandshakeOfVersion`], so that it can be answered.
 pub fn decode(mut bytes: Bytes) -> Result<Frame<Records>, FrameError> {
     if let Some((id, version)) = handshake_of_other_version(&bytes) {
         return Ok(Frame::Request(id, Request::HandshakeOfVersion(version)));
     }
-    let (head, size): (Head, usize) = bincode::decode_from_slice(&bytes, config())
+    let (head, size): (FrameHead, usize) = bincode::decode_from_slice(&bytes, config())
         .map_err(|error| FrameError::Head(error.to_string()))?;
     bytes.advance(size);
     let frame = frame_of(head)?;
@@ -132,7 +143,8 @@ pub fn decode(mut bytes: Bytes) -> Result<Frame<Records>, FrameError> {
     frame.try_map(|range| Ok(Records::check(range, bytes)?))
 }
 
-/// Tag, request and version of a handshake keep their places in every version of the protocol.
+/// Reads the version of a handshake of another version. Its tag, request number and version have
+/// the same place in every version of the protocol.
 fn handshake_of_other_version(bytes: &[u8]) -> Option<(RequestId, u16)> {
     let (&tag, rest) = bytes.split_first_chunk::<4>()?;
     let (&request, rest) = rest.split_first_chunk::<8>()?;
@@ -147,7 +159,7 @@ fn range_of(first: u64, count: u32) -> Result<IdRange, FrameError> {
     Ok(IdRange::new(LogEnd::new(first), LogEnd::new(end)))
 }
 
-/// Keeps times that are reckoned with a peer's number within reach of the clock.
+/// Returns an interval from a peer, if times calculated with it stay within the clock's range.
 fn interval_of(millis: u64) -> Result<Duration, FrameError> {
     match millis {
         1..=INTERVAL_MS_MAX => Ok(Duration::from_millis(millis)),
@@ -155,60 +167,64 @@ fn interval_of(millis: u64) -> Result<Duration, FrameError> {
     }
 }
 
-fn frame_of(head: Head) -> Result<Frame<IdRange>, FrameError> {
+fn frame_of(head: FrameHead) -> Result<Frame<IdRange>, FrameError> {
     let request = |id, request| Frame::Request(RequestId::new(id), request);
     let response = |id, response| Frame::Response(RequestId::new(id), response);
     Ok(match head {
-        Head::Handshake { request: id, version: _, name, instance, log, end, checksum } => request(
-            id,
-            Request::Handshake(Handshake {
-                name: name.parse()?,
-                instance: InstanceId::new(instance),
-                log: log.map(LogId::new),
-                end: LogEnd::new(end),
-                checksum: checksum.map(Checksum::new),
-            }),
-        ),
-        Head::GetMessages { request: id, from, again } => {
+        FrameHead::Handshake { request: id, version: _, name, instance, log, end, checksum } => {
+            request(
+                id,
+                Request::Handshake(Handshake {
+                    name: name.parse()?,
+                    instance: InstanceId::new(instance),
+                    log: log.map(LogId::new),
+                    end: LogEnd::new(end),
+                    checksum: checksum.map(Checksum::new),
+                }),
+            )
+        }
+        FrameHead::GetMessages { request: id, from, again } => {
             request(id, Request::GetMessages { from: LogEnd::new(from), again })
         }
-        Head::SecondaryNodeReady { request: id, end } => {
+        FrameHead::SecondaryNodeReady { request: id, end } => {
             request(id, Request::SecondaryNodeReady { end: LogEnd::new(end) })
         }
-        Head::AddMessage { request: id, first, count } => {
+        FrameHead::AddMessage { request: id, first, count } => {
             request(id, Request::AddMessage { run: range_of(first, count)? })
         }
-        Head::Heartbeat { request: id, log_end } => {
+        FrameHead::Heartbeat { request: id, log_end } => {
             request(id, Request::Heartbeat { log_end: LogEnd::new(log_end) })
         }
-        Head::Welcome { request: id, master, log, log_end, heartbeat_interval_ms } => response(
-            id,
-            Response::Welcome(Welcome {
-                master: master.parse()?,
-                log: LogId::new(log),
-                log_end: LogEnd::new(log_end),
-                heartbeat_interval: interval_of(heartbeat_interval_ms)?,
-            }),
-        ),
-        Head::Refused { request: id, code, detail } => {
+        FrameHead::Welcome { request: id, master, log, log_end, heartbeat_interval_ms } => {
+            response(
+                id,
+                Response::Welcome(Welcome {
+                    master: master.parse()?,
+                    log: LogId::new(log),
+                    log_end: LogEnd::new(log_end),
+                    heartbeat_interval: interval_of(heartbeat_interval_ms)?,
+                }),
+            )
+        }
+        FrameHead::Refused { request: id, code, detail } => {
             response(id, Response::Refused { code, detail })
         }
-        Head::Page { request: id, first, count, log_end } => response(
+        FrameHead::Page { request: id, first, count, log_end } => response(
             id,
             Response::Page { run: range_of(first, count)?, log_end: LogEnd::new(log_end) },
         ),
-        Head::ReadyNoted { request: id } => response(id, Response::ReadyNoted),
-        Head::Added { request: id, contiguous_end } => {
+        FrameHead::ReadyNoted { request: id } => response(id, Response::ReadyNoted),
+        FrameHead::Added { request: id, contiguous_end } => {
             response(id, Response::Added { contiguous_end: LogEnd::new(contiguous_end) })
         }
-        Head::Alive { request: id } => response(id, Response::Alive),
-        Head::Failed { request: id, code, detail } => {
+        FrameHead::Alive { request: id } => response(id, Response::Alive),
+        FrameHead::Failed { request: id, code, detail } => {
             response(id, Response::Failed { code, detail })
         }
     })
 }
 
-impl From<&Frame<Records>> for Head {
+impl From<&Frame<Records>> for FrameHead {
     fn from(frame: &Frame<Records>) -> Self {
         match frame {
             Frame::Request(id, request) => Self::of_request(id.get(), request),
@@ -217,7 +233,7 @@ impl From<&Frame<Records>> for Head {
     }
 }
 
-impl Head {
+impl FrameHead {
     fn of_request(request: u64, body: &Request<Records>) -> Self {
         match body {
             Request::Handshake(handshake) => Self::Handshake {

@@ -5,7 +5,6 @@ use std::time::Instant;
 use acklog_types::{LogView, MessageId, UnreadBatch, WaiterId};
 
 use super::Master;
-use super::io::release;
 use super::leader::{ComparedAppend, FirstUse, WaitReason};
 use crate::outcome::{Admission, AppendRequest, Refusal, Wait};
 
@@ -40,10 +39,16 @@ impl<L: LogView> Master<L> {
         waiter: WaiterId,
         found: Result<FirstUse, UnreadBatch>,
     ) -> Result<Admission, Refusal> {
-        match self.leader.key_compared(now, waiter, found, self.peers.cluster())? {
+        match self.leader.key_compared(
+            now,
+            waiter,
+            found,
+            self.peers.cluster(),
+            &mut self.out.events,
+        )? {
             ComparedAppend::Settled => Ok(Admission::Waits),
             ComparedAppend::Answered(outcome) => {
-                release(&mut self.effects, waiter, outcome);
+                self.out.release(waiter, outcome);
                 Ok(Admission::Waits)
             }
             // Meanwhile a batch with the client's own key may have come.
@@ -69,9 +74,10 @@ impl<L: LogView> Master<L> {
         }
         let write_concern = self.leader.check_append(request.wait, self.peers.cluster())?;
         if write_concern > 1 {
-            self.peers.watch_majority(self.time.at(now));
+            self.peers.watch_majority(self.time.at(now), &mut self.out.events);
         }
-        Ok(Admission::Append(self.leader.append(now, waiter, request, write_concern)))
+        let events = &mut self.out.events;
+        Ok(Admission::Append(self.leader.append(now, waiter, request, write_concern, events)))
     }
 
     /// Lets a client wait again for a message that has its id already. It is answered as in
@@ -89,8 +95,9 @@ impl<L: LogView> Master<L> {
         wait: Wait,
     ) -> Result<(), Refusal> {
         let wait = (wait, WaitReason::Ack);
-        if let Some(outcome) = self.leader.join(now, waiter, id, wait, self.peers.cluster())? {
-            release(&mut self.effects, waiter, outcome);
+        let (cluster, events) = (self.peers.cluster(), &mut self.out.events);
+        if let Some(outcome) = self.leader.join(now, waiter, id, wait, cluster, events)? {
+            self.out.release(waiter, outcome);
         }
         Ok(())
     }

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use acklog_types::{LogView, Records, RequestId, SessionId};
-use tracing::debug;
 
 use super::Master;
 use super::leader::PageRequest;
-use super::peers::{MemberId, Peer, RunReply};
-use crate::frame::{ErrorCode, Frame, Request, Response};
+use super::peers::{MemberId, RunReply};
+use crate::events::{Detail, FrameEvent, FrameStage};
+use crate::frame::{Frame, Request, Response};
 use crate::{CloseReason, ProtocolError};
 
 impl<L: LogView> Master<L> {
@@ -21,7 +21,7 @@ impl<L: LogView> Master<L> {
             }
             return;
         };
-        self.peers.hear(now, id);
+        self.peers.hear(now, id, &mut self.out.events);
         // A peer that is healthy again emits an event, which ends the backoff of its runs. That
         // comes before what the frame reports about them.
         self.relay();
@@ -48,11 +48,11 @@ impl<L: LogView> Master<L> {
                 self.receive_repeated_handshake(session, request, &handshake);
             }
             Request::GetMessages { from, again } => {
-                self.leader.ack(id, from)?;
+                self.leader.ack(id, from, &mut self.out.events)?;
                 self.want_page(now, id, PageRequest { request, from, again })?;
             }
             Request::SecondaryNodeReady { end } => {
-                self.leader.ack(id, end)?;
+                self.leader.ack(id, end, &mut self.out.events)?;
                 self.receive_ready(id, request);
             }
             Request::HandshakeOfVersion(_)
@@ -72,12 +72,13 @@ impl<L: LogView> Master<L> {
         body: Response<Records>,
     ) -> Result<(), ProtocolError> {
         let Some(peer) = self.peers.get_mut(id) else { return Ok(()) };
+        let frame = body.kind();
         let reply = match body {
             Response::Added { contiguous_end } => {
                 if !peer.is_ready() {
                     return Err(ProtocolError::UnexpectedResponse(request));
                 }
-                self.leader.ack(id, contiguous_end)?;
+                self.leader.ack(id, contiguous_end, &mut self.out.events)?;
                 RunReply::Done
             }
             Response::Alive => {
@@ -85,14 +86,17 @@ impl<L: LogView> Master<L> {
                 RunReply::Done
             }
             Response::Failed { code, detail } => {
-                note_failed(peer, request, code, &detail);
+                self.out.events.emit(Detail::Frames, || {
+                    let stage = FrameStage::Failed { code, detail };
+                    FrameEvent::new(Some(peer.name()), request, (frame, None), stage)
+                });
                 RunReply::Failed
             }
             Response::Page { run, .. } if peer.pages_were_requested() => {
                 if let Some(awaited) = peer.page_in_flight(request) {
                     let page = (&run, awaited);
-                    let mend = self.leader.take_page(now, id, request, page, &mut self.rng);
-                    self.effects.extend(mend);
+                    let (rng, out) = (&mut self.rng, &mut self.out);
+                    self.leader.take_page(now, id, request, page, rng, out);
                 }
                 RunReply::Done
             }
@@ -101,15 +105,9 @@ impl<L: LogView> Master<L> {
             | Response::Page { .. }
             | Response::ReadyNoted => return Err(ProtocolError::UnexpectedResponse(request)),
         };
-        if let Some(run) = peer.complete(now, request, reply)? {
+        if let Some(run) = peer.complete(now, (request, frame), reply, &mut self.out.events)? {
             self.leader.run_answered(now, id, run, reply, &mut self.rng);
         }
         Ok(())
     }
-}
-
-/// Logs that a member answered a request with an error.
-fn note_failed(peer: &Peer, request: RequestId, code: ErrorCode, detail: &str) {
-    let peer = peer.name().as_str();
-    debug!(peer, %request, ?code, detail, "the request failed at the secondary");
 }

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use acklog_types::{IdRange, LogView, Records, RequestId, SessionId, Unreadable};
-use tracing::{debug, info, warn};
 
 use super::leader::Denied;
 use super::peers::{HandshakeRefusal, NewConnection, OfferedLog};
 use super::{LeaderEffect, Master};
+use crate::events::{ConnectionEvent, Detail};
 use crate::frame::{
     ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
 };
@@ -36,7 +36,10 @@ impl<L: LogView> Master<L> {
                 return self.close(session, reason);
             }
         };
-        debug!(%session, peer = %handshake.name, %request, end = %handshake.end, "handshake");
+        self.out.events.emit(Detail::Changes, || {
+            let (peer, end) = (handshake.name.clone(), handshake.end);
+            ConnectionEvent::Handshake { session, peer, request, end }
+        });
         if !self.peers.repeat_handshake(session, request) {
             self.judge(now, session, request, handshake, None);
         }
@@ -50,15 +53,15 @@ impl<L: LogView> Master<L> {
         session: SessionId,
         is_same: Result<bool, Unreadable>,
     ) {
-        match self.peers.finish_comparison(session) {
-            Some(_) if self.is_paused() => {
-                debug!(%session, "this node is paused; the secondary asks again later");
-            }
+        let paused = match self.peers.finish_comparison(session) {
+            Some(_) if self.is_paused() => true,
             Some((request, handshake)) => {
-                self.judge(now, session, request, handshake, Some(is_same));
+                return self.judge(now, session, request, handshake, Some(is_same));
             }
-            None => debug!(%session, "a log is compared, and its connection is gone"),
-        }
+            None => false,
+        };
+        let event = || ConnectionEvent::ComparedInVain { session, paused };
+        self.out.events.emit(Detail::Changes, event);
     }
 
     /// Admits a secondary, refuses it, or has its log compared first.
@@ -79,16 +82,17 @@ impl<L: LogView> Master<L> {
                 self.refuse(now, session, request, Some(&handshake), refused);
             }
             Err(Denied::Disk(detail)) => {
-                let (peer, code) = (handshake.name.as_str(), ErrorCode::Internal);
-                warn!(repeats = true, peer, %session, %request, detail,
-                    "cannot let a secondary in");
+                self.out.events.emit(Detail::Changes, || {
+                    let (peer, detail) = (handshake.name.clone(), detail.clone());
+                    ConnectionEvent::NotAdmitted { peer, session, request, detail }
+                });
+                let code = ErrorCode::Internal;
                 self.respond(session, request, Response::Failed { code, detail });
                 self.close(session, CloseReason::DiskFault);
             }
             Err(Denied::Uncompared { end, told }) => {
                 if self.peers.start_comparison(session, request, handshake) {
-                    let compare = LeaderEffect::Compare { session, end, told };
-                    self.effects.push_back(compare.into());
+                    self.out.push(LeaderEffect::Compare { session, end, told });
                 }
             }
         }
@@ -112,7 +116,9 @@ impl<L: LogView> Master<L> {
         request: RequestId,
         handshake: &Handshake,
     ) {
-        debug!(peer = %handshake.name, %request, "handshake repeated");
+        let peer = || handshake.name.clone();
+        let event = || ConnectionEvent::HandshakeRepeated { peer: peer(), request };
+        self.out.events.emit(Detail::Changes, event);
         self.respond(session, request, self.welcome());
     }
 
@@ -137,10 +143,10 @@ impl<L: LogView> Master<L> {
         let code = refusal.code;
         let offered = handshake
             .map_or(OfferedLog::OfMaster, |handshake| self.leader.offered_log(handshake, code));
-        self.peers.note_refusal(now, session, handshake, &refusal, offered);
+        self.peers.note_refusal(now, session, handshake, &refusal, offered, &mut self.out.events);
         if let Some(Handshake { name, end, checksum, .. }) = handshake
             && code == RefusalCode::LongerLog
-            && self.leader.note_longer(name, *end, *checksum)
+            && self.leader.note_longer(name, *end, *checksum, &mut self.out.events)
         {
             self.persist_names();
         }
@@ -150,14 +156,17 @@ impl<L: LogView> Master<L> {
     }
 
     fn admit(&mut self, now: Instant, session: SessionId, handshake: &Handshake) {
-        let (id, address) = self.peers.admit(now, session, handshake, &mut self.effects);
+        let (id, address) = self.peers.admit(now, session, handshake, &mut self.out);
         let (end, acked, instance) = (handshake.end, self.leader.acked_end(id), handshake.instance);
+        let log_end = self.leader.durable_end();
+        let (peer, events) = (|| handshake.name.clone(), &mut self.out.events);
         if acked > end {
-            warn!(peer = %handshake.name, %acked, %end,
-                "a secondary came back without messages that it had acked");
+            let event = || ConnectionEvent::LostAcked { peer: peer(), acked, end };
+            events.emit(Detail::Changes, event);
         }
-        info!(peer = %handshake.name, address, %end, log_end = %self.leader.durable_end(),
-            "a secondary joins");
-        self.peers.connect(now, id, NewConnection { session, instance, address, end });
+        let of = || Some(address.clone());
+        let event = || ConnectionEvent::Joined { peer: peer(), address: of(), end, log_end };
+        events.emit(Detail::Changes, event);
+        self.peers.connect(now, id, NewConnection { session, instance, address, end }, events);
     }
 }

@@ -9,6 +9,7 @@ use acklog_types::{
     WriteConcern,
 };
 
+use crate::events::Events;
 use crate::machine::{Effect, Input};
 use crate::outcome::Outcome;
 
@@ -131,10 +132,21 @@ impl From<LeaderEffect> for Effect<LeaderEffect> {
     }
 }
 
-/// The effects that the parts of a master request, in this order.
-pub(super) type Effects = VecDeque<Effect<LeaderEffect>>;
+/// The effects that the parts of a master request, and the events that they emit, each in order.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) effects: VecDeque<Effect<LeaderEffect>>,
+    pub(super) events: Events,
+}
 
-/// Answers a client.
-pub(super) fn release(effects: &mut Effects, waiter: WaiterId, outcome: Outcome) {
-    effects.push_back(LeaderEffect::Release { waiter, outcome }.into());
+impl Output {
+    /// Requests an effect.
+    pub(super) fn push(&mut self, effect: impl Into<Effect<LeaderEffect>>) {
+        self.effects.push_back(effect.into());
+    }
+
+    /// Answers a client.
+    pub(super) fn release(&mut self, waiter: WaiterId, outcome: Outcome) {
+        self.push(LeaderEffect::Release { waiter, outcome });
+    }
 }

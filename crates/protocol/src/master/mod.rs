@@ -26,13 +26,14 @@ use acklog_types::{DiskFault, IdRange, LogId, LogView, RequestId, SessionId};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use self::io::Effects;
+use self::io::Output;
 pub use self::io::{LeaderEffect, LeaderInput, MasterOptions, RestoredMaster};
 pub use self::leader::FirstUse;
 use self::leader::{Leader, LogOptions, RestoredLog};
 pub use self::peers::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::peers::{MemberId, PeerOptions, Peers};
 use super::CloseReason;
+use super::events::Events;
 use super::frame::Response;
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
@@ -50,7 +51,7 @@ pub struct Master<L> {
     /// The node's own time, as of the last call that took the time.
     now: Instant,
     rng: ChaCha8Rng,
-    effects: Effects,
+    out: Output,
 }
 
 impl<L: LogView> Master<L> {
@@ -84,10 +85,10 @@ impl<L: LogView> Master<L> {
             time: OwnTime::default(),
             now,
             rng: ChaCha8Rng::seed_from_u64(options.seed),
-            effects: Effects::new(),
+            out: Output::default(),
         };
         master.settle();
-        master.leader.log_missing();
+        master.leader.emit_missing(&mut master.out.events);
         master
     }
 
@@ -104,12 +105,12 @@ impl<L: LogView> Master<L> {
     }
 
     /// Ends whatever came in from outside: the leader learns what happened to peers, and changes of
-    /// what it may do are logged, once for all of them. Nothing depends on the lines: whether there
-    /// is a quorum, and a copy of what is damaged, is computed where it is needed.
+    /// what it may do are emitted, once for all of them. Nothing depends on the events: whether
+    /// there is a quorum, and a copy of what is damaged, is computed where it is needed.
     fn settle(&mut self) {
         self.relay();
-        self.leader.log_copies();
-        self.leader.log_quorum(self.peers.cluster());
+        self.leader.note_copies(&mut self.out.events);
+        self.leader.note_quorum(self.peers.cluster(), &mut self.out.events);
     }
 
     /// Does something for each member, in the order in which their names first came, unless the
@@ -132,36 +133,36 @@ impl<L: LogView> Master<L> {
 
     /// Answers a request.
     fn respond(&mut self, session: SessionId, request: RequestId, response: Response<IdRange>) {
-        self.peers.respond(session, request, response, &mut self.effects);
+        self.peers.respond(session, request, response, &mut self.out);
     }
 
     /// Closes a session. Nothing that still comes on it counts.
     fn close(&mut self, session: SessionId, reason: CloseReason) {
-        self.peers.close(self.now, session, reason, &mut self.effects);
+        self.peers.close(self.now, session, reason, &mut self.out);
     }
 
     fn disk_fault(&mut self, fault: DiskFault) {
         if fault.is_passing() {
-            self.leader.disk_stalled(fault);
+            self.leader.disk_stalled(fault, &mut self.out.events);
         } else {
-            self.leader.disk_failed(fault, &mut self.effects);
+            self.leader.disk_failed(fault, &mut self.out);
             self.stop_registering();
         }
     }
 
     fn give_up(&mut self) {
-        self.leader.give_up(&mut self.effects);
-        self.leader.give_up_comparing(self.peers.cluster(), &mut self.effects);
+        self.leader.give_up(&mut self.out);
+        self.leader.give_up_comparing(self.peers.cluster(), &mut self.out);
     }
 
     fn step_as_leader(&mut self, now: Instant, input: LeaderInput) {
         match input {
             LeaderInput::Remembered(version) => self.remembered(now, version),
             LeaderInput::SessionUp { session, address } => {
-                self.peers.accept(now, session, address, &mut self.effects);
+                self.peers.accept(now, session, address, &mut self.out);
             }
             LeaderInput::Compared { session, is_same } => self.compared(now, session, is_same),
-            LeaderInput::Cancel(waiter) => self.leader.cancel(waiter),
+            LeaderInput::Cancel(waiter) => self.leader.cancel(waiter, &mut self.out.events),
             LeaderInput::GiveUp => self.give_up(),
         }
     }
@@ -188,19 +189,23 @@ impl<L: LogView> Machine for Master<L> {
             Input::Frame { session, frame } => self.receive(now, session, frame),
             Input::Heard(session) => {
                 if let Some(id) = self.peers.on_session(session) {
-                    self.peers.hear_part(now, id);
+                    self.peers.hear_part(now, id, &mut self.out.events);
                 }
             }
             Input::Read { session, found } => self.take_read(now, session, found),
-            Input::SessionDown { session, reason } => self.peers.lose(now, session, &reason),
+            Input::SessionDown { session, reason } => {
+                self.peers.lose(now, session, &reason, &mut self.out.events);
+            }
             Input::Durable(end) => {
-                self.leader.durable(end, &mut self.effects);
+                self.leader.durable(end, &mut self.out);
                 self.for_each_peer(|master, id| master.pump(now, id));
             }
             Input::DiskFault(fault) => self.disk_fault(fault),
-            Input::DiskWell => self.leader.disk_well(),
-            Input::Damage(damage) => self.leader.damaged(now, damage, &mut self.rng),
-            Input::Shutdown => self.leader.shut_down(&mut self.effects),
+            Input::DiskWell => self.leader.disk_well(&mut self.out.events),
+            Input::Damage(damage) => {
+                self.leader.damaged(now, damage, &mut self.rng, &mut self.out.events);
+            }
+            Input::Shutdown => self.leader.shut_down(&mut self.out),
             Input::Role(input) => self.step_as_leader(now, input),
         }
         self.pursue_repair(now);
@@ -212,25 +217,26 @@ impl<L: LogView> Machine for Master<L> {
             return;
         }
         let leader = &self.leader;
-        self.peers.look(self.time.at(now), |id| leader.has_runs_in_flight(id), look);
+        let awaits = |id| leader.has_runs_in_flight(id);
+        self.peers.look(self.time.at(now), awaits, look, &mut self.out.events);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         // Clients' time limits run on the clock outside, also while the node is paused.
-        self.leader.expire_clients(now, &mut self.effects);
-        self.leader.expire_comparing(now, self.peers.cluster(), &mut self.effects);
+        self.leader.expire_clients(now, &mut self.out);
+        self.leader.expire_comparing(now, self.peers.cluster(), &mut self.out);
         if self.is_paused() {
             return;
         }
         let now = self.time.at(now);
         if self.leader.waiting_for_secondaries() > 0 {
-            self.peers.watch_majority(now);
+            self.peers.watch_majority(now, &mut self.out.events);
         }
         self.now = now;
-        self.peers.close_expired(now, &mut self.effects);
-        self.peers.log_left_out_lines(now);
+        self.peers.close_expired(now, &mut self.out);
+        self.peers.emit_left_out(now, &mut self.out.events);
         self.for_each_peer(|master, id| master.handle_member_timeout(now, id));
-        self.peers.close_unresponsive(now, &mut self.effects);
+        self.peers.close_unresponsive(now, &mut self.out);
         self.pursue_repair(now);
         self.settle();
     }
@@ -240,7 +246,11 @@ impl<L: LogView> Machine for Master<L> {
     /// Answers to clients whose write concern holds come last, so that a caller that stops there
     /// and goes on later holds up nothing else.
     fn poll_effect(&mut self) -> Option<Effect<LeaderEffect>> {
-        self.effects.pop_front().or_else(|| self.leader.release_next())
+        self.out.effects.pop_front().or_else(|| self.leader.release_next(&mut self.out.events))
+    }
+
+    fn events(&mut self) -> &mut Events {
+        &mut self.out.events
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -275,7 +285,7 @@ impl<L: LogView> Machine for Master<L> {
     }
 
     fn disconnect(&mut self, _: Instant) -> usize {
-        let dropped = self.peers.drop_all(self.now, &mut self.effects);
+        let dropped = self.peers.drop_all(self.now, &mut self.out);
         self.settle();
         dropped
     }

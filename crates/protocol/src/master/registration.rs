@@ -8,11 +8,11 @@
 use std::time::Instant;
 
 use acklog_types::{LogView, NodeName, RequestId};
-use tracing::{debug, info};
 
 use super::peers::{MemberId, Peer, Standing};
 use super::{LeaderEffect, Master};
 use crate::CloseReason;
+use crate::events::{ConnectionEvent, Detail, NodeEvent};
 use crate::frame::Response;
 use crate::outcome::ForgetError;
 use crate::status::Status;
@@ -39,7 +39,9 @@ impl<L: LogView> Master<L> {
         }
         self.peers.remove(id);
         self.settle();
-        info!(peer = %name, cluster_size = self.peers.cluster().size, "forgot the secondary");
+        let cluster_size = self.peers.cluster().size;
+        let event = || NodeEvent::Forgotten { peer: name.clone(), cluster_size };
+        self.out.events.emit(Detail::Changes, event);
         Ok(self.persist_names())
     }
 
@@ -59,7 +61,7 @@ impl<L: LogView> Master<L> {
                 }
             }
             Some(Standing::Guest) => {
-                self.peers.register(id);
+                self.peers.register(id, &mut self.out.events);
                 self.persist_names();
             }
             Some(Standing::Registering(_)) | None => {}
@@ -71,7 +73,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn persist_names(&mut self) -> u64 {
         let (version, names) = self.peers.next_list();
         let losses = self.leader.losses().clone();
-        self.effects.push_back(LeaderEffect::Remember { version, names, losses }.into());
+        self.out.push(LeaderEffect::Remember { version, names, losses });
         version
     }
 
@@ -79,7 +81,8 @@ impl<L: LogView> Master<L> {
     pub(super) fn remembered(&mut self, now: Instant, version: u64) {
         self.peers.on_persisted(version);
         let cluster_size = self.peers.cluster().size;
-        debug!(version, cluster_size, "the names of the secondaries are written down");
+        let event = || NodeEvent::MembersPersisted { version, cluster_size };
+        self.out.events.emit(Detail::Changes, event);
         self.answer_ready(now);
     }
 
@@ -99,7 +102,9 @@ impl<L: LogView> Master<L> {
             self.respond(session, request, Response::ReadyNoted);
         }
         if let Some(peer) = self.peers.get(id).filter(|_| is_news) {
-            info!(peer = %peer.name(), end = %self.leader.acked_end(id), "a secondary is ready");
+            let end = self.leader.acked_end(id);
+            let event = || ConnectionEvent::Ready { peer: Some(peer.name().clone()), end };
+            self.out.events.emit(Detail::Changes, event);
         }
     }
 

@@ -26,10 +26,10 @@ impl<L: LogView> Master<L> {
     fn send_runs(&mut self, now: Instant, id: MemberId, runs_max: usize) {
         while let Some(next) = self.leader.next_run(now, id, runs_max) {
             match next {
-                NextRun::Run(plan) => self.peers.send_run(now, id, plan, &mut self.effects),
+                NextRun::Run(plan) => self.peers.send_run(now, id, plan, &mut self.out),
                 NextRun::Read(order) => {
                     if let Some(session) = self.peers.get(id).and_then(Peer::session) {
-                        self.effects.push_back(Effect::Read { session, order });
+                        self.out.push(Effect::Read { session, order });
                     }
                     return;
                 }
@@ -39,12 +39,15 @@ impl<L: LogView> Master<L> {
 
     /// Does what is due for a member.
     pub(super) fn handle_member_timeout(&mut self, now: Instant, id: MemberId) {
-        self.peers.update_status(now, id);
-        while let Some(run) = self.peers.get_mut(id).and_then(|peer| peer.expire_run(now)) {
+        self.peers.update_status(now, id, &mut self.out.events);
+        while let Some(run) = {
+            let peer = self.peers.get_mut(id);
+            peer.and_then(|peer| peer.expire_run(now, &mut self.out.events))
+        } {
             self.leader.run_timed_out(now, id, run, &mut self.rng);
         }
         let log_end = self.leader.durable_end();
-        if self.peers.send_heartbeat(now, id, log_end, &mut self.effects)
+        if self.peers.send_heartbeat(now, id, log_end, &mut self.out)
             && let Some(peer) = self.peers.get(id)
             && peer.is_ready()
             && peer.status() != Status::Healthy
@@ -65,7 +68,7 @@ impl<L: LogView> Master<L> {
         wanted: PageRequest,
     ) -> Result<(), ProtocolError> {
         let is_under_way = self.peers.get(id).is_some_and(Peer::has_page_under_way);
-        if self.leader.want_page(id, wanted, is_under_way)? {
+        if self.leader.want_page(id, wanted, is_under_way, &mut self.out.events)? {
             self.make_pages(now, id);
         }
         Ok(())
@@ -77,7 +80,7 @@ impl<L: LogView> Master<L> {
         while let Some(next) = self.leader.next_page(id) {
             match next {
                 NextPage::Read(order) => {
-                    return self.effects.push_back(Effect::Read { session, order });
+                    return self.out.push(Effect::Read { session, order });
                 }
                 NextPage::Send(page) => self.send_page(now, session, id, page),
             }
@@ -92,7 +95,7 @@ impl<L: LogView> Master<L> {
         found: Result<(IdRange, usize), Unreadable>,
     ) {
         let Some(id) = self.peers.on_session(session) else { return };
-        match self.leader.take_read(now, id, found, &mut self.rng) {
+        match self.leader.take_read(now, id, found, &mut self.rng, &mut self.out.events) {
             Some(ReadResult::Page(page)) => self.send_page(now, session, id, page),
             Some(ReadResult::Unreadable(PageRequest { request, .. }, detail)) => {
                 let code = ErrorCode::Internal;
@@ -105,7 +108,7 @@ impl<L: LogView> Master<L> {
     }
 
     fn send_page(&mut self, now: Instant, session: SessionId, id: MemberId, page: ReadPage) {
-        self.leader.note_page(id, page);
+        self.leader.note_page(id, page, &mut self.out.events);
         self.peers.note_sent(now, id);
         let ReadPage { wanted, run, log_end } = page;
         self.respond(session, wanted.request, Response::Page { run, log_end });
@@ -117,8 +120,9 @@ impl<L: LogView> Master<L> {
             return;
         }
         self.relay();
-        if let Some((id, from)) = self.leader.next_repair(now, &self.peers, &mut self.rng) {
-            self.peers.request_page(now, id, from, &mut self.effects);
+        let (rng, events) = (&mut self.rng, &mut self.out.events);
+        if let Some((id, from)) = self.leader.next_repair(now, &self.peers, rng, events) {
+            self.peers.request_page(now, id, from, &mut self.out);
         }
     }
 }

@@ -14,6 +14,7 @@ use acklog_types::{DiskFault, Faults, LogEnd, LogId, NodeName, Unreadable};
 
 use super::leader::WaitReason;
 use super::*;
+use crate::events::Events;
 use crate::frame::{ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response};
 use crate::{
     Admission, AppendRequest, CloseReason, DiskHealth, FaultHooks, Outcome, Refusal, SessionEnd,
@@ -291,7 +292,10 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
     let joined = |node: &mut Node, id| {
         let (wait, cluster) = ((wait, WaitReason::Replay), node.machine.peers.cluster());
         let (waiter, id) = (WaiterId::new(9), MessageId::new(id));
-        node.machine.leader.join(node.now, waiter, id, wait, cluster).unwrap()
+        node.machine
+            .leader
+            .join(node.now, waiter, id, wait, cluster, &mut Events::default())
+            .unwrap()
     };
     let stored = joined(&mut node, 5);
     assert!(matches!(stored, Some(Outcome::Committed(receipt)) if receipt.replayed));

@@ -5,10 +5,10 @@ use std::time::Instant;
 use acklog_types::LogView;
 use acklog_types::{Faults, IdRange, NodeName, SessionId};
 use rand::RngExt;
-use tracing::warn;
 
 use super::{Connection, Secondary};
 use crate::CloseReason;
+use crate::events::{Detail, NodeEvent};
 use crate::faults::FaultHooks;
 use crate::own_time::OwnTime;
 
@@ -58,7 +58,7 @@ impl<L: LogView> Secondary<L> {
     /// Drops the connection to the master, as a user requested. Returns how many there were.
     pub(super) fn drop_connection(&mut self, now: Instant) -> usize {
         let connections = usize::from(self.session().is_some());
-        warn!(connections, "dropping all connections, as asked for");
+        self.events.emit(Detail::Changes, || NodeEvent::ConnectionsDropped { connections });
         self.close(now, CloseReason::OnDemand);
         connections
     }

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use acklog_types::{HEARTBEAT_INTERVAL_MAX, LogView, SessionId};
-use tracing::{info, warn};
 
 use super::link::LinkToMaster;
 use super::{Connection, Secondary, SecondaryPhase};
+use crate::events::{ConnectionEvent, Detail};
 use crate::frame::{Handshake, RefusalCode, Welcome};
 use crate::machine::Effect;
 use crate::{CloseReason, ProtocolError};
@@ -34,15 +34,15 @@ impl<L: LogView> Secondary<L> {
         self.follower.leave();
         self.connection = Connection::Up(Box::new(link));
         let end = self.follower.durable_end();
-        info!(repeats = true, %end, "connected; introducing this node");
+        self.events.emit(Detail::Changes, || ConnectionEvent::Connected { end });
     }
 
     /// Returns the handshake, if it is to be sent now.
-    pub(super) fn handshake(&self) -> Option<Handshake> {
+    pub(super) fn handshake(&mut self) -> Option<Handshake> {
         if !self.link()?.wants_handshake() {
             return None;
         }
-        let introduction = self.follower.introduction()?;
+        let introduction = self.follower.introduction(&mut self.events)?;
         Some(Handshake {
             name: self.options.name.clone(),
             instance: self.options.instance,
@@ -64,7 +64,10 @@ impl<L: LogView> Secondary<L> {
             return Err(ProtocolError::BadInterval(interval));
         }
         let (end, log_end) = (self.follower.durable_end(), welcome.log_end);
-        info!(peer = %welcome.master, %end, %log_end, "joined; catching up");
+        self.events.emit(Detail::Changes, || {
+            let peer = welcome.master.clone();
+            ConnectionEvent::Joined { peer, address: None, end, log_end }
+        });
         link.join(interval);
         self.follower.join(welcome.log, log_end, self.options.request_timeout);
         self.master = Some(welcome.master);
@@ -77,13 +80,9 @@ impl<L: LogView> Secondary<L> {
         let diverged = code.is_divergence();
         let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
         self.dial_state.on_refusal(phase, format!("the master refuses this node: {detail}"));
-        warn!(
-            repeats = true,
-            code = code.as_str(),
-            detail,
-            phase = phase.as_str(),
-            "the master refuses this node"
-        );
+        let detail = || detail.to_owned();
+        let event = || ConnectionEvent::RefusedByMaster { code, detail: detail(), phase };
+        self.events.emit(Detail::Changes, event);
         self.close(now, CloseReason::Refused);
     }
 

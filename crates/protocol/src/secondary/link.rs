@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use acklog_types::{RequestId, SessionId};
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, info};
 
 use super::liveness::Liveness;
 use super::request_retry::request_retry;
 use crate::backoff::Retry;
+use crate::events::{ConnectionEvent, Detail, Events};
 use crate::frame::FrameKind;
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LineView};
@@ -115,14 +115,8 @@ impl LinkToMaster {
     ) -> Result<Option<(FrameKind, Duration)>, ProtocolError> {
         match self.in_flight.complete(now, request) {
             Completed::Unknown => Err(ProtocolError::UnexpectedResponse(request)),
-            Completed::Late => {
-                debug!(%request, "late answer: the request is no longer pending");
-                Ok(None)
-            }
-            Completed::InTime { what, took } => {
-                debug!(%request, kind = ?what, ?took, "answered");
-                Ok(Some((what, took)))
-            }
+            Completed::Late => Ok(None),
+            Completed::InTime { what, took } => Ok(Some((what, took))),
         }
     }
 
@@ -132,12 +126,12 @@ impl LinkToMaster {
     }
 
     /// Returns why the connection is given up now, if it is.
-    pub(super) fn overdue(&mut self, now: Instant) -> Option<CloseReason> {
+    pub(super) fn overdue(&mut self, now: Instant, events: &mut Events) -> Option<CloseReason> {
         if self.liveness.is_handshake_late(now) {
             return Some(CloseReason::HandshakeTimeout);
         }
         if let Some(late) = self.liveness.note_local_stall(now) {
-            info!(?late, "this node stood still; listening again before it judges the master");
+            events.emit(Detail::Changes, || ConnectionEvent::LocalStall { late });
         }
         self.liveness.is_silent(now).then_some(CloseReason::Silent)
     }
@@ -259,6 +253,7 @@ mod tests {
         assert_eq!(link.next_deadline(), now + TIMEOUT);
         link.complete(now, request).unwrap();
         assert_eq!(link.next_deadline(), silent_at);
-        assert_eq!(link.overdue(silent_at), Some(CloseReason::Silent));
+        let mut events = Events::default();
+        assert_eq!(link.overdue(silent_at, &mut events), Some(CloseReason::Silent));
     }
 }

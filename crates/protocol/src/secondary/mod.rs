@@ -21,7 +21,6 @@ mod liveness;
 mod repair;
 mod request_retry;
 mod requests;
-mod targets;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -32,11 +31,11 @@ pub use follower::{GapBuffer, HELD_BYTES_MAX};
 pub use io::{FollowerEffect, FollowerInput, RestoredSecondary, SecondaryOptions};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tracing::{info, warn};
 
 use self::dial_state::DialState;
 use self::follower::{Follower, FollowerAction};
 use self::link::LinkToMaster;
+use super::events::{ConnectionEvent, Detail, Ending, Events};
 use super::frame::{Frame, Request, Response};
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
@@ -59,6 +58,7 @@ pub struct Secondary<L> {
     time: OwnTime,
     rng: ChaCha8Rng,
     effects: VecDeque<Effect<FollowerEffect>>,
+    events: Events,
 }
 
 #[derive(Debug)]
@@ -91,6 +91,7 @@ impl<L: LogView> Secondary<L> {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             options,
             effects: VecDeque::new(),
+            events: Events::default(),
         }
     }
 
@@ -121,7 +122,8 @@ impl<L: LogView> Secondary<L> {
             return;
         }
         let pause = self.dial_later(now);
-        warn!(repeats = true, reason, ?pause, "cannot reach the master; trying again");
+        let event = || ConnectionEvent::DialFailed { reason: reason.clone(), pause };
+        self.events.emit(Detail::Changes, event);
         self.dial_state.on_unreachable(reason);
     }
 
@@ -132,10 +134,7 @@ impl<L: LogView> Secondary<L> {
             return Duration::ZERO;
         }
         if self.follower.lacks_first_page() && self.dial_state.lost_first_page() {
-            warn!(
-                "connections end again and again before the first page of messages comes, while \
-                short frames pass: does the path drop large packets? Look at its MTU"
-            );
+            self.events.emit(Detail::Changes, || ConnectionEvent::MtuSuspected { peer: None });
         }
         let pause = self.dial_state.back_off(&mut self.rng);
         self.leave(Connection::Idle { dial_at: now + pause });
@@ -151,15 +150,20 @@ impl<L: LogView> Secondary<L> {
     /// Closes the connection and dials again after a pause.
     fn close(&mut self, now: Instant, reason: CloseReason) {
         let Some(session) = self.session() else { return };
-        // The end of a connection over which runs come is a change each time, and logged.
-        let repeats = !self.follower.is_ready();
-        let pause = self.dial_later(now);
-        warn!(repeats, %reason, ?pause, "closing the connection to the master; dialing again");
+        self.leave_master(now, || Ending::Closed(reason.clone()));
         // A refusal has a detail of its own.
         if reason != CloseReason::Refused {
             self.dial_state.on_error(reason.to_string());
         }
         self.effects.push_back(Effect::Close { session, reason });
+    }
+
+    /// Gives up the connection, emits how it ended, and dials again after a pause.
+    fn leave_master(&mut self, now: Instant, ending: impl FnOnce() -> Ending) {
+        let was_ready = self.follower.is_ready();
+        let pause = self.dial_later(now);
+        let event = || ConnectionEvent::LeftMaster { ending: ending(), was_ready, pause };
+        self.events.emit(Detail::Changes, event);
     }
 
     /// Gives up the connection for good.
@@ -173,9 +177,7 @@ impl<L: LogView> Secondary<L> {
     /// Takes in that a connection is gone. Dials again after a pause.
     fn session_down(&mut self, now: Instant, session: SessionId, reason: &SessionEnd) {
         if self.session() == Some(session) {
-            let repeats = !self.follower.is_ready();
-            let pause = self.dial_later(now);
-            warn!(repeats, %reason, ?pause, "the connection to the master is gone; dialing again");
+            self.leave_master(now, || Ending::Lost(reason.clone()));
             self.dial_state.on_error(reason.to_string());
         }
     }
@@ -194,7 +196,7 @@ impl<L: LogView> Secondary<L> {
     fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
         let received = match frame {
             Frame::Request(id, Request::AddMessage { run }) => {
-                let taken = self.follower.take_run(now, id, run);
+                let taken = self.follower.take_run(now, id, run, &mut self.events);
                 self.carry_out();
                 taken
             }
@@ -220,7 +222,7 @@ impl<L: LogView> Secondary<L> {
     /// Answers and requests what the durable end allows, unless the node is paused.
     fn act_on_durable(&mut self, now: Instant) {
         if !self.is_paused() {
-            self.follower.answer_due();
+            self.follower.answer_due(&mut self.events);
             self.carry_out();
             self.make_requests(now);
         }
@@ -281,13 +283,13 @@ impl<L: LogView> Machine for Secondary<L> {
             Input::Read { session, found } => self.take_read(now, session, found),
             Input::SessionDown { session, reason } => self.session_down(now, session, &reason),
             Input::Durable(end) => {
-                self.follower.note_durable(end);
+                self.follower.note_durable(end, &mut self.events);
                 self.act_on_durable(now);
             }
             Input::DiskFault(fault) => self.disk_faulty(now, fault),
             Input::DiskWell => self.disk_well(now),
             Input::Damage(damage) => {
-                self.follower.note_damage(now, damage, &mut self.rng);
+                self.follower.note_damage(now, damage, &mut self.rng, &mut self.events);
                 self.act_on_durable(now);
             }
             Input::Shutdown => self.end(CloseReason::Stopping),
@@ -320,14 +322,14 @@ impl<L: LogView> Machine for Secondary<L> {
             Connection::Idle { dial_at } if *dial_at <= now => {
                 self.connection = Connection::Dialing;
                 self.effects.push_back(FollowerEffect::Dial.into());
-                info!(repeats = true, "connecting to the master");
+                self.events.emit(Detail::Changes, || ConnectionEvent::Dialing);
             }
             Connection::Up(link) => {
                 link.wake(now);
-                if let Some(reason) = link.overdue(now) {
+                if let Some(reason) = link.overdue(now, &mut self.events) {
                     return self.close(now, reason);
                 }
-                self.follower.store_due(now);
+                self.follower.store_due(now, &mut self.events);
                 self.carry_out();
                 self.expire_requests(now);
             }
@@ -337,6 +339,10 @@ impl<L: LogView> Machine for Secondary<L> {
 
     fn poll_effect(&mut self) -> Option<Effect<FollowerEffect>> {
         self.effects.pop_front()
+    }
+
+    fn events(&mut self) -> &mut Events {
+        &mut self.events
     }
 
     fn next_deadline(&self) -> Option<Instant> {

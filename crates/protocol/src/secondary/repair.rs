@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use acklog_types::{IdRange, LogEnd, LogView, RequestId, SessionId, Unreadable};
-use tracing::{debug, warn};
 
 use super::{Connection, Secondary};
+use crate::events::{Detail, FrameEvent, FrameStage, NodeEvent};
 use crate::frame::{ErrorCode, Frame, FrameKind, RUN_BYTES_MAX, Response};
 use crate::machine::Effect;
 use crate::{ProtocolError, ReadOrder};
@@ -24,7 +24,10 @@ impl<L: LogView> Secondary<L> {
             return Err(ProtocolError::UnexpectedRequest(FrameKind::GetMessages));
         }
         if link.is_giving_page() {
-            debug!(%request, %from, "asked again while a page is still under way");
+            self.events.emit(Detail::Frames, || {
+                let (frame, stage) = (FrameKind::GetMessages, FrameStage::StillUnderWay { from });
+                FrameEvent::new(None, request, (frame, None), stage)
+            });
             return Ok(());
         }
         let (until, max_bytes) = (self.follower.durable_end(), RUN_BYTES_MAX);
@@ -54,7 +57,10 @@ impl<L: LogView> Secondary<L> {
         match found {
             Ok((run, _)) => {
                 link.note_sent(now);
-                debug!(%request, id = %run, "the master asks for messages; sending a page");
+                self.events.emit(Detail::Frames, || {
+                    let stage = FrameStage::Sent { from: None, again: false };
+                    FrameEvent::new(None, request, (FrameKind::Page, Some(run)), stage)
+                });
                 let page = Response::Page { run, log_end: self.follower.durable_end() };
                 self.send(session, Frame::Response(request, page));
             }
@@ -63,7 +69,13 @@ impl<L: LogView> Secondary<L> {
     }
 
     fn cannot_give(&mut self, session: SessionId, request: RequestId, detail: String) {
-        warn!(%request, detail, "the master asks for messages that this node cannot give");
+        self.events.emit(Detail::Changes, || NodeEvent::Unreadable {
+            peer: None,
+            request: Some(request),
+            from: None,
+            again: None,
+            detail: detail.clone(),
+        });
         let code = ErrorCode::Internal;
         self.send(session, Frame::Response(request, Response::Failed { code, detail }));
     }

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use acklog_types::{IdRange, LogView, Records, RequestId};
-use tracing::{debug, warn};
 
-use super::targets::LINK;
+use super::follower::PageAnswer;
 use super::{Connection, Secondary};
 use crate::ProtocolError;
-use crate::frame::{Frame, Request, Response};
+use crate::events::{Detail, FrameEvent, FrameStage};
+use crate::frame::{Frame, FrameKind, Request, Response};
 
 impl<L: LogView> Secondary<L> {
     /// Makes the requests that are due.
@@ -30,7 +30,10 @@ impl<L: LogView> Secondary<L> {
         let Connection::Up(link) = &mut self.connection else { return };
         let (end, kind) = (self.follower.durable_end(), request.kind());
         let id = link.make_request(now, kind);
-        debug!(target: LINK, request = %id, %end, "sending {kind:?}");
+        self.events.emit(Detail::Frames, || {
+            let stage = FrameStage::Sent { from: Some(end), again: false };
+            FrameEvent::new(None, id, (kind, None), stage)
+        });
         if !self.delays_requests {
             link.note_sent(now);
         }
@@ -45,9 +48,10 @@ impl<L: LogView> Secondary<L> {
             let pause = link
                 .on_timeout(now, &mut self.rng)
                 .or_else(|| self.follower.on_timeout(now, kind, &mut self.rng));
-            let pause = pause.unwrap_or_default();
-            debug!(target: LINK, %request, ?kind, ?pause,
-                "request to the master timed out; making it again");
+            self.events.emit(Detail::Frames, || {
+                let stage = FrameStage::TimedOut { pause: Some(pause.unwrap_or_default()) };
+                FrameEvent::new(None, request, (kind, None), stage)
+            });
         }
         self.make_requests(now);
     }
@@ -62,7 +66,15 @@ impl<L: LogView> Secondary<L> {
     ) -> Result<(), ProtocolError> {
         let Connection::Up(link) = &mut self.connection else { return Ok(()) };
         let answered = link.complete(now, id)?;
-        if !matches!(response, Response::Failed { .. }) {
+        let failed = matches!(response, Response::Failed { .. });
+        self.events.emit(Detail::Frames, || {
+            let (frame, stage) = match answered {
+                Some((kind, took)) => (kind, FrameStage::Completed { took, failed }),
+                None => (response.kind(), FrameStage::Late),
+            };
+            FrameEvent::new(None, id, (frame, None), stage)
+        });
+        if !failed {
             self.follower.on_answer(answered);
         } else if let Some((kind, _)) = answered {
             link.on_error(now, &mut self.rng);
@@ -75,16 +87,19 @@ impl<L: LogView> Secondary<L> {
                 return Ok(());
             }
             Response::Page { run, log_end } => {
-                let late = answered.is_none().then_some(id);
-                let taken = self.follower.take_page(now, late, run, log_end, &mut self.rng);
+                let page = PageAnswer { request: id, is_late: answered.is_none(), run, log_end };
+                let (rng, events) = (&mut self.rng, &mut self.events);
+                let taken = self.follower.take_page(now, page, rng, events);
                 self.carry_out();
                 taken?;
                 self.dial_state.on_page();
             }
-            Response::ReadyNoted => self.follower.note_ready(id)?,
+            Response::ReadyNoted => self.follower.note_ready(id, &mut self.events)?,
             Response::Failed { code, detail } => {
-                warn!(target: LINK, repeats = true, request = %id, ?code, detail,
-                    "the request failed at the master");
+                self.events.emit(Detail::Changes, || {
+                    let stage = FrameStage::Failed { code, detail: detail.clone() };
+                    FrameEvent::new(None, id, (FrameKind::Failed, None), stage)
+                });
                 self.failed_at_master(now, &detail);
             }
             Response::Added { .. } | Response::Alive => {

@@ -17,7 +17,10 @@ impl Cluster {
     /// Carries out all effects of a node (`None`: the master).
     pub(super) fn drain(&mut self, name: Option<&NodeName>) {
         let shown = name.unwrap_or(&self.master_name).clone();
-        while let Some(effect) = self.node_mut(name).and_then(|node| node.poll_effect()) {
+        loop {
+            let effect = self.node_mut(name).and_then(|node| node.poll_effect());
+            self.count_events(name);
+            let Some(effect) = effect else { break };
             match effect {
                 Effect::Send { session, frame } => self.send_frame(name, session, frame),
                 Effect::Read { session, order } => self.begin_read(name, session, order),
@@ -41,6 +44,13 @@ impl Cluster {
         self.look();
         if name.is_none() {
             self.judge_master();
+        }
+    }
+
+    /// Counts the events of a node (`None`: the master).
+    fn count_events(&mut self, name: Option<&NodeName>) {
+        while let Some(event) = self.node_mut(name).and_then(|node| node.poll_event()) {
+            *self.event_counts.entry(event.kind()).or_default() += 1;
         }
     }
 

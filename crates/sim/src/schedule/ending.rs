@@ -136,6 +136,7 @@ impl Schedule {
             messages: self.cluster.checker().accepted_count(),
             answered: self.cluster.checker().released_count(),
             took: self.cluster.now(),
+            events: self.cluster.event_counts().clone(),
             trace: self.cluster.take_trace(),
         }
     }

@@ -15,6 +15,7 @@ use crate::server::node::commands::{Forgotten, LeaderCommand, LeaderControl, Que
 use crate::server::node::completions::{Completions, Mailboxes};
 use crate::server::node::driver::{CarriedOut, Core, Inbox, NodeRole};
 use crate::server::node::now;
+use crate::server::node::protocol_log::LogRole;
 
 /// The master's role in its core task.
 pub(super) struct LeaderDriver {
@@ -50,6 +51,8 @@ impl NodeRole for LeaderDriver {
     type Command = LeaderCommand;
     type Connection = (TcpStream, String);
     type Done = Compared;
+
+    const LOGS_AS: LogRole = LogRole::Master;
 
     fn connected(core: &mut Core<Self>, (stream, address): (TcpStream, String)) {
         if let Some(session) = core.sessions.open(stream) {

@@ -1,23 +1,25 @@
-//! A wrapped machine of which only the sessions and what it sends are told.
+//! A wrapped machine that only has sessions and sends frames.
 
 use std::time::Duration;
 
 use acklog_types::{LogEnd, Rate, RequestId};
 
 use super::*;
-use crate::frame::Request;
+use crate::events::{Event, FrameEvent, FrameStage};
+use crate::frame::{FrameKind, Request};
 use crate::own_time::OwnTime;
 use crate::{CloseReason, SessionEnd};
 
 const SESSION: SessionId = SessionId::new(1);
 
-/// Sends what it is told to, on the sessions that are open.
+/// Sends the frames that it is given, on the sessions that are open.
 #[derive(Debug, Default)]
 struct Echo {
     open: Vec<SessionId>,
     effects: VecDeque<Effect<()>>,
     time: OwnTime,
     acked: LogEnd,
+    events: Events,
     seeds: u64,
     sent: usize,
 }
@@ -39,6 +41,10 @@ impl Machine for Echo {
 
     fn poll_effect(&mut self) -> Option<Effect<()>> {
         self.effects.pop_front()
+    }
+
+    fn events(&mut self) -> &mut Events {
+        &mut self.events
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -87,7 +93,7 @@ impl FaultHooks for Echo {
     }
 }
 
-/// A wrapped machine with one session, and the time.
+/// Returns a wrapped machine with one session, and the time.
 fn wrapped(faults: Faults) -> (Faulty<Echo>, Instant) {
     let now = Instant::now();
     let machine = Echo { open: vec![SESSION], ..Echo::default() };
@@ -105,7 +111,7 @@ fn send(faulty: &mut Faulty<Echo>, number: u64) {
     faulty.machine.effects.push_back(Effect::Send { session: SESSION, frame });
 }
 
-/// The requests that go out now.
+/// Returns the requests that are written now.
 fn went_out(faulty: &mut Faulty<Echo>) -> Vec<u64> {
     let effects = std::iter::from_fn(|| faulty.poll_effect());
     let number = |effect| match effect {
@@ -194,4 +200,36 @@ fn frames_are_dropped_and_doubled() {
     faulty.set_faults(now, Faults { drop_rate: always, ..Faults::default() });
     send(&mut faulty, 1);
     assert_eq!(went_out(&mut faulty), [0; 0]);
+}
+
+#[test]
+fn what_is_done_to_a_frame_is_an_event_among_those_of_the_machine() {
+    let always = Rate::new(1.0).unwrap();
+    let doubled = Faults { duplicate_rate: always, ..delayed() };
+    let (mut faulty, now) = wrapped(doubled);
+    send(&mut faulty, 0);
+    assert_eq!(went_out(&mut faulty), [0; 0], "nobody reads of frames so far");
+    faulty.events().set_detail(Detail::Frames);
+    send(&mut faulty, 1);
+    assert_eq!(went_out(&mut faulty), [0; 0]);
+    let dropping = Faults { drop_rate: always, ..Faults::default() };
+    faulty.set_faults(now, dropping);
+    faulty.set_faults(now, dropping);
+    send(&mut faulty, 2);
+    assert_eq!(went_out(&mut faulty), [0; 0]);
+    let of_frame = |number, stage| {
+        let ids = Some(IdRange::new(LogEnd::new(number), LogEnd::new(number + 1)));
+        let (peer, request, frame) = (None, RequestId::new(number), FrameKind::AddMessage);
+        Event::Frame(FrameEvent { peer, request, frame, ids, stage })
+    };
+    let changed = |faults, was| Event::Node(NodeEvent::FaultsChanged { faults, was });
+    let polled: Vec<Event> = std::iter::from_fn(|| faulty.poll_event()).collect();
+    let expected = [
+        changed(doubled, Faults::default()),
+        of_frame(1, FrameStage::Doubled),
+        of_frame(1, FrameStage::Delayed { delay: Duration::from_secs(1) }),
+        changed(dropping, doubled),
+        of_frame(2, FrameStage::Dropped),
+    ];
+    assert_eq!(polled, expected);
 }

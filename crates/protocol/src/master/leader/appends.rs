@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use acklog_types::{LogView, MESSAGE_TARGET, MessageId, WaiterId, WriteConcern};
-use tracing::{debug, info};
+use acklog_types::{IdRange, LogView, MessageId, WaiterId, WriteConcern};
 
 use super::Leader;
 use super::ack_gate::{PendingAck, WaitReason};
+use crate::events::{AnswerKind, Detail, Events, MessageEvent, NodeEvent};
 use crate::machine::Effect;
-use crate::master::io::{Effects, LeaderEffect, release};
+use crate::master::io::{LeaderEffect, Output};
 use crate::master::peers::ClusterView;
 use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal, Wait};
 
@@ -52,16 +52,21 @@ impl<L: LogView> Leader<L> {
         ticket: WaiterId,
         request: AppendRequest,
         write_concern: u16,
+        events: &mut Events,
     ) -> MessageId {
         let AppendRequest { wait, key, messages, bytes } = request;
         let id = self.own.append(messages, bytes);
+        events.emit(Detail::Messages, || {
+            let start = id.before();
+            MessageEvent::Accepted { ids: IdRange::new(start, start.plus(messages)) }
+        });
         // No pointer ever stops inside a batch: whoever has the first message has all of them, and
         // waits for it alone.
         if let Some(hash) = key {
             self.keys.insert(hash, id);
         }
         let pending = PendingAck { id, write_concern, deadline: None, reason: WaitReason::Ack };
-        self.let_wait(now, ticket, pending, wait);
+        self.let_wait(now, ticket, (pending, wait), events);
         id
     }
 
@@ -80,6 +85,7 @@ impl<L: LogView> Leader<L> {
         id: MessageId,
         (wait, reason): (Wait, WaitReason),
         cluster: ClusterView,
+        events: &mut Events,
     ) -> Result<Option<Outcome>, Refusal> {
         if id.before() >= self.own.log_end() {
             return Err(Refusal::NoMessage { end: self.own.log_end() });
@@ -98,19 +104,22 @@ impl<L: LogView> Leader<L> {
         } else if self.is_crowded(write_concern) {
             Outcome::TooManyWaiting(receipt)
         } else {
-            self.let_wait(now, ticket, pending, wait);
+            self.let_wait(now, ticket, (pending, wait), events);
             return Ok(None);
         };
         Ok(Some(outcome))
     }
 
     /// Takes out a client that no longer waits.
-    pub(in crate::master) fn cancel(&mut self, ticket: WaiterId) {
-        if self.comparing.cancel(ticket) {
-            debug!(waiter = %ticket, "the sender whose batch is compared no longer waits");
+    pub(in crate::master) fn cancel(&mut self, ticket: WaiterId, events: &mut Events) {
+        let id = if self.comparing.cancel(ticket) {
+            None
         } else if let Some(PendingAck { id, .. }) = self.gate.remove(ticket) {
-            debug!(%id, "the sender no longer waits");
-        }
+            Some(id)
+        } else {
+            return;
+        };
+        events.emit(Detail::Messages, || MessageEvent::Canceled { waiter: ticket, id });
     }
 
     /// Returns whether any client waits for its answer.
@@ -145,18 +154,27 @@ impl<L: LogView> Leader<L> {
         write_concern > 1 && self.gate.waiting_for_secondaries() >= self.options.max_waiting
     }
 
-    fn let_wait(&mut self, now: Instant, ticket: WaiterId, pending: PendingAck, wait: Wait) {
+    fn let_wait(
+        &mut self,
+        now: Instant,
+        ticket: WaiterId,
+        (pending, wait): (PendingAck, Wait),
+        events: &mut Events,
+    ) {
         let PendingAck { id, write_concern, .. } = pending;
         let deadline = wait.timeout.and_then(|timeout| now.checked_add(timeout));
         if write_concern > 1 {
             let timeout = wait.timeout;
-            debug!(%id, w = write_concern, ?timeout, "a sender waits for its write concern");
+            events.emit(Detail::Messages, || MessageEvent::Waits { id, write_concern, timeout });
         }
         self.gate.insert(ticket, PendingAck { deadline, ..pending });
     }
 
     /// Returns the answer to the next client whose write concern holds.
-    pub(in crate::master) fn release_next(&mut self) -> Option<Effect<LeaderEffect>> {
+    pub(in crate::master) fn release_next(
+        &mut self,
+        events: &mut Events,
+    ) -> Option<Effect<LeaderEffect>> {
         if !self.release_due {
             return None;
         }
@@ -166,20 +184,18 @@ impl<L: LogView> Leader<L> {
             return None;
         };
         let receipt = self.receipt(pending);
-        if pending.write_concern > 1 {
-            debug!(target: MESSAGE_TARGET, id = %pending.id, w = pending.write_concern, "the write concern holds");
-        }
+        emit_answered(pending, AnswerKind::Committed, events);
         let outcome = Outcome::Committed(receipt);
         Some(LeaderEffect::Release { waiter: ticket, outcome }.into())
     }
 
     /// Answers the clients whose own time is up, some hundred at a time. Their time goes on while
     /// the node is paused.
-    pub(in crate::master) fn expire_clients(&mut self, now: Instant, effects: &mut Effects) {
+    pub(in crate::master) fn expire_clients(&mut self, now: Instant, out: &mut Output) {
         for _ in 0..EXPIRED_MAX {
             let Some((ticket, pending)) = self.gate.pop_expired(now) else { break };
-            debug!(id = %pending.id, "the sender's time is up");
-            self.answer(ticket, pending, Outcome::TimedOut, effects);
+            emit_answered(pending, AnswerKind::TimedOut, &mut out.events);
+            self.answer(ticket, pending, Outcome::TimedOut, out);
         }
     }
 
@@ -189,39 +205,39 @@ impl<L: LogView> Leader<L> {
         ticket: WaiterId,
         pending: PendingAck,
         otherwise: impl FnOnce(Receipt) -> Outcome,
-        effects: &mut Effects,
+        out: &mut Output,
     ) {
         let receipt = self.receipt(pending);
         let holds = receipt.acked_by.len() >= usize::from(pending.write_concern);
         let outcome = if holds { Outcome::Committed(receipt) } else { otherwise(receipt) };
-        release(effects, ticket, outcome);
+        out.release(ticket, outcome);
     }
 
     /// Takes no more messages, and answers the clients that wait for secondaries only. The others
     /// are answered as soon as the disk has their messages.
-    pub(in crate::master) fn shut_down(&mut self, effects: &mut Effects) {
+    pub(in crate::master) fn shut_down(&mut self, out: &mut Output) {
         self.stopping = true;
-        let answered = self.dismiss_stored(effects);
+        let answered = self.dismiss_stored(out);
         let waiting = self.has_waiters();
-        info!(answered, waiting, "no longer taking messages; waiting senders are answered");
+        out.events.emit(Detail::Changes, || NodeEvent::Stopping { answered, waiting });
     }
 
     /// Answers the clients whose message is durable, since the node stops. Returns how many there
     /// were.
-    pub(super) fn dismiss_stored(&mut self, effects: &mut Effects) -> usize {
+    pub(super) fn dismiss_stored(&mut self, out: &mut Output) -> usize {
         let (mut answered, end) = (0, self.own.durable_end());
         while let Some((ticket, pending)) = self.gate.pop_satisfied(|_| end) {
-            self.answer(ticket, pending, Outcome::ShuttingDown, effects);
+            self.answer(ticket, pending, Outcome::ShuttingDown, out);
             answered += 1;
         }
         answered
     }
 
     /// Answers every client that still waits, now.
-    pub(in crate::master) fn give_up(&mut self, effects: &mut Effects) {
+    pub(in crate::master) fn give_up(&mut self, out: &mut Output) {
         self.stopping = true;
         while let Some((ticket, pending)) = self.gate.pop_any() {
-            self.answer(ticket, pending, Outcome::ShuttingDown, effects);
+            self.answer(ticket, pending, Outcome::ShuttingDown, out);
         }
     }
 
@@ -232,4 +248,9 @@ impl<L: LogView> Leader<L> {
         let acked_by = self.replicas.acked_by(stored.then_some(&self.options.name), id.end());
         Receipt { id, write_concern, acked_by, stored, replayed: reason == WaitReason::Replay }
     }
+}
+
+fn emit_answered(pending: PendingAck, answer: AnswerKind, events: &mut Events) {
+    let PendingAck { id, write_concern, .. } = pending;
+    events.emit(Detail::Messages, || MessageEvent::Answered { id, write_concern, answer });
 }

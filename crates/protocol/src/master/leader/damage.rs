@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use acklog_types::{Damage, DiskFault, LogEnd, LogView, Records, RequestId};
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, error, info, warn};
 
 use super::Leader;
+use super::replica::Replica;
+use crate::events::{Detail, Events, NodeEvent};
 use crate::machine::Effect;
-use crate::master::io::LeaderEffect;
+use crate::master::io::Output;
 use crate::master::peers::{AwaitedPage, MemberId, Peer, Peers};
 use crate::repair::Repair;
 
@@ -34,6 +35,7 @@ impl<L: LogView> Leader<L> {
         now: Instant,
         damage: Option<Damage>,
         rng: &mut ChaCha8Rng,
+        events: &mut Events,
     ) {
         match (damage, &mut self.repair) {
             (Some(damage), Some(repair)) => repair.of_log.tell(now, damage, rng),
@@ -44,7 +46,7 @@ impl<L: LogView> Leader<L> {
             }
             (None, repair) => {
                 if repair.take().is_some() {
-                    info!("the log is whole again");
+                    events.emit(Detail::Changes, || NodeEvent::Whole);
                 }
             }
         }
@@ -71,21 +73,14 @@ impl<L: LogView> Leader<L> {
         until.is_some_and(is_lost)
     }
 
-    /// Logs a copy of what is damaged that was lost or found since the last call.
-    pub(in crate::master) fn log_copies(&mut self) {
+    /// Emits an event where the copy of what is damaged was lost or found since the last call.
+    pub(in crate::master) fn note_copies(&mut self, events: &mut Events) {
         let lacks_copy = self.lacks_copy();
         if std::mem::replace(&mut self.lacked_copy, lacks_copy) == lacks_copy {
             return;
         }
-        if lacks_copy {
-            let detail = self.fault().map(|fault| fault.to_string());
-            error!(
-                detail,
-                "read-only: a part of the log is damaged, and no secondary that is ready has it"
-            );
-        } else {
-            info!("read-write: what was damaged is mended, or a secondary has it");
-        }
+        let damage = || self.fault().filter(|_| lacks_copy);
+        events.emit(Detail::Changes, || NodeEvent::CopyMissing { damage: damage() });
     }
 
     /// Returns the peer that is to be asked now for what is damaged, and from which position on:
@@ -95,6 +90,7 @@ impl<L: LogView> Leader<L> {
         now: Instant,
         peers: &Peers,
         rng: &mut ChaCha8Rng,
+        events: &mut Events,
     ) -> Option<(MemberId, LogEnd)> {
         let repair = self.repair.as_mut()?;
         repair.of_log.wake(now);
@@ -119,13 +115,14 @@ impl<L: LogView> Leader<L> {
             replica.can_give(wanted.end()) && answers(peer)
         })?;
         (repair.last, repair.is_asked) = (Some(id), true);
-        let peer = self.replicas.get(id).map(|replica| replica.name().as_str());
-        info!(repeats = true, peer, id = %wanted, "asking a secondary for messages that are damaged here");
+        let peer = self.replicas.get(id)?.name();
+        let event = || NodeEvent::RepairRequested { peer: peer.clone(), ids: wanted };
+        events.emit(Detail::Changes, event);
         Some((id, wanted.start()))
     }
 
-    /// Takes a page of a peer that was asked, with what was awaited from it. Returns what of it
-    /// mends the log.
+    /// Takes a page of a peer that was asked, with what was awaited from it. Has the log mended
+    /// with what of it helps.
     pub(in crate::master) fn take_page(
         &mut self,
         now: Instant,
@@ -133,25 +130,28 @@ impl<L: LogView> Leader<L> {
         request: RequestId,
         (page, awaited): (&Records, AwaitedPage),
         rng: &mut ChaCha8Rng,
-    ) -> Option<Effect<LeaderEffect>> {
-        let repair = self.repair.as_mut()?;
-        let peer = self.replicas.get(id)?.name().clone();
+        out: &mut Output,
+    ) {
+        let Some(repair) = &mut self.repair else { return };
+        let Some(peer) = self.replicas.get(id).map(Replica::name) else { return };
         if repair.last == Some(id) {
             repair.is_asked = awaited.has_others;
         }
         let range = page.range();
-        let is_other = |from: LogEnd| range.is_empty() || range.start() != from;
-        match repair.of_log.take(page) {
-            Some(run) => return Some(Effect::Mend { peer, run }),
-            None if awaited.from.is_some_and(is_other) => {
-                warn!(repeats = true, %peer, %request, id = %range,
-                    "a page has not the messages that are damaged here");
-                repair.of_log.failed(now, rng);
-            }
-            // Asked for once more, since it took so long, and the first answer had them.
-            None => debug!(%peer, %request, id = %range, "a page came that is not wanted any more"),
+        if let Some(run) = repair.of_log.take(page) {
+            return out.push(Effect::Mend { peer: peer.clone(), run });
         }
-        None
+        // Otherwise it was requested once more, since it took so long, and the first answer had
+        // the messages.
+        let is_other = |from: LogEnd| range.is_empty() || range.start() != from;
+        let is_missing = awaited.from.is_some_and(is_other);
+        out.events.emit(Detail::Changes, || {
+            let (peer, ids) = (peer.clone(), range);
+            NodeEvent::RepairPageUnfit { peer, request, ids, is_missing }
+        });
+        if is_missing {
+            repair.of_log.failed(now, rng);
+        }
     }
 
     /// Returns when a peer is asked again.

@@ -7,13 +7,13 @@
 use std::time::Instant;
 
 use acklog_types::{DiskFault, KeyHash, LogView, MessageId, UnreadBatch, WaiterId};
-use tracing::debug;
 
 use super::Leader;
 use super::ack_gate::WaitReason;
 use super::dedup_window::FirstUse;
 use super::held_appends::HeldAppend;
-use crate::master::io::{Effects, release};
+use crate::events::{Detail, Events, MessageEvent};
+use crate::master::io::Output;
 use crate::master::peers::ClusterView;
 use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal, Wait};
 
@@ -58,15 +58,16 @@ impl<L: LogView> Leader<L> {
         ticket: WaiterId,
         found: Result<FirstUse, UnreadBatch>,
         cluster: ClusterView,
+        events: &mut Events,
     ) -> Result<ComparedAppend, Refusal> {
         let Some(HeldAppend { first, request, .. }) = self.comparing.remove(now, ticket) else {
-            debug!(waiter = %ticket, "a comparison is done, and its sender no longer waits");
+            events.emit(Detail::Messages, || MessageEvent::ComparedInVain { waiter: ticket });
             return Ok(ComparedAppend::Settled);
         };
         match found {
             Ok(FirstUse::SameMessage) => {
                 let replay = (request.wait, WaitReason::Replay);
-                let answer = self.join(now, ticket, first, replay, cluster)?;
+                let answer = self.join(now, ticket, first, replay, cluster, events)?;
                 Ok(answer.map_or(ComparedAppend::Settled, ComparedAppend::Answered))
             }
             Ok(FirstUse::OtherMessage) => Err(Refusal::KeyReused { first }),
@@ -85,21 +86,17 @@ impl<L: LogView> Leader<L> {
         &mut self,
         now: Instant,
         cluster: ClusterView,
-        effects: &mut Effects,
+        out: &mut Output,
     ) {
         for (ticket, held) in self.comparing.take_expired(now) {
-            self.answer_uncompared(ticket, &held, Outcome::TimedOut, cluster, effects);
+            self.answer_uncompared(ticket, &held, Outcome::TimedOut, cluster, out);
         }
     }
 
     /// Answers the clients whose batch is not compared: the node stops now.
-    pub(in crate::master) fn give_up_comparing(
-        &mut self,
-        cluster: ClusterView,
-        effects: &mut Effects,
-    ) {
+    pub(in crate::master) fn give_up_comparing(&mut self, cluster: ClusterView, out: &mut Output) {
         for (ticket, held) in self.comparing.take_all() {
-            self.answer_uncompared(ticket, &held, Outcome::ShuttingDown, cluster, effects);
+            self.answer_uncompared(ticket, &held, Outcome::ShuttingDown, cluster, out);
         }
     }
 
@@ -110,10 +107,10 @@ impl<L: LogView> Leader<L> {
         held: &HeldAppend,
         outcome: impl FnOnce(Receipt) -> Outcome,
         cluster: ClusterView,
-        effects: &mut Effects,
+        out: &mut Output,
     ) {
         let receipt = self.receipt_of_unknown(held.first, held.request.wait, cluster);
-        release(effects, ticket, receipt.map_or_else(Outcome::Refused, outcome));
+        out.release(ticket, receipt.map_or_else(Outcome::Refused, outcome));
     }
 
     /// Returns what can be reported about a message of which nothing is known yet but the id that

@@ -6,9 +6,9 @@
 //! cannot be: a restart begins another log.
 
 use acklog_types::{Checksum, LogEnd, LogView, Losses, NodeName};
-use tracing::error;
 
 use super::Leader;
+use crate::events::{Detail, Events, NodeEvent};
 use crate::frame::RefusalCode;
 use crate::outcome::Refusal;
 use crate::status::RefusedHealth;
@@ -52,20 +52,20 @@ impl<L: LogView> Leader<L> {
         name: &NodeName,
         end: LogEnd,
         told: Option<Checksum>,
+        events: &mut Events,
     ) -> bool {
         if !self.own.is_on_disk() || !self.losses.note(end, told) {
             return false;
         }
-        self.log_behind(Some(name), end);
+        self.emit_behind(Some(name), end, events);
         self.own.fault().is_none()
     }
 
-    /// Logs that this node takes nothing since another one has its log up to `end`.
-    pub(super) fn log_behind(&self, name: Option<&NodeName>, end: LogEnd) {
-        error!(peer = name.map(NodeName::as_str), %end, log_end = %self.own.log_end(),
-            "read-only until an operator decides: this master is behind its own secondary; was it \
-             put back from an older copy? Keep that secondary: `acklog log dump` has what is missing \
-             here. Put the newer copy back, or give up what is missing with `acklog log accept-loss`");
+    /// Emits that this node takes nothing since another one has its log up to `end`.
+    pub(super) fn emit_behind(&self, name: Option<&NodeName>, end: LogEnd, events: &mut Events) {
+        let log_end = self.own.log_end();
+        let event = || NodeEvent::Behind { peer: name.cloned(), end, log_end };
+        events.emit(Detail::Changes, event);
     }
 
     /// Returns what is reported to a secondary that has more of this log than this node.

@@ -42,6 +42,7 @@ use self::replica::Replica;
 use self::replicas::Replicas;
 pub(super) use self::replication::ReadResult;
 use super::peers::{ClusterView, MemberId, Peer};
+use crate::events::Events;
 use crate::status::{DiskHealth, MemberHealth};
 
 /// The part of [`MasterOptions`](crate::MasterOptions) that concerns one log.
@@ -91,12 +92,12 @@ pub(super) struct Leader<L> {
     replicas: Replicas,
     /// The repair of what is damaged.
     repair: Option<DamageRepair>,
-    /// Whether something was damaged of which no other node has a copy, as last logged.
+    /// Whether something was damaged of which no other node has a copy, as last emitted.
     lacked_copy: bool,
     losses: Losses,
     /// Whether the log began with this start.
     is_new: bool,
-    /// Whether fewer nodes were healthy than the quorum requires, as last logged.
+    /// Whether fewer nodes were healthy than the quorum requires, as last emitted.
     lacked_quorum: bool,
     stopping: bool,
 }
@@ -129,10 +130,10 @@ impl<L: LogView> Leader<L> {
         }
     }
 
-    /// Logs that other nodes have more of the log, if they were seen with more before this start.
-    pub(super) fn log_missing(&self) {
+    /// Emits that other nodes have more of the log, if they were seen with more before this start.
+    pub(super) fn emit_missing(&self, events: &mut Events) {
         if let Some(end) = self.missing_end() {
-            self.log_behind(None, end);
+            self.emit_behind(None, end, events);
         }
     }
 

@@ -1,9 +1,9 @@
 //! The quorum of a log: whether enough nodes are healthy for it to take messages.
 
 use acklog_types::LogView;
-use tracing::{info, warn};
 
 use super::Leader;
+use crate::events::{Detail, Events, NodeEvent};
 use crate::master::peers::ClusterView;
 use crate::outcome::Refusal;
 use crate::status::QuorumHealth;
@@ -31,17 +31,13 @@ impl<L: LogView> Leader<L> {
         }
     }
 
-    /// Logs a quorum that was lost or reached since the last call.
-    pub(in crate::master) fn log_quorum(&mut self, cluster: ClusterView) {
+    /// Emits an event where the quorum was lost or reached since the last call.
+    pub(in crate::master) fn note_quorum(&mut self, cluster: ClusterView, events: &mut Events) {
         let Some(quorum) = self.quorum_health(cluster) else { return };
         let (healthy, required) = (quorum.healthy, quorum.required);
         if std::mem::replace(&mut self.lacked_quorum, !quorum.is_there()) == self.lacked_quorum {
             return;
         }
-        if self.lacked_quorum {
-            warn!(healthy, required, "read-only: too few nodes are healthy");
-        } else {
-            info!(healthy, required, "read-write: enough nodes are healthy");
-        }
+        events.emit(Detail::Changes, || NodeEvent::Quorum { healthy, required });
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{IdRange, LogEnd, LogView, MESSAGE_TARGET, NodeName, Unreadable};
+use acklog_types::{IdRange, LogEnd, LogView, NodeName, Unreadable};
 use rand_chacha::ChaCha8Rng;
-use tracing::debug;
 
 use super::reads::PeerReads;
+use crate::events::{Detail, Events, MessageEvent};
 use crate::progress::{NextRun, Progress, SendFailure, SentRun};
 
 /// A replica of the log.
@@ -69,12 +69,15 @@ impl Replica {
     }
 
     /// Notes a position that the peer reported. Returns whether it is news.
-    pub(super) fn ack(&mut self, end: LogEnd) -> bool {
+    pub(super) fn ack(&mut self, end: LogEnd, events: &mut Events) -> bool {
         let before = self.acked_end();
         self.is_position_known = true;
         let is_news = self.progress.ack(end);
         if is_news {
-            debug!(target: MESSAGE_TARGET, peer = %self.name, id = %IdRange::new(before, end), "acked");
+            events.emit(Detail::Messages, || {
+                let (peer, ids) = (self.name.clone(), IdRange::new(before, end));
+                MessageEvent::Acked { peer, ids }
+            });
         }
         is_news
     }

@@ -8,6 +8,7 @@ use acklog_types::{LogEnd, NodeName};
 
 use super::held_ends::HeldEnds;
 use super::replica::Replica;
+use crate::events::Events;
 use crate::master::peers::{MemberId, PeerEvent};
 
 /// The replicas, in the order in which the names of their peers first came.
@@ -52,8 +53,8 @@ impl Replicas {
     }
 
     /// Notes a position that a peer reported. Returns whether it is news.
-    pub(super) fn ack(&mut self, peer: MemberId, end: LogEnd) -> bool {
-        let is_news = self.get_mut(peer).is_some_and(|replica| replica.ack(end));
+    pub(super) fn ack(&mut self, peer: MemberId, end: LogEnd, events: &mut Events) -> bool {
+        let is_news = self.get_mut(peer).is_some_and(|replica| replica.ack(end, events));
         if is_news {
             self.held.invalidate();
         }
@@ -139,8 +140,9 @@ mod tests {
     fn only_replicas_that_count_hold_an_end_and_are_named() {
         let (mut replicas, [bonnie, clyde, dora]) = three();
         for (peer, end) in [(bonnie, 5), (clyde, 3), (dora, 9)] {
-            assert!(replicas.ack(peer, LogEnd::new(end)));
-            assert!(!replicas.ack(peer, LogEnd::new(end)), "that is no news");
+            assert!(replicas.ack(peer, LogEnd::new(end), &mut Events::default()));
+            let again = replicas.ack(peer, LogEnd::new(end), &mut Events::default());
+            assert!(!again, "that is no news");
         }
         let durable_end = LogEnd::new(9);
         let held = replicas.held(durable_end);

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use acklog_types::{IdRange, LogEnd, LogView, Unreadable};
 use rand_chacha::ChaCha8Rng;
-use tracing::{debug, warn};
 
 use super::Leader;
 use super::reads::{NextPage, PageRequest, ReadFor, ReadPage};
 use crate::ProtocolError;
+use crate::events::{Detail, Events, FrameEvent, FrameStage, NodeEvent};
+use crate::frame::FrameKind;
 use crate::master::peers::{MemberId, PeerEvent, RunReply};
 use crate::progress::{NextRun, SendFailure, SentRun};
 
@@ -45,12 +46,13 @@ impl<L: LogView> Leader<L> {
         &mut self,
         peer: MemberId,
         end: LogEnd,
+        events: &mut Events,
     ) -> Result<(), ProtocolError> {
         let log_end = self.own.durable_end();
         if end > log_end {
             return Err(ProtocolError::AckBeyondEnd { told: end, log_end });
         }
-        if self.replicas.ack(peer, end) {
+        if self.replicas.ack(peer, end, events) {
             self.release_due = true;
         }
         Ok(())
@@ -127,11 +129,15 @@ impl<L: LogView> Leader<L> {
         peer: MemberId,
         wanted: PageRequest,
         is_under_way: bool,
+        events: &mut Events,
     ) -> Result<bool, ProtocolError> {
         let Some(replica) = self.replicas.get_mut(peer) else { return Ok(false) };
         let PageRequest { request, from, again } = wanted;
         if again && (is_under_way || replica.reads().has_pages()) {
-            debug!(peer = replica.name().as_str(), %request, %from, "asked again for a page that is still under way");
+            events.emit(Detail::Frames, || {
+                let (frame, stage) = (FrameKind::GetMessages, FrameStage::StillUnderWay { from });
+                FrameEvent::new(Some(replica.name()), request, (frame, None), stage)
+            });
             return Ok(false);
         }
         replica.reads().push(wanted).map(|()| true)
@@ -145,11 +151,19 @@ impl<L: LogView> Leader<L> {
     }
 
     /// Notes that a page is sent to a peer.
-    pub(in crate::master) fn note_page(&mut self, peer: MemberId, page: ReadPage) {
+    pub(in crate::master) fn note_page(
+        &mut self,
+        peer: MemberId,
+        page: ReadPage,
+        events: &mut Events,
+    ) {
         let Some(replica) = self.replicas.get_mut(peer) else { return };
         let PageRequest { request, from, again } = page.wanted;
-        debug!(peer = %replica.name(), %request, %from, again, id = %page.run,
-            "asked for messages; sending a page");
+        events.emit(Detail::Frames, || {
+            let stage = FrameStage::Sent { from: Some(from), again };
+            let frame = (FrameKind::Page, Some(page.run));
+            FrameEvent::new(Some(replica.name()), request, frame, stage)
+        });
         replica.reads().note_page(page.run.end());
     }
 
@@ -163,6 +177,7 @@ impl<L: LogView> Leader<L> {
         peer: MemberId,
         found: Result<(IdRange, usize), Unreadable>,
         rng: &mut ChaCha8Rng,
+        events: &mut Events,
     ) -> Option<ReadResult> {
         let replica = self.replicas.get_mut(peer)?;
         assert!(!matches!(&found, Ok((range, _)) if range.is_empty()), "{found:?}");
@@ -171,16 +186,25 @@ impl<L: LogView> Leader<L> {
                 ReadResult::Page(ReadPage { wanted, run, log_end })
             }
             (Some(ReadFor::Page(wanted, _)), Err(Unreadable(detail))) => {
-                let (peer, PageRequest { request, from, again }) =
-                    (replica.name().as_str(), wanted);
-                warn!(repeats = true, peer, %request, %from, again, detail,
-                    "asked for messages that cannot be read");
+                let PageRequest { request, from, again } = wanted;
+                events.emit(Detail::Changes, || NodeEvent::Unreadable {
+                    peer: Some(replica.name().clone()),
+                    request: Some(request),
+                    from: Some(from),
+                    again: Some(again),
+                    detail: detail.clone(),
+                });
                 ReadResult::Unreadable(wanted, detail)
             }
             (Some(ReadFor::Run), found) => {
                 if let Err(Unreadable(detail)) = &found {
-                    let peer = replica.name().as_str();
-                    warn!(repeats = true, peer, detail, "messages for a secondary cannot be read");
+                    events.emit(Detail::Changes, || NodeEvent::Unreadable {
+                        peer: Some(replica.name().clone()),
+                        request: None,
+                        from: None,
+                        again: None,
+                        detail: detail.clone(),
+                    });
                 }
                 replica.note_read(now, found, rng);
                 ReadResult::Run

@@ -3,6 +3,7 @@
 use acklog_types::{Checksum, IdRange, Quorum, Unreadable, WaiterId};
 
 use super::*;
+use crate::events::Events;
 use crate::machine::Effect;
 use crate::master::io::LeaderEffect;
 use crate::master::peers::PeerEvent;
@@ -46,7 +47,7 @@ fn leader() -> (Leader<View>, Instant) {
     let name: NodeName = "bonnie".parse().unwrap();
     leader.on_peer_event(PeerEvent::Registered { peer: PEER, name: name.clone() });
     leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end });
-    leader.ack(PEER, end).unwrap();
+    leader.ack(PEER, end, &mut Events::default()).unwrap();
     (leader, Instant::now())
 }
 
@@ -57,19 +58,20 @@ fn cluster(live: u16) -> ClusterView {
 
 #[test]
 fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() {
-    let (mut leader, now) = leader();
+    let ((mut leader, now), mut events) = (leader(), Events::default());
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None };
     let request = AppendRequest { wait, key: None, messages: 1, bytes: 1 };
     let write_concern = leader.check_append(wait, cluster(1)).unwrap();
-    let id = leader.append(now, WaiterId::new(1), request, write_concern);
+    let id = leader.append(now, WaiterId::new(1), request, write_concern, &mut events);
     assert_eq!((id, leader.next_run(now, PEER, 8)), (MessageId::new(5), None));
     leader.durable(LogEnd::new(6), &mut Default::default());
     let Some(NextRun::Run(plan)) = leader.next_run(now, PEER, 8) else { panic!("nothing to send") };
     assert_eq!((plan.range, plan.is_retry), (IdRange::new(id.before(), id.end()), false));
-    assert_eq!(leader.release_next(), None, "only the master has it");
-    assert!(leader.ack(PEER, LogEnd::new(7)).is_err(), "there is no such message");
-    leader.ack(PEER, LogEnd::new(6)).unwrap();
-    let Some(Effect::Role(LeaderEffect::Release { waiter, outcome })) = leader.release_next()
+    assert_eq!(leader.release_next(&mut events), None, "only the master has it");
+    assert!(leader.ack(PEER, LogEnd::new(7), &mut events).is_err(), "there is no such message");
+    leader.ack(PEER, LogEnd::new(6), &mut events).unwrap();
+    let Some(Effect::Role(LeaderEffect::Release { waiter, outcome })) =
+        leader.release_next(&mut events)
     else {
         panic!("not answered")
     };
@@ -84,6 +86,6 @@ fn a_node_that_cannot_write_is_not_one_of_the_quorum() {
     let refused = leader.check_append(Wait::default(), cluster(0));
     let missing = Refusal::NoQuorum { healthy: 1, cluster_size: 2, required: 2 };
     assert_eq!(refused, Err(missing));
-    leader.disk_stalled(DiskFault::Full { detail: String::new() });
+    leader.disk_stalled(DiskFault::Full { detail: String::new() }, &mut Events::default());
     assert_eq!(leader.quorum_health(cluster(1)).map(|quorum| quorum.healthy), Some(1));
 }

@@ -4,12 +4,12 @@
 use std::time::Instant;
 
 use acklog_types::{SECONDARIES_MAX, SessionId};
-use tracing::warn;
 
 use super::event::MemberId;
 use super::refused::RefusedRow;
-use super::{Effects, Peers};
+use super::{Output, Peers};
 use crate::CloseReason;
+use crate::events::{ConnectionEvent, Detail, Events};
 use crate::frame::{Handshake, RefusalCode};
 use crate::status::Status;
 
@@ -90,7 +90,7 @@ impl Peers {
         Ok(NameStatus::New)
     }
 
-    /// Notes that a handshake is refused, and logs it where that is news.
+    /// Notes that a handshake is refused, and emits that where it is news.
     pub(in crate::master) fn note_refusal(
         &mut self,
         now: Instant,
@@ -98,6 +98,7 @@ impl Peers {
         handshake: Option<&Handshake>,
         refusal: &HandshakeRefusal,
         log: OfferedLog,
+        events: &mut Events,
     ) {
         let HandshakeRefusal { code, detail } = refusal;
         let row = RefusedRow {
@@ -109,8 +110,10 @@ impl Peers {
         };
         // Whoever invents names or positions has as few lines as others without a handshake.
         if !self.refused.insert(now, row) || self.lines.admits(now) {
-            let peer = handshake.map_or("unknown", |handshake| handshake.name.as_str());
-            warn!(repeats = true, peer, %session, code = code.as_str(), detail, "refused a secondary");
+            events.emit(Detail::Changes, || {
+                let (peer, code) = (handshake.map(|handshake| handshake.name.clone()), *code);
+                ConnectionEvent::Refused { peer, session, code, detail: detail.clone() }
+            });
         }
     }
 
@@ -121,7 +124,7 @@ impl Peers {
         now: Instant,
         session: SessionId,
         handshake: &Handshake,
-        effects: &mut Effects,
+        out: &mut Output,
     ) -> (MemberId, String) {
         let address = self.pending.remove(session).unwrap_or_default();
         let replaced = self.members.named(&handshake.name);
@@ -129,7 +132,7 @@ impl Peers {
         // Of an earlier connection of the same process nothing is to come any more.
         let earlier = self.pending.earlier_of_same_process(session, handshake);
         for replaced in earlier.into_iter().chain(replaced) {
-            self.close(now, replaced, CloseReason::Replaced, effects);
+            self.close(now, replaced, CloseReason::Replaced, out);
         }
         // A guest went with its connection.
         let known = self.members.named(&handshake.name).map(|(id, _)| id);

@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{InstanceId, LogEnd, RequestId, SessionId};
+use acklog_types::{IdRange, InstanceId, LogEnd, RequestId, SessionId};
 
 use super::options::PeerOptions;
+use crate::frame::FrameKind;
 use crate::health::{Health, SILENT_AFTER};
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LineView, Look};
@@ -30,6 +31,17 @@ pub(super) enum Awaited {
     Heartbeat,
     /// A page of the messages from this position on.
     Page(LogEnd),
+}
+
+impl Awaited {
+    /// Returns the kind of the request, and the messages in it.
+    pub(super) fn frame(self) -> (FrameKind, Option<IdRange>) {
+        match self {
+            Self::Run(run) => (FrameKind::AddMessage, Some(run.range)),
+            Self::Heartbeat => (FrameKind::Heartbeat, None),
+            Self::Page(_) => (FrameKind::GetMessages, None),
+        }
+    }
 }
 
 /// The request for a page that a response belongs to.

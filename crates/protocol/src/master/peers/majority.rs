@@ -3,9 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::warn;
-
 use super::Peers;
+use crate::events::{Detail, Events, NodeEvent};
 
 /// Time after which a secondary that was not heard from no longer counts as seen. Shorter: a
 /// restart of the cluster would warn. Longer: whoever looks for the reason waits.
@@ -31,7 +30,7 @@ impl Peers {
     /// Warns, once in a while, where fewer nodes than a majority were heard from lately. Call when
     /// a message is to wait for secondaries: then it matters. Where the cluster's size is fixed, no
     /// name raises it.
-    pub(in crate::master) fn watch_majority(&mut self, now: Instant) {
+    pub(in crate::master) fn watch_majority(&mut self, now: Instant, events: &mut Events) {
         if now < self.majority.due || self.options.cluster_size.is_some() {
             return;
         }
@@ -44,14 +43,8 @@ impl Peers {
         let is_reachable = seen + 1 >= required;
         self.majority.due = now + if is_reachable { LATELY } else { PAUSE };
         if !is_reachable {
-            warn!(
-                registered,
-                seen,
-                required,
-                "a majority cannot be reached with the secondaries that were seen lately, so \
-                 messages that ask for one wait; forget those that are gone (acklog forget NAME), or \
-                 fix --cluster-size; a node must keep its name when it is started again"
-            );
+            let event = || NodeEvent::MajorityUnreachable { registered, seen, required };
+            events.emit(Detail::Changes, event);
         }
     }
 

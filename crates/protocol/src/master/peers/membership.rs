@@ -10,6 +10,7 @@ use super::connection::NewConnection;
 use super::event::{MemberId, PeerEvent};
 use super::options::PeerOptions;
 use super::peer::{Peer, Standing};
+use crate::events::Events;
 use crate::status::Status;
 
 /// Number of secondaries that count.
@@ -145,21 +146,26 @@ impl Membership {
         id: MemberId,
         new: NewConnection,
         options: &PeerOptions,
+        events: &mut Events,
     ) {
         let Some(member) = self.peers.get_mut(&id) else { return };
         assert_eq!(member.session(), None, "the older session ends first");
         let (session, end) = (new.session, new.end);
         self.by_session.insert(session, id);
-        member.connect(now, new, options);
+        member.connect(now, new, options, events);
         let name = member.name().clone();
         self.emit(PeerEvent::Joined { peer: id, name, end });
     }
 
     /// Ends a member's session. Nothing of a guest outlives it. Returns the member's name and its
     /// status until now; none if the session is no member's.
-    pub(super) fn disconnect(&mut self, session: SessionId) -> Option<(NodeName, Status)> {
+    pub(super) fn disconnect(
+        &mut self,
+        session: SessionId,
+        events: &mut Events,
+    ) -> Option<(NodeName, Status)> {
         let id = self.by_session.remove(&session)?;
-        let status = self.change(id, Peer::disconnect)?;
+        let status = self.change(id, |peer| peer.disconnect(events))?;
         self.emit(PeerEvent::Left(id));
         let member = self.peers.get(&id)?;
         let (name, standing) = (member.name().clone(), member.standing());
@@ -260,13 +266,18 @@ mod tests {
         std::iter::from_fn(|| members.poll_event()).collect()
     }
 
+    fn disconnect(members: &mut Membership, session: u64) -> Option<(NodeName, Status)> {
+        members.disconnect(SessionId::new(session), &mut Events::default())
+    }
+
     /// Bonnie is registered, clyde is a guest; both have sessions, of their own numbers.
     fn two() -> (Membership, [MemberId; 2]) {
         let mut members = Membership::default();
         members.add_registered(name("bonnie"));
         let (bonnie, clyde) = (MemberId(0), members.add_guest(name("clyde")));
         for (session, id) in [(1, bonnie), (2, clyde)] {
-            members.connect(Instant::now(), id, connection(session), &options());
+            let new = connection(session);
+            members.connect(Instant::now(), id, new, &options(), &mut Events::default());
         }
         (members, [bonnie, clyde])
     }
@@ -276,9 +287,9 @@ mod tests {
         let (mut members, [bonnie, clyde]) = two();
         assert_eq!(members.on_session(SessionId::new(2)), Some(clyde));
         for (session, who) in [(1, "bonnie"), (2, "clyde")] {
-            let ended = members.disconnect(SessionId::new(session));
+            let ended = disconnect(&mut members, session);
             assert_eq!(ended, Some((name(who), Status::Healthy)));
-            assert_eq!(members.disconnect(SessionId::new(session)), None);
+            assert_eq!(disconnect(&mut members, session), None);
         }
         assert_eq!((members.len(), members.sessions().count()), (1, 0));
         assert_eq!(members.named(&name("bonnie")).map(|(id, _)| id), Some(bonnie));
@@ -324,13 +335,13 @@ mod tests {
         assert_eq!(events(&mut members), [live(true)], "once");
         assert_eq!(members.counts(), MemberCounts { registered: 1, live: 1 });
         let later = Instant::now() + 60 * options().heartbeat_interval;
-        members.change(bonnie, |peer| peer.update_status(later));
+        members.change(bonnie, |peer| peer.update_status(later, &mut Events::default()));
         assert_eq!(events(&mut members), [live(false)]);
-        members.change(bonnie, |peer| peer.hear(later));
-        members.disconnect(SessionId::new(1));
+        members.change(bonnie, |peer| peer.hear(later, &mut Events::default()));
+        disconnect(&mut members, 1);
         assert_eq!(events(&mut members), [live(true), live(false), PeerEvent::Left(bonnie)]);
         members.remove(bonnie);
-        members.disconnect(SessionId::new(2));
+        disconnect(&mut members, 2);
         let gone = [bonnie, clyde].map(PeerEvent::Removed);
         let [bonnie_gone, clyde_gone] = gone;
         assert_eq!(events(&mut members), [bonnie_gone, PeerEvent::Left(clyde), clyde_gone]);

@@ -16,11 +16,11 @@ mod peer;
 mod pending;
 mod refused;
 mod sessions;
+mod unanswered;
 
 use std::time::Instant;
 
 use acklog_types::{NodeName, RequestId, SessionId};
-use tracing::debug;
 
 pub(super) use self::admission::{HandshakeRefusal, NameStatus, OfferedLog};
 pub(super) use self::cluster::ClusterView;
@@ -34,7 +34,8 @@ pub(super) use self::peer::{Peer, RunReply, Standing};
 use self::pending::PendingSessions;
 pub use self::pending::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::refused::RefusedRows;
-use super::io::Effects;
+use super::io::Output;
+use crate::events::{ConnectionEvent, Detail, Events};
 use crate::line::LineView;
 use crate::status::RefusedHealth;
 
@@ -45,7 +46,7 @@ pub(super) struct Peers {
     pending: PendingSessions,
     members: Membership,
     refused: RefusedRows,
-    /// Bounds the log lines about connections without a handshake.
+    /// Bounds the events about connections without a handshake, which are log lines.
     lines: LineBound,
     majority: MajorityWatch,
     /// Whether requests are delayed on demand, and so sent later than they are made.
@@ -119,13 +120,13 @@ impl Peers {
     }
 
     /// Notes that a frame came from a member, or a part of one.
-    pub(super) fn hear(&mut self, now: Instant, member: MemberId) {
-        self.members.change(member, |peer| peer.hear(now));
+    pub(super) fn hear(&mut self, now: Instant, member: MemberId, events: &mut Events) {
+        self.members.change(member, |peer| peer.hear(now, events));
     }
 
     /// Notes that a part of a frame came from a member.
-    pub(super) fn hear_part(&mut self, now: Instant, member: MemberId) {
-        self.hear(now, member);
+    pub(super) fn hear_part(&mut self, now: Instant, member: MemberId, events: &mut Events) {
+        self.hear(now, member, events);
         if let Some(peer) = self.members.get_mut(member) {
             peer.note_part(now);
         }
@@ -138,17 +139,18 @@ impl Peers {
         now: Instant,
         awaits: impl Fn(MemberId) -> bool,
         mut look: impl FnMut(SessionId) -> LineView,
+        events: &mut Events,
     ) {
         let mut next = self.next_id(None);
         while let Some(member) = next {
-            self.members.change(member, |peer| peer.look(now, awaits(member), &mut look));
+            self.members.change(member, |peer| peer.look(now, awaits(member), &mut look, events));
             next = self.next_id(Some(member));
         }
     }
 
     /// Brings a member's status up to date with the time.
-    pub(super) fn update_status(&mut self, now: Instant, member: MemberId) {
-        self.members.change(member, |peer| peer.update_status(now));
+    pub(super) fn update_status(&mut self, now: Instant, member: MemberId, events: &mut Events) {
+        self.members.change(member, |peer| peer.update_status(now, events));
     }
 
     /// Notes that a page or a delayed request goes out to a member.
@@ -159,8 +161,14 @@ impl Peers {
     }
 
     /// Gives an admitted session to its member.
-    pub(super) fn connect(&mut self, now: Instant, member: MemberId, new: NewConnection) {
-        self.members.connect(now, member, new, &self.options);
+    pub(super) fn connect(
+        &mut self,
+        now: Instant,
+        member: MemberId,
+        new: NewConnection,
+        events: &mut Events,
+    ) {
+        self.members.connect(now, member, new, &self.options, events);
     }
 
     /// Notes a member's `SecondaryNodeReady`. It is answered once the name is persisted. Returns
@@ -185,9 +193,10 @@ impl Peers {
     }
 
     /// Lets a guest's name be in the next list of names.
-    pub(super) fn register(&mut self, member: MemberId) {
+    pub(super) fn register(&mut self, member: MemberId, events: &mut Events) {
         if let Some(peer) = self.members.get(member) {
-            debug!(peer = %peer.name(), "ready for the first time: its name is written down");
+            let event = || ConnectionEvent::Registering { peer: peer.name().clone() };
+            events.emit(Detail::Changes, event);
         }
         self.members.register(member);
     }

@@ -3,21 +3,17 @@
 use std::time::{Duration, Instant};
 
 use acklog_types::{InstanceId, LogEnd, NodeName, RequestId, SessionId};
-use tracing::{debug, info, trace, warn};
 
 use super::connection::{Awaited, AwaitedPage, NewConnection, PeerConnection};
 use super::options::PeerOptions;
+use super::unanswered::UnansweredPages;
 use crate::ProtocolError;
+use crate::events::{ConnectionEvent, Detail, Events, FrameEvent, FrameStage, NodeEvent};
+use crate::frame::FrameKind;
 use crate::in_flight::Completed;
 use crate::line::{LineView, LongFrameLosses};
 use crate::progress::{RunPlan, SentRun};
 use crate::status::{MemberPhase, Status};
-
-/// Connections that one instance closed while a page was requested from it, after which none is
-/// requested any more: it is of a release that does not know such requests. Fewer: an instance that
-/// closed one for another reason just then is not asked. More: one of such a release loses more
-/// connections.
-const UNANSWERED_MAX: u32 = 2;
 
 /// Whether a secondary's name counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +46,7 @@ pub(in crate::master) struct Peer {
     /// Last contact, on whatever connection.
     last_seen: Option<Instant>,
     long_frame_losses: LongFrameLosses,
-    /// The instance that closed connections while a page was requested from it, and how many.
-    unanswered: Option<(InstanceId, u32)>,
+    unanswered: UnansweredPages,
 }
 
 impl Peer {
@@ -64,7 +59,7 @@ impl Peer {
             rtt: None,
             last_seen: None,
             long_frame_losses: LongFrameLosses::default(),
-            unanswered: None,
+            unanswered: UnansweredPages::default(),
         }
     }
 
@@ -134,33 +129,44 @@ impl Peer {
     }
 
     /// Takes a new connection.
-    pub(super) fn connect(&mut self, now: Instant, new: NewConnection, options: &PeerOptions) {
+    pub(super) fn connect(
+        &mut self,
+        now: Instant,
+        new: NewConnection,
+        options: &PeerOptions,
+        events: &mut Events,
+    ) {
         if self.last_seen.is_some() && self.status() == Status::Unhealthy {
-            info!(peer = %self.name, before = Status::Unhealthy.as_str(), "healthy again, over a new connection");
+            self.emit_recovered(Status::Unhealthy, true, events);
         }
         self.last_seen = Some(now);
         self.connection = Some(PeerConnection::new(now, new, options));
     }
 
     /// Gives up the connection. Returns the status before.
-    pub(super) fn disconnect(&mut self) -> Status {
+    pub(super) fn disconnect(&mut self, events: &mut Events) -> Status {
         let status = self.status();
         if let Some(connection) = self.connection.take()
             && connection.line().has_long_frame
             && self.long_frame_losses.lost()
         {
-            warn!(peer = %self.name, "connections end again and again while a long frame is under way, \
-                and short frames pass: does the path drop large packets? Look at its MTU");
+            let event = || ConnectionEvent::MtuSuspected { peer: Some(self.name.clone()) };
+            events.emit(Detail::Changes, event);
         }
         status
     }
 
     /// Notes a sign of life: a frame arrived, or a part of a long one, either way.
-    pub(super) fn hear(&mut self, now: Instant) {
+    pub(super) fn hear(&mut self, now: Instant, events: &mut Events) {
         self.last_seen = Some(now);
         if let Some(before) = self.connection.as_mut().and_then(|connection| connection.hear(now)) {
-            info!(peer = %self.name, before = before.as_str(), "healthy again");
+            self.emit_recovered(before, false, events);
         }
+    }
+
+    fn emit_recovered(&self, before: Status, reconnected: bool, events: &mut Events) {
+        let event = || NodeEvent::Recovered { peer: self.name.clone(), before, reconnected };
+        events.emit(Detail::Changes, event);
     }
 
     /// Looks at how far the frames to it have got, if that is due. `awaits`: runs wait for an
@@ -170,6 +176,7 @@ impl Peer {
         now: Instant,
         awaits: bool,
         look: impl FnOnce(SessionId) -> LineView,
+        events: &mut Events,
     ) {
         let connection = self.connection.as_mut();
         let Some(seen) = connection.and_then(|line| line.look(now, awaits, look)) else { return };
@@ -177,15 +184,16 @@ impl Peer {
             self.long_frame_losses.passed();
         }
         if seen.is_alive {
-            self.hear(now);
+            self.hear(now, events);
         }
     }
 
     /// Brings the status up to date with the time.
-    pub(super) fn update_status(&mut self, now: Instant) {
+    pub(super) fn update_status(&mut self, now: Instant, events: &mut Events) {
         let changed = self.connection.as_mut().and_then(|connection| connection.update_status(now));
         if let Some((status, silent)) = changed {
-            warn!(peer = %self.name, status = status.as_str(), ?silent, "not heard from");
+            let event = || NodeEvent::Silent { peer: self.name.clone(), status, silent };
+            events.emit(Detail::Changes, event);
         }
     }
 
@@ -216,19 +224,30 @@ impl Peer {
         &mut self,
         now: Instant,
         plan: RunPlan,
+        events: &mut Events,
     ) -> Option<(SessionId, RequestId)> {
         let connection = self.connection.as_mut()?;
         let request = connection.make_run(now, SentRun { range: plan.range, bytes: plan.bytes });
-        let what = if plan.is_retry { "sending AddMessage again" } else { "sending AddMessage" };
-        debug!(peer = %self.name, %request, id = %plan.range, "{what}");
+        events.emit(Detail::Frames, || {
+            let stage = FrameStage::Sent { from: None, again: plan.is_retry };
+            let frame = (FrameKind::AddMessage, Some(plan.range));
+            FrameEvent::new(Some(&self.name), request, frame, stage)
+        });
         Some((connection.session(), request))
     }
 
     /// Makes a heartbeat, if one is due. Returns its session and number.
-    pub(super) fn make_heartbeat(&mut self, now: Instant) -> Option<(SessionId, RequestId)> {
+    pub(super) fn make_heartbeat(
+        &mut self,
+        now: Instant,
+        events: &mut Events,
+    ) -> Option<(SessionId, RequestId)> {
         let connection = self.connection.as_mut()?;
         let request = connection.make_heartbeat(now)?;
-        trace!(peer = %self.name, %request, "sending Heartbeat");
+        events.emit(Detail::Heartbeats, || {
+            let stage = FrameStage::Sent { from: None, again: false };
+            FrameEvent::new(Some(&self.name), request, (FrameKind::Heartbeat, None), stage)
+        });
         Some((connection.session(), request))
     }
 
@@ -237,10 +256,14 @@ impl Peer {
         &mut self,
         now: Instant,
         from: LogEnd,
+        events: &mut Events,
     ) -> Option<(SessionId, RequestId)> {
         let connection = self.connection.as_mut()?;
         let request = connection.make_page_request(now, from);
-        debug!(peer = %self.name, %request, %from, "sending GetMessages");
+        events.emit(Detail::Frames, || {
+            let stage = FrameStage::Sent { from: Some(from), again: false };
+            FrameEvent::new(Some(&self.name), request, (FrameKind::GetMessages, None), stage)
+        });
         Some((connection.session(), request))
     }
 
@@ -249,37 +272,42 @@ impl Peer {
         self.connection.iter_mut().for_each(|connection| connection.note_sent(now));
     }
 
-    /// Takes in that a request was answered. Returns the run that it carried, if it carried one and
-    /// was still waiting.
+    /// Takes in that a request was answered, by a frame of this kind. Returns the run that it
+    /// carried, if it carried one and was still waiting.
     ///
     /// # Errors
     /// When there was no such request.
     pub(in crate::master) fn complete(
         &mut self,
         now: Instant,
-        request: RequestId,
+        (request, answer): (RequestId, FrameKind),
         reply: RunReply,
+        events: &mut Events,
     ) -> Result<Option<SentRun>, ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
-        match connection.complete(now, request) {
-            Completed::InTime { what: Awaited::Heartbeat, took } => {
-                trace!(peer = %self.name, %request, ?took, "Heartbeat answered");
-                self.rtt = Some(took);
-            }
-            // It gave a page, or reported that it cannot.
-            Completed::InTime { what: Awaited::Page(_), .. } => self.unanswered = None,
-            Completed::InTime { what: Awaited::Run(run), took } => {
-                let what = match reply {
-                    RunReply::Done => "AddMessage answered",
-                    RunReply::Failed => "AddMessage failed",
-                };
-                debug!(peer = %self.name, %request, id = %run.range, ?took, "{what}");
-                return Ok(Some(run));
-            }
+        let (what, took) = match connection.complete(now, request) {
+            Completed::InTime { what, took } => (what, took),
             Completed::Late => {
-                debug!(peer = %self.name, %request, "late answer: the request is no longer pending");
+                let frame = (answer, None);
+                events.emit(Detail::Frames, || {
+                    FrameEvent::new(Some(&self.name), request, frame, FrameStage::Late)
+                });
+                return Ok(None);
             }
             Completed::Unknown => return Err(ProtocolError::UnexpectedResponse(request)),
+        };
+        let detail = match what {
+            Awaited::Heartbeat => Detail::Heartbeats,
+            Awaited::Page(_) | Awaited::Run(_) => Detail::Frames,
+        };
+        events.emit(detail, || {
+            let stage = FrameStage::Completed { took, failed: reply == RunReply::Failed };
+            FrameEvent::new(Some(&self.name), request, what.frame(), stage)
+        });
+        match what {
+            Awaited::Heartbeat => self.rtt = Some(took),
+            Awaited::Page(_) => self.unanswered.clear(),
+            Awaited::Run(run) => return Ok(Some(run)),
         }
         Ok(None)
     }
@@ -287,17 +315,19 @@ impl Peer {
     /// Takes out the requests whose time is up, until one that carried a run. Returns that run.
     /// Call until it returns none.
     #[must_use]
-    pub(in crate::master) fn expire_run(&mut self, now: Instant) -> Option<SentRun> {
+    pub(in crate::master) fn expire_run(
+        &mut self,
+        now: Instant,
+        events: &mut Events,
+    ) -> Option<SentRun> {
         let connection = self.connection.as_mut()?;
         while let Some((request, awaited)) = connection.expire(now) {
-            match awaited {
-                Awaited::Heartbeat | Awaited::Page(_) => {
-                    debug!(peer = %self.name, %request, asked = ?awaited, "a request timed out");
-                }
-                Awaited::Run(run) => {
-                    debug!(peer = %self.name, %request, id = %run.range, "AddMessage timed out");
-                    return Some(run);
-                }
+            events.emit(Detail::Frames, || {
+                let stage = FrameStage::TimedOut { pause: None };
+                FrameEvent::new(Some(&self.name), request, awaited.frame(), stage)
+            });
+            if let Awaited::Run(run) = awaited {
+                return Some(run);
             }
         }
         None
@@ -344,24 +374,15 @@ impl Peer {
     /// Returns whether pages may be requested: its instance is not known to end its connection
     /// then.
     pub(in crate::master) fn answers_pages(&self) -> bool {
-        let is_over = |(instance, times): (InstanceId, u32)| {
-            times >= UNANSWERED_MAX && self.is_instance(instance)
-        };
-        !self.unanswered.is_some_and(is_over)
+        !self.unanswered.given_up().is_some_and(|instance| self.is_instance(instance))
     }
 
     /// Notes that it closed the connection; a line that breaks says nothing.
-    pub(super) fn note_closed(&mut self) {
+    pub(super) fn note_closed(&mut self, events: &mut Events) {
         let Some(instance) = self.connection.as_ref().map(PeerConnection::instance) else { return };
-        if !self.owes_page() {
-            return;
-        }
-        let before = self.unanswered.filter(|(known, _)| *known == instance);
-        let times = before.map_or(1, |(_, times)| times + 1);
-        self.unanswered = Some((instance, times));
-        if times == UNANSWERED_MAX {
-            warn!(peer = %self.name, "a secondary ends its connection when it is asked for messages that are \
-                damaged here: it is of an earlier release, and is not asked again");
+        if self.owes_page() && self.unanswered.add(instance) {
+            let event = || ConnectionEvent::PagesUnknown { peer: self.name.clone() };
+            events.emit(Detail::Changes, event);
         }
     }
 

@@ -1,13 +1,12 @@
 //! Sessions: pending ones, how a session ends, and what is sent on one.
 
-use std::fmt::Display;
 use std::time::Instant;
 
-use acklog_types::{IdRange, LogEnd, RequestId, SessionId};
-use tracing::{debug, info, warn};
+use acklog_types::{IdRange, LogEnd, NodeName, RequestId, SessionId};
 
 use super::event::MemberId;
-use super::{Effects, Peers};
+use super::{Output, Peers};
+use crate::events::{ConnectionEvent, Detail, Ending, Events, NodeEvent};
 use crate::frame::{Frame, Handshake, Request, Response};
 use crate::machine::Effect;
 use crate::progress::RunPlan;
@@ -21,19 +20,20 @@ impl Peers {
         now: Instant,
         session: SessionId,
         address: String,
-        effects: &mut Effects,
+        out: &mut Output,
     ) {
-        debug!(%session, address, "accepted a connection");
+        let event = || ConnectionEvent::Opened { session, address: address.clone() };
+        out.events.emit(Detail::Changes, event);
         if let Some(oldest) = self.pending.surplus() {
-            self.close(now, oldest, CloseReason::TooManyHandshakes, effects);
+            self.close(now, oldest, CloseReason::TooManyHandshakes, out);
         }
         self.pending.insert(now, session, address);
     }
 
     /// Closes the pending sessions whose time for a handshake is over.
-    pub(in crate::master) fn close_expired(&mut self, now: Instant, effects: &mut Effects) {
+    pub(in crate::master) fn close_expired(&mut self, now: Instant, out: &mut Output) {
         while let Some(session) = self.pending.expired(now) {
-            self.close(now, session, CloseReason::HandshakeTimeout, effects);
+            self.close(now, session, CloseReason::HandshakeTimeout, out);
         }
     }
 
@@ -77,36 +77,22 @@ impl Peers {
         now: Instant,
         session: SessionId,
         reason: CloseReason,
-        effects: &mut Effects,
+        out: &mut Output,
     ) {
         let pending = self.pending.remove(session);
-        let (peer, status) = self.members.disconnect(session).unzip();
-        let peer = peer.as_ref().map(|name| name.as_str());
-        let was_live = status.is_some_and(|status| status != Status::Unhealthy);
-        match (&reason, peer) {
-            (
-                CloseReason::Protocol(_)
+        let member = self.members.disconnect(session, &mut out.events);
+        let is_early = matches!(
+            reason,
+            CloseReason::Protocol(_)
                 | CloseReason::HandshakeTimeout
-                | CloseReason::TooManyHandshakes,
-                None,
-            ) => self.log_no_handshake(now, session, pending, &reason),
-            (CloseReason::Protocol(error), Some(peer)) => {
-                warn!(peer, %session, %error, status = Status::Unhealthy.as_str(),
-                    "closing a connection: the peer is broken");
-            }
-            (CloseReason::Unresponsive, Some(peer)) => {
-                warn!(peer, %session, %reason, "closing a connection");
-            }
-            // Its place is taken at once.
-            (CloseReason::Replaced, _) | (_, None) => {
-                debug!(%session, %reason, "closing a connection");
-            }
-            (_, Some(peer)) if was_live => {
-                info!(peer, %session, %reason, status = Status::Unhealthy.as_str(), "closing a connection");
-            }
-            (_, Some(peer)) => debug!(peer, %session, %reason, "closing a connection"),
+                | CloseReason::TooManyHandshakes
+        );
+        let ending = || Ending::Closed(reason.clone());
+        match member {
+            None if is_early => self.ended_early(now, session, pending, ending, &mut out.events),
+            member => emit_ended(session, member, ending, &mut out.events),
         }
-        effects.push_back(Effect::Close { session, reason });
+        out.push(Effect::Close { session, reason });
     }
 
     /// Takes in that a session ended from outside.
@@ -115,66 +101,67 @@ impl Peers {
         now: Instant,
         session: SessionId,
         reason: &SessionEnd,
+        events: &mut Events,
     ) {
         let pending = self.pending.remove(session);
         if *reason == SessionEnd::Closed
             && let Some(member) = self.on_session(session)
             && let Some(peer) = self.members.get_mut(member)
         {
-            peer.note_closed();
+            peer.note_closed(events);
         }
-        match self.members.disconnect(session) {
-            Some((peer, _)) => {
-                let peer = peer.as_str();
-                warn!(peer, %reason, status = Status::Unhealthy.as_str(), "a secondary's connection is gone");
-            }
+        let ending = || Ending::Lost(reason.clone());
+        match self.members.disconnect(session, events) {
             None if matches!(reason, SessionEnd::Garbage(_)) => {
-                self.log_no_handshake(now, session, pending, reason);
+                self.ended_early(now, session, pending, ending, events);
             }
-            None => debug!(%session, %reason, "a connection is gone"),
+            member => emit_ended(session, member, ending, events),
         }
     }
 
     /// Closes the connections of secondaries that stay unhealthy, so that they dial again: what
     /// they sent may wait for the next attempt of their kernel for minutes.
-    pub(in crate::master) fn close_unresponsive(&mut self, now: Instant, effects: &mut Effects) {
+    pub(in crate::master) fn close_unresponsive(&mut self, now: Instant, out: &mut Output) {
         let unresponsive = self.members.iter().filter(|(_, peer)| peer.is_unresponsive(now));
         let sessions: Vec<SessionId> =
             unresponsive.filter_map(|(_, peer)| peer.session()).collect();
         for session in sessions {
-            self.close(now, session, CloseReason::Unresponsive, effects);
+            self.close(now, session, CloseReason::Unresponsive, out);
         }
     }
 
     /// Drops all connections, as an operator requested. Returns how many there were.
-    pub(in crate::master) fn drop_all(&mut self, now: Instant, effects: &mut Effects) -> usize {
+    pub(in crate::master) fn drop_all(&mut self, now: Instant, out: &mut Output) -> usize {
         let sessions = self.members.sessions().chain(self.pending.iter());
         let sessions: Vec<SessionId> = sessions.collect();
-        warn!(connections = sessions.len(), "dropping all connections, as asked for");
+        let connections = sessions.len();
+        out.events.emit(Detail::Changes, || NodeEvent::ConnectionsDropped { connections });
         for &session in &sessions {
-            self.close(now, session, CloseReason::OnDemand, effects);
+            self.close(now, session, CloseReason::OnDemand, out);
         }
-        sessions.len()
+        connections
     }
 
-    /// Logs why a connection without a handshake ended.
-    fn log_no_handshake(
+    /// Emits why a connection without a handshake ended, unless there were too many in this minute.
+    fn ended_early(
         &mut self,
         now: Instant,
         session: SessionId,
         address: Option<String>,
-        reason: &dyn Display,
+        ending: impl FnOnce() -> Ending,
+        events: &mut Events,
     ) {
         if self.lines.admits(now) {
-            warn!(%session, address, %reason, "a connection ended without a handshake");
+            let event = || ConnectionEvent::EndedEarly { session, address, ending: ending() };
+            events.emit(Detail::Changes, event);
         }
     }
 
-    /// Logs how many such lines were left out, once a minute.
-    pub(in crate::master) fn log_left_out_lines(&mut self, now: Instant) {
+    /// Emits how many such events were left out, once a minute.
+    pub(in crate::master) fn emit_left_out(&mut self, now: Instant, events: &mut Events) {
         let left_out = self.lines.end(now);
         if left_out > 0 {
-            warn!(left_out, "further connections ended without a handshake in this minute");
+            events.emit(Detail::Changes, || ConnectionEvent::MoreEndedEarly { left_out });
         }
     }
 
@@ -184,10 +171,10 @@ impl Peers {
         session: SessionId,
         request: RequestId,
         response: Response<IdRange>,
-        effects: &mut Effects,
+        out: &mut Output,
     ) {
         let frame = Frame::Response(request, response);
-        effects.push_back(Effect::Send { session, frame });
+        out.push(Effect::Send { session, frame });
     }
 
     /// Sends a run to a member.
@@ -196,15 +183,15 @@ impl Peers {
         now: Instant,
         member: MemberId,
         plan: RunPlan,
-        effects: &mut Effects,
+        out: &mut Output,
     ) {
         let Some(peer) = self.members.get_mut(member) else { return };
-        let Some((session, id)) = peer.make_run(now, plan) else { return };
+        let Some((session, id)) = peer.make_run(now, plan, &mut out.events) else { return };
         if !self.delays_requests {
             peer.note_sent(now);
         }
         let frame = Frame::Request(id, Request::AddMessage { run: plan.range });
-        effects.push_back(Effect::Send { session, frame });
+        out.push(Effect::Send { session, frame });
     }
 
     /// Requests the messages from `from` on from a member.
@@ -213,15 +200,17 @@ impl Peers {
         now: Instant,
         member: MemberId,
         from: LogEnd,
-        effects: &mut Effects,
+        out: &mut Output,
     ) {
         let Some(peer) = self.members.get_mut(member) else { return };
-        let Some((session, id)) = peer.make_page_request(now, from) else { return };
+        let Some((session, id)) = peer.make_page_request(now, from, &mut out.events) else {
+            return;
+        };
         if !self.delays_requests {
             peer.note_sent(now);
         }
         let frame = Frame::Request(id, Request::GetMessages { from, again: true });
-        effects.push_back(Effect::Send { session, frame });
+        out.push(Effect::Send { session, frame });
     }
 
     /// Sends a heartbeat to a member, if one is due. Returns whether it does.
@@ -230,14 +219,30 @@ impl Peers {
         now: Instant,
         member: MemberId,
         log_end: LogEnd,
-        effects: &mut Effects,
+        out: &mut Output,
     ) -> bool {
         let peer = self.members.get_mut(member);
-        let Some((session, id)) = peer.and_then(|peer| peer.make_heartbeat(now)) else {
-            return false;
-        };
+        let made = peer.and_then(|peer| peer.make_heartbeat(now, &mut out.events));
+        let Some((session, id)) = made else { return false };
         let frame = Frame::Request(id, Request::Heartbeat { log_end });
-        effects.push_back(Effect::Send { session, frame });
+        out.push(Effect::Send { session, frame });
         true
     }
+}
+
+/// Emits how a connection ended. `member`: whose it was, and the status until then.
+fn emit_ended(
+    session: SessionId,
+    member: Option<(NodeName, Status)>,
+    ending: impl FnOnce() -> Ending,
+    events: &mut Events,
+) {
+    let (peer, status) = member.unzip();
+    let was_live = status.is_some_and(|status| status != Status::Unhealthy);
+    events.emit(Detail::Changes, || ConnectionEvent::Ended {
+        session,
+        peer,
+        ending: ending(),
+        was_live,
+    });
 }

@@ -27,14 +27,14 @@ fn handshake(who: &str, instance: u128) -> Handshake {
 }
 
 /// Admits a secondary on a new session.
-fn join(peers: &mut Peers, now: Instant, session: u64, handshake: &Handshake) -> Effects {
-    let (session, mut effects) = (SessionId::new(session), Effects::new());
-    peers.accept(now, session, String::new(), &mut effects);
+fn join(peers: &mut Peers, now: Instant, session: u64, handshake: &Handshake) -> Output {
+    let (session, mut out) = (SessionId::new(session), Output::default());
+    peers.accept(now, session, String::new(), &mut out);
     peers.check_name(handshake).unwrap();
-    let (id, address) = peers.admit(now, session, handshake, &mut effects);
+    let (id, address) = peers.admit(now, session, handshake, &mut out);
     let (instance, end) = (handshake.instance, handshake.end);
-    peers.connect(now, id, NewConnection { session, instance, address, end });
-    effects
+    peers.connect(now, id, NewConnection { session, instance, address, end }, &mut out.events);
+    out
 }
 
 #[test]
@@ -43,11 +43,11 @@ fn a_newer_session_of_a_process_takes_the_place_of_the_one_before() {
     let mut peers = Peers::new(now, options(), vec![bonnie.name.clone()]);
     assert_eq!(peers.check_name(&bonnie).ok(), Some(NameStatus::Known));
     assert_eq!(peers.check_name(&handshake("clyde", 2)).ok(), Some(NameStatus::New));
-    assert!(join(&mut peers, now, 1, &bonnie).is_empty());
+    assert!(join(&mut peers, now, 1, &bonnie).effects.is_empty());
     let taken = peers.check_name(&handshake("bonnie", 2)).map_err(|refusal| refusal.code);
     assert_eq!(taken, Err(RefusalCode::NameTaken), "the first one is alive");
     let closed = Effect::Close { session: SessionId::new(1), reason: CloseReason::Replaced };
-    assert_eq!(join(&mut peers, now, 2, &bonnie), [closed]);
+    assert_eq!(join(&mut peers, now, 2, &bonnie).effects, [closed]);
     assert_eq!(peers.sessions().collect::<Vec<_>>(), [SessionId::new(2)]);
 }
 
@@ -65,13 +65,14 @@ fn a_secondary_is_of_the_quorum_while_it_is_ready_and_heard_from() {
     assert_eq!(peers.make_ready(id), None, "each request is answered once");
     assert_eq!(peers.cluster(), cluster(1));
     now += 2 * options().heartbeat_interval;
-    peers.update_status(now, id);
+    let mut out = Output::default();
+    peers.update_status(now, id, &mut out.events);
     assert_eq!(peers.cluster(), cluster(0));
-    peers.hear(now, id);
+    peers.hear(now, id, &mut out.events);
     assert_eq!(peers.cluster(), cluster(1));
-    let (mut effects, later) = (Effects::new(), now + 10 * options().heartbeat_interval);
-    peers.update_status(now + 5 * options().heartbeat_interval, id);
-    peers.close_unresponsive(later, &mut effects);
+    let later = now + 10 * options().heartbeat_interval;
+    peers.update_status(now + 5 * options().heartbeat_interval, id, &mut out.events);
+    peers.close_unresponsive(later, &mut out);
     let reason = CloseReason::Unresponsive;
-    assert_eq!(effects, [Effect::Close { session: SessionId::new(1), reason }]);
+    assert_eq!(out.effects, [Effect::Close { session: SessionId::new(1), reason }]);
 }

@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use acklog_types::{Damage, DiskFault, IdRange, LogEnd, Records};
 use rand_chacha::ChaCha8Rng;
-use tracing::{error, info};
 
+use crate::events::{Detail, Events, NodeEvent};
 use crate::repair::Repair;
-use crate::secondary::targets::REPAIR;
 use crate::status::DiskHealth;
 
 /// Whether messages of a log are damaged.
@@ -61,18 +60,18 @@ impl DiskCondition {
         now: Instant,
         damage: Option<Damage>,
         rng: &mut ChaCha8Rng,
+        events: &mut Events,
     ) {
         match (damage, &mut self.repair) {
             (Some(damage), Some(repair)) => repair.tell(now, damage, rng),
             (Some(damage), None) => {
-                let detail = &damage.detail;
-                error!(target: REPAIR, detail,
-                    "a part of the log is damaged; the master is asked for it");
+                let event = || NodeEvent::Damaged { detail: damage.detail.clone() };
+                events.emit(Detail::Changes, event);
                 self.repair = Some(Repair::new(damage));
             }
             (None, repair) => {
                 if repair.take().is_some() {
-                    info!(target: REPAIR, "the log is whole again");
+                    events.emit(Detail::Changes, || NodeEvent::Whole);
                 }
             }
         }
@@ -162,7 +161,7 @@ mod tests {
     fn damaged_messages_are_requested_again_after_a_pause_until_the_log_is_whole() {
         let (mut now, mut rng) = (Instant::now(), ChaCha8Rng::seed_from_u64(1));
         let mut disk = DiskCondition::new(true);
-        disk.note_damage(now, Some(damage(4)), &mut rng);
+        disk.note_damage(now, Some(damage(4)), &mut rng, &mut Events::default());
         assert_eq!(disk.damaged_from(), Some(LogEnd::new(4)));
         let other = Records::empty(LogEnd::new(5));
         assert_eq!(disk.repair_from(now, &other, &mut rng), None);
@@ -172,7 +171,7 @@ mod tests {
         assert_eq!(disk.damaged_from(), None);
         disk.wake(now);
         assert_eq!(disk.damaged_from(), Some(LogEnd::new(4)));
-        disk.note_damage(now, None, &mut rng);
+        disk.note_damage(now, None, &mut rng, &mut Events::default());
         assert_eq!(disk.log_state(), LogState::Whole);
         assert_eq!(disk.health(), Some(DiskHealth::Ok));
     }

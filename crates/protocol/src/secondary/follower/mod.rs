@@ -22,7 +22,6 @@ use acklog_types::{
     Checksum, Damage, DiskFault, Faults, IdRange, LogEnd, LogId, LogView, Records, RequestId,
 };
 use rand_chacha::ChaCha8Rng;
-use tracing::{info, warn};
 
 use self::buffer::Buffer;
 pub use self::buffer::HELD_BYTES_MAX;
@@ -30,9 +29,10 @@ use self::catch_up::{CatchUp, LocalLog};
 use self::disk_condition::DiskCondition;
 pub use self::gap_buffer::GapBuffer;
 use self::pending_answers::PendingAnswers;
+pub(super) use self::store::PageAnswer;
 use super::io::RestoredSecondary;
-use super::targets::{HANDSHAKE, LINK};
 use crate::ProtocolError;
+use crate::events::{ConnectionEvent, Detail, Events};
 use crate::faults::StoreFaults;
 use crate::frame::{FrameKind, Request, Response};
 use crate::status::{DiskHealth, SecondaryPhase};
@@ -104,7 +104,7 @@ impl<L: LogView> Follower<L> {
 
     /// Returns the part of a handshake that describes the log; none while some of it is not
     /// durable, or if its last message is unreadable.
-    pub(super) fn introduction(&self) -> Option<Introduction> {
+    pub(super) fn introduction(&self, events: &mut Events) -> Option<Introduction> {
         let end = self.durable_end;
         if end != self.log_end {
             return None;
@@ -113,8 +113,8 @@ impl<L: LogView> Follower<L> {
             Ok(checksum) => Some(Introduction { log: self.log_id, end, checksum }),
             Err(error) => {
                 // The log reports the fault too, and that ends the connection.
-                warn!(target: LINK, %end, %error,
-                    "cannot introduce this node: its last message is unreadable");
+                let event = || ConnectionEvent::HandshakeUnreadable { end, error };
+                events.emit(Detail::Changes, event);
                 None
             }
         }
@@ -161,13 +161,18 @@ impl<L> Follower<L> {
     ///
     /// # Errors
     /// When this node has not reported that it is ready: no such response to `request` can come.
-    pub(super) fn note_ready(&mut self, request: RequestId) -> Result<(), ProtocolError> {
+    pub(super) fn note_ready(
+        &mut self,
+        request: RequestId,
+        events: &mut Events,
+    ) -> Result<(), ProtocolError> {
         let catch_up = self.intake.as_mut().map(|intake| &mut intake.catch_up);
         let Some(catch_up) = catch_up.filter(|catch_up| catch_up.may_be_ready()) else {
             return Err(ProtocolError::UnexpectedResponse(request));
         };
         if catch_up.on_ready() {
-            info!(target: HANDSHAKE, end = %self.durable_end, "ready");
+            let end = self.durable_end;
+            events.emit(Detail::Changes, || ConnectionEvent::Ready { peer: None, end });
         }
         Ok(())
     }
@@ -244,8 +249,9 @@ impl<L> Follower<L> {
         now: Instant,
         damage: Option<Damage>,
         rng: &mut ChaCha8Rng,
+        events: &mut Events,
     ) {
-        self.disk.note_damage(now, damage, rng);
+        self.disk.note_damage(now, damage, rng, events);
     }
 
     /// Replaces the injected faults. If the store delay changes, all delays that have begun end: a

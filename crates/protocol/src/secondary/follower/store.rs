@@ -3,17 +3,29 @@
 
 use std::time::Instant;
 
-use acklog_types::{IdRange, LogEnd, MESSAGE_TARGET, Records, RequestId};
+use acklog_types::{IdRange, LogEnd, Records, RequestId};
 use rand_chacha::ChaCha8Rng;
-use tracing::debug;
 
 use super::buffer::Arrived;
 use super::catch_up::Page;
 use super::{Follower, FollowerAction};
 use crate::ProtocolError;
+use crate::events::{Detail, Events, FrameEvent, FrameStage, MessageEvent};
 use crate::faults::StoreFaults;
 use crate::frame::{ErrorCode, FrameKind, Response};
-use crate::secondary::targets::{LINK, STORE};
+
+/// A page that answers a request of this node.
+#[derive(Debug)]
+pub(in crate::secondary) struct PageAnswer {
+    /// The request.
+    pub(in crate::secondary) request: RequestId,
+    /// Whether the request had timed out.
+    pub(in crate::secondary) is_late: bool,
+    /// The messages.
+    pub(in crate::secondary) run: Records,
+    /// The end of the master's log.
+    pub(in crate::secondary) log_end: LogEnd,
+}
 
 /// Outcome of the arrival of a run or a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +47,7 @@ impl<L> Follower<L> {
         now: Instant,
         request: RequestId,
         run: Records,
+        events: &mut Events,
     ) -> Result<(), ProtocolError> {
         let range = run.range();
         if range.is_empty() {
@@ -42,29 +55,34 @@ impl<L> Follower<L> {
         }
         // The master sends runs only once it knows that this node is ready, so the answer that says
         // so is on its way.
-        self.note_ready(request).map_err(|_| ProtocolError::BadRun(range))?;
+        self.note_ready(request, events).map_err(|_| ProtocolError::BadRun(range))?;
         self.note_master_end(range.end());
-        debug!(target: STORE, %request, id = %range, "AddMessage received");
-        if let Arrival::BufferFull(held) = self.arrive(now, Some(request), run) {
+        let frame = (FrameKind::AddMessage, Some(range));
+        events.emit(Detail::Frames, || {
+            FrameEvent::new(None, request, frame, FrameStage::Received { log_end: None })
+        });
+        if let Arrival::BufferFull(held) = self.arrive(now, Some(request), run, events) {
+            events.emit(Detail::Frames, || {
+                FrameEvent::new(None, request, frame, FrameStage::BufferFull { held })
+            });
             let detail = format!("{held} bytes wait above a gap or for a delay already");
             self.answer(request, Response::Failed { code: ErrorCode::NoRoom, detail });
         }
         Ok(())
     }
 
-    /// Takes a page. What is damaged here is repaired from it. `late`: its request, if that had
-    /// timed out.
+    /// Takes a page. What is damaged here is repaired from it.
     ///
     /// # Errors
     /// When no correct master sends such a page, or none can come yet.
     pub(in crate::secondary) fn take_page(
         &mut self,
         now: Instant,
-        late: Option<RequestId>,
-        run: Records,
-        master_end: LogEnd,
+        answer: PageAnswer,
         rng: &mut ChaCha8Rng,
+        events: &mut Events,
     ) -> Result<(), ProtocolError> {
+        let PageAnswer { request, is_late, run, log_end: master_end } = answer;
         if self.is_ready()
             && let Some(run) = self.disk.repair_from(now, &run, rng)
         {
@@ -80,13 +98,24 @@ impl<L> Follower<L> {
         if self.intake.is_none() {
             return Err(ProtocolError::BadRun(range));
         }
-        debug!(target: LINK, id = %range, log_end = %master_end, "a page of messages");
+        let frame = (FrameKind::Page, Some(range));
+        events.emit(Detail::Frames, || {
+            let stage = FrameStage::Received { log_end: Some(master_end) };
+            FrameEvent::new(None, request, frame, stage)
+        });
         let page = Page { range, bytes: run.bytes(), master_end };
-        let arrival = if range.is_empty() { Arrival::Taken } else { self.arrive(now, None, run) };
+        let arrival = match range.is_empty() {
+            true => Arrival::Taken,
+            false => self.arrive(now, None, run, events),
+        };
         if let Some(intake) = &mut self.intake {
-            if let Arrival::BufferFull(_) = arrival {
+            if let Arrival::BufferFull(held) = arrival {
+                events.emit(Detail::Frames, || {
+                    FrameEvent::new(None, request, frame, FrameStage::BufferFull { held })
+                });
                 intake.catch_up.on_buffer_full(now, rng);
             }
+            let late = is_late.then_some(request);
             intake.catch_up.on_page(now, page, late, self.log_end);
         }
         Ok(())
@@ -94,70 +123,75 @@ impl<L> Follower<L> {
 
     /// Stores a run now or, with a store delay, later. `request`: what is answered; none for a
     /// page.
-    fn arrive(&mut self, now: Instant, request: Option<RequestId>, run: Records) -> Arrival {
+    fn arrive(
+        &mut self,
+        now: Instant,
+        request: Option<RequestId>,
+        run: Records,
+        events: &mut Events,
+    ) -> Arrival {
         let Some(intake) = &mut self.intake else { return Arrival::Taken };
         let range = run.range();
         if range.end() <= self.log_end {
-            debug!(target: MESSAGE_TARGET, id = %range, "already present");
-            self.answer_when_durable(request, range.end());
+            events.emit(Detail::Messages, || MessageEvent::Duplicate { ids: range });
+            self.answer_when_durable(request, range.end(), events);
             return Arrival::Taken;
         }
         let kind = if request.is_some() { FrameKind::AddMessage } else { FrameKind::Page };
         let delay = self.store_faults.store_delay(kind);
         if !intake.buffer.fits(&run, delay, self.log_end) {
-            let held = intake.buffer.bytes();
-            debug!(target: STORE, held, "no room for one more run");
-            return Arrival::BufferFull(held);
+            return Arrival::BufferFull(intake.buffer.bytes());
         }
         if delay.is_zero() {
-            self.store(request, run);
+            self.store(request, run, events);
         } else {
-            debug!(target: STORE, id = %range, ?delay, "storing is delayed");
+            events.emit(Detail::Messages, || MessageEvent::StoreDelayed { ids: range, delay });
             intake.buffer.delay(now + delay, Arrived { run, request });
         }
         Arrival::Taken
     }
 
     /// Stores the runs whose store delay is over.
-    pub(in crate::secondary) fn store_due(&mut self, now: Instant) {
+    pub(in crate::secondary) fn store_due(&mut self, now: Instant, events: &mut Events) {
         while let Some(intake) = &mut self.intake
             && let Some(Arrived { run, request }) = intake.buffer.pop_due(now)
         {
-            self.store(request, run);
+            self.store(request, run, events);
         }
     }
 
     /// Appends a run to the log if it continues it, or else puts it into the gap buffer.
-    fn store(&mut self, request: Option<RequestId>, run: Records) {
+    fn store(&mut self, request: Option<RequestId>, run: Records, events: &mut Events) {
         let range = run.range();
         if range.start() > self.log_end {
             if let Some(intake) = &mut self.intake {
                 intake.buffer.hold(run);
             }
-            debug!(target: MESSAGE_TARGET, id = %range, end = %self.log_end,
-                "above a gap: held back");
-            return self.answer_now(request);
+            let log_end = self.log_end;
+            events.emit(Detail::Messages, || MessageEvent::Held { ids: range, log_end });
+            return self.answer_now(request, events);
         }
         let new = range.from(self.log_end);
         if new != range {
-            debug!(target: MESSAGE_TARGET, id = %range.until(self.log_end), "already present");
+            let ids = range.until(self.log_end);
+            events.emit(Detail::Messages, || MessageEvent::Duplicate { ids });
         }
         let mut end = range.end();
         if !new.is_empty() {
             self.append(run.slice(new));
-            self.close_gaps();
+            self.close_gaps(events);
             // The runs above the gap were answered when they came, with an end below it. This
             // answer is the one that acks them.
             end = self.log_end;
         }
-        self.answer_when_durable(request, end);
+        self.answer_when_durable(request, end, events);
     }
 
-    fn close_gaps(&mut self) {
+    fn close_gaps(&mut self, events: &mut Events) {
         while let Some(intake) = &mut self.intake
             && let Some(run) = intake.buffer.pop_next(self.log_end)
         {
-            debug!(target: MESSAGE_TARGET, id = %run.range(), "the gap is closed");
+            events.emit(Detail::Messages, || MessageEvent::GapClosed { ids: run.range() });
             self.append(run);
         }
     }
@@ -175,11 +209,11 @@ impl<L> Follower<L> {
     ///
     /// # Panics
     /// When `end` lies beyond what was appended, or below an earlier one.
-    pub(in crate::secondary) fn note_durable(&mut self, end: LogEnd) {
+    pub(in crate::secondary) fn note_durable(&mut self, end: LogEnd, events: &mut Events) {
         assert!(self.durable_end <= end && end <= self.log_end, "durable up to {end}");
         if end > self.durable_end {
-            let id = IdRange::new(self.durable_end, end);
-            debug!(target: MESSAGE_TARGET, %id, "stored");
+            let ids = IdRange::new(self.durable_end, end);
+            events.emit(Detail::Messages, || MessageEvent::Stored { ids });
             self.durable_end = end;
             if let Some(intake) = &mut self.intake {
                 intake.catch_up.on_durable(end);
@@ -188,20 +222,25 @@ impl<L> Follower<L> {
     }
 
     /// Answers the requests whose messages are durable by now.
-    pub(in crate::secondary) fn answer_due(&mut self) {
+    pub(in crate::secondary) fn answer_due(&mut self, events: &mut Events) {
         let Self { intake: Some(intake), store_faults, durable_end, actions, .. } = self else {
             return;
         };
         intake.pending_answers.take_due(*durable_end, |request| {
-            let response = response_to_stored(request, *durable_end, store_faults);
+            let response = response_to_stored(request, *durable_end, store_faults, events);
             actions.push_back(FollowerAction::Answer(request, response));
         });
     }
 
     /// Answers once the log is durable up to `end`, which the answer reports.
-    fn answer_when_durable(&mut self, request: Option<RequestId>, end: LogEnd) {
+    fn answer_when_durable(
+        &mut self,
+        request: Option<RequestId>,
+        end: LogEnd,
+        events: &mut Events,
+    ) {
         if end <= self.durable_end {
-            return self.answer_now(request);
+            return self.answer_now(request, events);
         }
         if let (Some(request), Some(intake)) = (request, &mut self.intake) {
             intake.pending_answers.add(end, request);
@@ -209,9 +248,10 @@ impl<L> Follower<L> {
     }
 
     /// A page has no request that waits for an answer, and so no injected error either.
-    fn answer_now(&mut self, request: Option<RequestId>) {
+    fn answer_now(&mut self, request: Option<RequestId>, events: &mut Events) {
         if let Some(request) = request {
-            let response = response_to_stored(request, self.durable_end, &mut self.store_faults);
+            let faults = &mut self.store_faults;
+            let response = response_to_stored(request, self.durable_end, faults, events);
             self.answer(request, response);
         }
     }
@@ -226,11 +266,14 @@ fn response_to_stored(
     request: RequestId,
     durable_end: LogEnd,
     faults: &mut StoreFaults,
+    events: &mut Events,
 ) -> Response<IdRange> {
     if !faults.answers_with_error() {
         return Response::Added { contiguous_end: durable_end };
     }
-    debug!(target: STORE, %request, "a fault: what is stored is answered with an error");
+    events.emit(Detail::Frames, || {
+        FrameEvent::new(None, request, (FrameKind::AddMessage, None), FrameStage::ErrorInjected)
+    });
     let detail = "an error on demand, after the messages were stored".to_owned();
     Response::Failed { code: ErrorCode::Internal, detail }
 }

@@ -26,6 +26,7 @@ struct Node {
     follower: Follower<TestLog>,
     log: TestLog,
     rng: ChaCha8Rng,
+    events: Events,
     now: Instant,
     /// Requests made so far.
     requests: u64,
@@ -37,7 +38,8 @@ impl Node {
         let log = TestLog::default();
         let mut follower = Follower::new(log.clone(), RestoredSecondary::default(), 1);
         follower.join(LOG, LogEnd::ZERO, TIMEOUT);
-        Self { follower, log, rng: ChaCha8Rng::seed_from_u64(1), now: Instant::now(), requests: 0 }
+        let (rng, events, now) = (ChaCha8Rng::seed_from_u64(1), Events::default(), Instant::now());
+        Self { follower, log, rng, events, now, requests: 0 }
     }
 
     /// A node with one message that the master takes for a ready one.
@@ -48,18 +50,23 @@ impl Node {
         node.flush();
         let end = LogEnd::new(1);
         assert_eq!(node.requests(), [Request::SecondaryNodeReady { end }]);
-        node.follower.note_ready(RequestId::new(0)).unwrap();
+        node.follower.note_ready(RequestId::new(0), &mut node.events).unwrap();
         node
     }
 
     fn page(&mut self, from: u64, until: u64, master_end: u64) -> Result<(), ProtocolError> {
-        let (run, end) = (messages(from, until), LogEnd::new(master_end));
-        self.follower.take_page(self.now, None, run, end, &mut self.rng)
+        self.take_page(messages(from, until), LogEnd::new(master_end))
+    }
+
+    fn take_page(&mut self, run: Records, log_end: LogEnd) -> Result<(), ProtocolError> {
+        let page = PageAnswer { request: RequestId::new(0), is_late: false, run, log_end };
+        self.follower.take_page(self.now, page, &mut self.rng, &mut self.events)
     }
 
     /// A run of one message comes with the request of the same number.
     fn run(&mut self, id: u64) -> Result<(), ProtocolError> {
-        self.follower.take_run(self.now, RequestId::new(id), messages(id, id + 1))
+        let (request, run) = (RequestId::new(id), messages(id, id + 1));
+        self.follower.take_run(self.now, request, run, &mut self.events)
     }
 
     fn requests(&mut self) -> Vec<Request<IdRange>> {
@@ -94,8 +101,8 @@ impl Node {
     /// Makes durable what was appended. Returns the answers.
     fn flush(&mut self) -> Vec<(u64, Option<u64>)> {
         self.log.flush();
-        self.follower.note_durable(self.follower.log_end());
-        self.follower.answer_due();
+        self.follower.note_durable(self.follower.log_end(), &mut self.events);
+        self.follower.answer_due(&mut self.events);
         self.carry_out()
     }
 }
@@ -128,8 +135,8 @@ fn the_answer_that_closes_a_gap_waits_for_all_that_it_acks() {
     node.run(2).unwrap();
     node.run(1).unwrap();
     assert_eq!(node.carry_out(), [(2, Some(1))]);
-    node.follower.note_durable(LogEnd::new(2));
-    node.follower.answer_due();
+    node.follower.note_durable(LogEnd::new(2), &mut node.events);
+    node.follower.answer_due(&mut node.events);
     assert_eq!(node.carry_out(), [], "message 2 is not durable");
     assert_eq!(node.flush(), [(1, Some(3))]);
 }
@@ -140,10 +147,10 @@ fn a_changed_store_delay_ends_the_delays_that_have_begun() {
     let faults = Faults { store_delay: Some("60s".parse().unwrap()), ..Faults::default() };
     node.follower.set_faults(node.now, faults, 1);
     node.run(1).unwrap();
-    node.follower.store_due(node.now);
+    node.follower.store_due(node.now, &mut node.events);
     assert_eq!(node.follower.log_end(), LogEnd::new(1), "it is delayed");
     node.follower.set_faults(node.now, Faults::default(), 1);
-    node.follower.store_due(node.now);
+    node.follower.store_due(node.now, &mut node.events);
     assert_eq!(node.flush(), [(1, Some(2))]);
 }
 
@@ -177,7 +184,7 @@ fn a_page_that_finds_the_buffer_full_is_requested_again_after_a_pause() {
         encode_record(&mut bytes, MessageId::new(id), 0, None, &text, InBatch::Last);
         let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
         let (run, end) = (Records::check(range, bytes.into()).unwrap(), LogEnd::new(4));
-        node.follower.take_page(node.now, None, run, end, &mut node.rng).unwrap();
+        node.take_page(run, end).unwrap();
     }
     assert_eq!((node.follower.messages_above_gap(), node.requests()), (2, vec![]));
     node.follower.wake(node.follower.next_deadline().unwrap());
@@ -225,12 +232,14 @@ fn a_node_with_messages_joins_no_other_log() {
 #[test]
 fn a_node_introduces_itself_only_while_all_that_it_appended_is_durable() {
     let mut node = Node::joined();
-    assert!(node.follower.introduction().is_some_and(|told| told.checksum.is_none()));
+    assert!(
+        node.follower.introduction(&mut node.events).is_some_and(|told| told.checksum.is_none())
+    );
     node.page(0, 1, 1).unwrap();
     node.carry_out();
-    assert!(node.follower.introduction().is_none());
+    assert!(node.follower.introduction(&mut node.events).is_none());
     node.flush();
-    let told = node.follower.introduction().unwrap();
+    let told = node.follower.introduction(&mut node.events).unwrap();
     assert_eq!((told.log, told.end), (Some(LOG), LogEnd::new(1)));
     assert!(told.checksum.is_some());
 }
@@ -258,7 +267,7 @@ fn damaged_messages_are_taken_from_no_page_of_the_catch_up() {
     node.page(0, 1, 1).unwrap();
     node.flush();
     assert_eq!(node.requests(), [Request::SecondaryNodeReady { end: LogEnd::new(1) }]);
-    node.follower.note_damage(node.now, Some(damage()), &mut node.rng);
+    node.follower.note_damage(node.now, Some(damage()), &mut node.rng, &mut node.events);
     node.page(0, 1, 1).unwrap();
     assert_eq!(node.follower.poll_action(), None);
 }
@@ -266,12 +275,12 @@ fn damaged_messages_are_taken_from_no_page_of_the_catch_up() {
 #[test]
 fn damaged_messages_are_requested_again_after_a_pause() {
     let mut node = Node::ready();
-    node.follower.note_damage(node.now, Some(damage()), &mut node.rng);
+    node.follower.note_damage(node.now, Some(damage()), &mut node.rng, &mut node.events);
     let request = [Request::GetMessages { from: LogEnd::ZERO, again: true }];
     assert_eq!(node.requests(), request);
     node.follower.on_answer(Some((FrameKind::GetMessages, Duration::ZERO)));
     let (run, end) = (Records::empty(LogEnd::new(1)), LogEnd::new(1));
-    node.follower.take_page(node.now, None, run, end, &mut node.rng).unwrap();
+    node.take_page(run, end).unwrap();
     assert_eq!(node.requests(), []);
     node.follower.wake(node.follower.next_deadline().unwrap());
     assert_eq!(node.requests(), request);
@@ -280,7 +289,7 @@ fn damaged_messages_are_requested_again_after_a_pause() {
 #[test]
 fn damaged_messages_are_taken_from_a_page_and_given_to_the_log() {
     let mut node = Node::ready();
-    node.follower.note_damage(node.now, Some(damage()), &mut node.rng);
+    node.follower.note_damage(node.now, Some(damage()), &mut node.rng, &mut node.events);
     assert_eq!(node.requests(), [Request::GetMessages { from: LogEnd::ZERO, again: true }]);
     node.page(0, 1, 1).unwrap();
     let mend = FollowerAction::Mend(messages(0, 1));

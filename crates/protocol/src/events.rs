@@ -1,0 +1,142 @@
+//! Protocol events: everything that a node decides or learns, as one typed list.
+//!
+//! A machine emits events beside its effects, and the driver polls them in the same way. Log lines,
+//! metrics and the simulator read this list, so that none of them has a vocabulary of its own.
+//! Nothing depends on an event: a node whose events nobody reads decides the same.
+//!
+//! Most events happen per message or per frame. A machine emits those only if a reader asked for
+//! that [`Detail`]; otherwise they cost one comparison.
+
+mod connection;
+mod frame;
+mod message;
+mod node;
+
+use std::collections::VecDeque;
+
+pub use connection::{ConnectionEvent, Ending};
+pub use frame::{FrameEvent, FrameStage};
+pub use message::{AnswerKind, MessageEvent};
+pub use node::NodeEvent;
+
+/// One thing that happened in a node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Messages moved on in their life.
+    Message(MessageEvent),
+    /// A frame was sent or received, or its request ended.
+    Frame(FrameEvent),
+    /// A connection between nodes began, got further or ended.
+    Connection(ConnectionEvent),
+    /// The state of this node, or of another one as seen from here, changed.
+    Node(NodeEvent),
+}
+
+impl Event {
+    /// Returns the word for this kind of event, the same for every node and reader.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Message(event) => event.kind(),
+            Self::Frame(event) => event.stage.kind(),
+            Self::Connection(event) => event.kind(),
+            Self::Node(event) => event.kind(),
+        }
+    }
+}
+
+impl From<MessageEvent> for Event {
+    fn from(event: MessageEvent) -> Self {
+        Self::Message(event)
+    }
+}
+
+impl From<FrameEvent> for Event {
+    fn from(event: FrameEvent) -> Self {
+        Self::Frame(event)
+    }
+}
+
+impl From<ConnectionEvent> for Event {
+    fn from(event: ConnectionEvent) -> Self {
+        Self::Connection(event)
+    }
+}
+
+impl From<NodeEvent> for Event {
+    fn from(event: NodeEvent) -> Self {
+        Self::Node(event)
+    }
+}
+
+/// The events that are read, from none to all; each level includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// No events.
+    Nothing,
+    /// Changes of connections, of health and of the node. They are rare, so they are read unless a
+    /// driver says otherwise.
+    #[default]
+    Changes,
+    /// Also the life of each message.
+    Messages,
+    /// Also each frame, except heartbeats.
+    Frames,
+    /// Also heartbeats and their answers.
+    Heartbeats,
+}
+
+/// The events of one machine that are not polled yet.
+///
+/// A driver polls until there are none, as it does with effects. One that does not read events sets
+/// the detail to [`Detail::Nothing`]; otherwise they pile up.
+#[derive(Debug, Default)]
+pub struct Events {
+    detail: Detail,
+    queue: VecDeque<Event>,
+}
+
+impl Events {
+    /// Sets which events are emitted from now on. Those that wait to be polled stay.
+    pub fn set_detail(&mut self, detail: Detail) {
+        self.detail = detail;
+    }
+
+    /// Returns the next event, in the order in which they happened.
+    #[must_use]
+    #[inline]
+    pub fn poll(&mut self) -> Option<Event> {
+        self.queue.pop_front()
+    }
+
+    /// Adds an event that is read from `detail` on. It is built only if it is read.
+    #[inline]
+    pub(crate) fn emit<E: Into<Event>>(&mut self, detail: Detail, event: impl FnOnce() -> E) {
+        if detail <= self.detail {
+            self.queue.push_back(event().into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dropped(connections: usize) -> NodeEvent {
+        NodeEvent::ConnectionsDropped { connections }
+    }
+
+    #[test]
+    fn only_what_is_read_is_built_and_it_comes_out_in_order() {
+        let mut events = Events::default();
+        events.emit(Detail::Changes, || dropped(1));
+        events.emit(Detail::Messages, || -> NodeEvent { unreachable!("nobody reads messages") });
+        events.set_detail(Detail::Frames);
+        events.emit(Detail::Messages, || dropped(2));
+        events.emit(Detail::Frames, || dropped(3));
+        events.emit(Detail::Heartbeats, || -> NodeEvent { unreachable!("nor heartbeats") });
+        events.set_detail(Detail::Nothing);
+        events.emit(Detail::Changes, || -> NodeEvent { unreachable!("nothing is read now") });
+        let polled: Vec<Event> = std::iter::from_fn(|| events.poll()).collect();
+        assert_eq!(polled, [1, 2, 3].map(|connections| Event::Node(dropped(connections))));
+    }
+}

@@ -1,0 +1,114 @@
+//! Frames between nodes: what was sent and received, and what became of each request.
+
+use std::time::Duration;
+
+use acklog_types::{IdRange, LogEnd, NodeName, RequestId};
+
+use crate::frame::{ErrorCode, FrameKind};
+
+/// What happened to a frame or to its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameEvent {
+    /// The node at the other end. None: the master, or a connection whose handshake is not done.
+    pub peer: Option<NodeName>,
+    /// The number of the request that the frame is or answers.
+    pub request: RequestId,
+    /// The kind of frame. For a request that was answered in time, or timed out: the request's.
+    pub frame: FrameKind,
+    /// The messages in it; none where it is of a kind without messages.
+    pub ids: Option<IdRange>,
+    /// What happened.
+    pub stage: FrameStage,
+}
+
+impl FrameEvent {
+    /// Creates an event about a frame to or from `peer`, and the messages in it.
+    pub(crate) fn new(
+        peer: Option<&NodeName>,
+        request: RequestId,
+        (frame, ids): (FrameKind, Option<IdRange>),
+        stage: FrameStage,
+    ) -> Self {
+        Self { peer: peer.cloned(), request, frame, ids, stage }
+    }
+}
+
+/// A stage in the life of a frame or of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FrameStage {
+    /// This node sends it.
+    Sent {
+        /// The position that it is about: where a page begins, or what a secondary has. None for
+        /// runs and heartbeats.
+        from: Option<LogEnd>,
+        /// Whether the messages, or the page, were sent or requested before.
+        again: bool,
+    },
+    /// It came.
+    Received {
+        /// The end of the master's log that it reports; none where it reports none.
+        log_end: Option<LogEnd>,
+    },
+    /// The request of this node was answered in time.
+    Completed {
+        /// Time since the request was made.
+        took: Duration,
+        /// Whether the answer was an error.
+        failed: bool,
+    },
+    /// The request of this node was answered after its time limit, or a second time.
+    Late,
+    /// The request of this node was not answered in time.
+    TimedOut {
+        /// Pause before the request is made again; none where that depends on more than time.
+        pause: Option<Duration>,
+    },
+    /// The peer could not do what this node requested.
+    Failed {
+        /// Why, for the program.
+        code: ErrorCode,
+        /// Why, as the peer put it.
+        detail: String,
+    },
+    /// The peer requested a page again while that page is still on its way, so there is no second
+    /// one.
+    StillUnderWay {
+        /// Where the page begins.
+        from: LogEnd,
+    },
+    /// The run or page is refused, since the buffer above a gap is full.
+    BufferFull {
+        /// Bytes that are held.
+        held: usize,
+    },
+    /// An injected fault: it is not written.
+    Dropped,
+    /// An injected fault: it is written twice.
+    Doubled,
+    /// An injected fault: it is written later.
+    Delayed {
+        /// The delay.
+        delay: Duration,
+    },
+    /// An injected fault: the messages are stored, and the answer is an error.
+    ErrorInjected,
+}
+
+impl FrameStage {
+    /// Returns the word for this kind of event.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Sent { again: true, .. } => "resent",
+            Self::Sent { .. } => "sent",
+            Self::Received { .. } => "received",
+            Self::Completed { .. } => "completed",
+            Self::Late => "late",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Failed { .. } | Self::BufferFull { .. } | Self::ErrorInjected => "failed",
+            Self::StillUnderWay { .. } => "under-way",
+            Self::Dropped => "dropped",
+            Self::Doubled => "doubled",
+            Self::Delayed { .. } => "delayed",
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The life of a message, from the append to the answer.
+
+use std::time::Duration;
+
+use acklog_types::{IdRange, LogEnd, MessageId, NodeName, WaiterId};
+
+/// What happened to messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageEvent {
+    /// The master gave a batch its ids.
+    Accepted {
+        /// The messages.
+        ids: IdRange,
+    },
+    /// A client waits for other nodes.
+    Waits {
+        /// The message that it waits for.
+        id: MessageId,
+        /// The write concern, as a number of nodes.
+        write_concern: u16,
+        /// Time that the client gives them; none: without a timeout.
+        timeout: Option<Duration>,
+    },
+    /// The master's log is durable further than before.
+    Durable {
+        /// The messages that are durable since now.
+        ids: IdRange,
+        /// Whether they were flushed to a disk; otherwise the log is in memory.
+        on_disk: bool,
+    },
+    /// A secondary's log is durable further than before: the messages are visible and acked.
+    Stored {
+        /// The messages that are durable since now.
+        ids: IdRange,
+    },
+    /// Messages came that this node has.
+    Duplicate {
+        /// The messages.
+        ids: IdRange,
+    },
+    /// Messages came before others that precede them, and wait for those.
+    Held {
+        /// The messages.
+        ids: IdRange,
+        /// The log's end, where the gap begins.
+        log_end: LogEnd,
+    },
+    /// What was missing came, so messages that were held are appended.
+    GapClosed {
+        /// The messages that were held.
+        ids: IdRange,
+    },
+    /// Messages came and are stored after an injected delay.
+    StoreDelayed {
+        /// The messages.
+        ids: IdRange,
+        /// The delay.
+        delay: Duration,
+    },
+    /// A secondary reported a position above messages.
+    Acked {
+        /// The secondary.
+        peer: NodeName,
+        /// The messages that it had not acked before.
+        ids: IdRange,
+    },
+    /// A client is answered.
+    Answered {
+        /// The message that it waited for.
+        id: MessageId,
+        /// The write concern, as a number of nodes.
+        write_concern: u16,
+        /// The answer.
+        answer: AnswerKind,
+    },
+    /// A client stopped waiting before its answer.
+    Canceled {
+        /// The client's wait.
+        waiter: WaiterId,
+        /// The message; none while its batch is compared with an earlier one.
+        id: Option<MessageId>,
+    },
+    /// A batch was compared with an earlier one, and its client had stopped waiting.
+    ComparedInVain {
+        /// The client's wait.
+        waiter: WaiterId,
+    },
+}
+
+/// How a client is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// The write concern holds.
+    Committed,
+    /// The client's own timeout passed.
+    TimedOut,
+}
+
+impl MessageEvent {
+    /// Returns the word for this kind of event.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Waits { .. } => "waits",
+            Self::Durable { .. } => "durable",
+            Self::Stored { .. } => "stored",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Held { .. } => "held",
+            Self::GapClosed { .. } => "gap-closed",
+            Self::StoreDelayed { .. } => "store-delayed",
+            Self::Acked { .. } => "acked",
+            Self::Answered { .. } => "answered",
+            Self::Canceled { .. } | Self::ComparedInVain { .. } => "canceled",
+        }
+    }
+}
