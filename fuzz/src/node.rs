@@ -276,6 +276,15 @@ impl<M: FaultHooks> Node<M> {
         self.reads.remove(&session);
     }
 
+    /// Returns the next effect. Events are read meanwhile, as each driver does.
+    pub(crate) fn next_effect(&mut self) -> Option<Effect<M::Effect>> {
+        let effect = self.machine.poll_effect();
+        while let Some(event) = self.machine.poll_event() {
+            assert!(!event.kind().is_empty(), "an event without a name: {event:?}");
+        }
+        effect
+    }
+
     /// Carries out an effect of either role. Returns one of the node's own role.
     pub(crate) fn carry_out(&mut self, effect: Effect<M::Effect>) -> Option<M::Effect> {
         match effect {

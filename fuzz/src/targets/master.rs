@@ -237,7 +237,7 @@ impl Case {
 
     /// Carries out all effects.
     fn settle(&mut self) {
-        while let Some(effect) = self.node.machine.poll_effect() {
+        while let Some(effect) = self.node.next_effect() {
             match self.node.carry_out(effect) {
                 Some(LeaderEffect::Release { waiter, outcome }) => self.answer(waiter, &outcome),
                 Some(LeaderEffect::Remember { version, names, .. }) => {

@@ -76,7 +76,7 @@ impl Case {
 
     /// Carries out all effects.
     fn settle(&mut self) {
-        while let Some(effect) = self.node.machine.poll_effect() {
+        while let Some(effect) = self.node.next_effect() {
             match self.node.carry_out(effect) {
                 Some(FollowerEffect::Dial) => {
                     assert!(!self.is_dialing, "it dials twice at a time");
