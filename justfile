@@ -62,6 +62,12 @@ bench:
 doc:
     cargo doc --workspace --no-deps --locked
 
+# Runs a fuzz target for some seconds, as `just fuzz frame 600`; needs cargo-fuzz
+fuzz TARGET SECONDS="60":
+    mkdir -p target/fuzz/{{ TARGET }}
+    cargo fuzz run --sanitizer none --features libfuzzer {{ TARGET }} target/fuzz/{{ TARGET }} fuzz/corpus/{{ TARGET }} \
+        -- -max_total_time={{ SECONDS }} -rss_limit_mb=2048 -max_len=4096
+
 # Checks licences and advisories of the dependencies; needs cargo-deny
 audit:
     scripts/audit

@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where Rust files are. A folder that does not exist holds none.
-const FOLDERS: [&str; 6] = ["src", "crates", "tests", "examples", "benches", "yardsticks"];
+const FOLDERS: [&str; 8] =
+    ["src", "crates", "tests", "examples", "benches", "yardsticks", "fuzz/src", "fuzz/tests"];
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Most columns of a line. The formatter leaves comments and string literals alone.

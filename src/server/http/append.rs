@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 
-use self::request::ParsedAppend;
+pub(super) use self::request::{ParsedAppend, parse};
 use super::accepted::Accepted;
 use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
@@ -33,7 +33,7 @@ pub(super) async fn append(
     body: Incoming,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
     let Collected { bytes, share } = limits.collect(body).await?;
-    let ParsedAppend { batch, count, wait } = request::parse(&bytes, limits.message_bytes)?;
+    let ParsedAppend { batch, count, wait } = parse(&bytes, limits.message_bytes)?;
     drop(bytes);
     let key = idempotency_key(headers)?.map(Box::new);
     // The share goes along: the parsed messages take up memory until the core task has taken them,

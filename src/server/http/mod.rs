@@ -47,6 +47,7 @@ mod json;
 mod linger;
 mod listing;
 mod params;
+pub mod parsing;
 mod paths;
 mod problem;
 mod query;

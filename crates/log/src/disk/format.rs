@@ -274,8 +274,9 @@ impl GroupHeader {
             records: u32::from_le_bytes(take(bytes, 28)),
             sum: (crc_at > 32).then(|| u32::from_le_bytes(take(bytes, 32))),
         })?;
+        let has_ids = header.first.get().checked_add(header.records.into()).is_some();
         let is_possible = header.bytes as usize <= GROUP_BYTES_LIMIT && header.records > 0;
-        is_possible.then_some(header)
+        (has_ids && is_possible).then_some(header)
     }
 
     /// Returns the size of the header, in bytes.
@@ -354,6 +355,10 @@ mod tests {
             );
             let longest = GroupHeader { bytes: BATCH_BYTES_MAX as u32, ..group };
             assert_eq!(segment.decode_group(&encoded(&longest)), Some(longest));
+            let last = GroupHeader { first: LogEnd::new(u64::MAX - 2), ..group };
+            assert_eq!(segment.decode_group(&encoded(&last)), Some(last));
+            let beyond = GroupHeader { records: 3, ..last };
+            assert_eq!(segment.decode_group(&encoded(&beyond)), None, "no message has such an id");
             for bit in 0..encoded(&group).len() * 8 {
                 let mut bytes = encoded(&group);
                 bytes[bit / 8] ^= 1 << (bit % 8);

@@ -203,10 +203,14 @@ impl SparseIndex {
         let keys_at = (HEADER_BYTES + index.entries.len() * ENTRY_BYTES + 4) as u64;
         let bytes = read_sealed(&*file, keys_at, keys * KEY_BYTES)?;
         let mut found = Vec::with_capacity(keys);
+        let mut next = 0;
         for key in bytes.chunks_exact(KEY_BYTES) {
             let (hash, id) = key.split_first_chunk::<16>()?;
-            let id = segment.first.plus(u64::from(u32::from_le_bytes(*id.first_chunk()?)));
-            found.push((KeyHash::new(u128::from_le_bytes(*hash)), id.next_id()));
+            let id = u32::from_le_bytes(*id.first_chunk()?);
+            (next..index.end.id).contains(&id).then_some(())?;
+            next = id + 1;
+            let id = segment.first.plus(u64::from(id)).next_id();
+            found.push((KeyHash::new(u128::from_le_bytes(*hash)), id));
         }
         Some(found)
     }
@@ -231,6 +235,9 @@ impl SparseIndex {
         let entries: Vec<IndexEntry> = entries.collect();
         let id = u32::try_from(end.get().checked_sub(segment.first.get())?).ok()?;
         let end = IndexEntry { id, offset: length, bytes: record_bytes };
+        let is_before = |one: &IndexEntry, next: &IndexEntry| one.id < next.id;
+        let fits = entries.is_sorted_by(is_before) && entries.iter().all(|e| is_before(e, &end));
+        fits.then_some(())?;
         Some((Self { first: segment.first, entries, end }, keys as usize))
     }
 }
@@ -293,4 +300,35 @@ fn read_sealed(file: &dyn StorageFile, at: u64, length: usize) -> Option<Vec<u8>
     (crc32c::crc32c(body) == u32::from_le_bytes(*crc)).then_some(())?;
     bytes.truncate(length);
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use acklog_types::LogId;
+
+    use super::*;
+    use crate::SimDisk;
+
+    #[test]
+    fn an_index_whose_entries_or_keys_are_out_of_order_is_not_used() {
+        let segment = SegmentHeader::new(LogId::new(7), LogEnd::ZERO, 1, None);
+        let mut index = SparseIndex::new(segment.first);
+        [2, 3, 4].iter().for_each(|&records| index.push(records, 5000, 4000));
+        let key = |id| (KeyHash::new(1), MessageId::new(id));
+        let load = |index: &SparseIndex, keys: &[IndexedKey]| {
+            let disk = SimDisk::new();
+            index.store(&disk, &segment, Some(keys)).unwrap();
+            let loaded = SparseIndex::load(&disk, &segment).is_some();
+            (loaded, SparseIndex::load_keys(&disk, &segment).is_some())
+        };
+        assert_eq!(load(&index, &[key(0), key(8)]), (true, true));
+        for keys in [[key(8), key(0)], [key(3), key(3)], [key(0), key(9)]] {
+            assert_eq!(load(&index, &keys), (true, false), "{keys:?}");
+        }
+        for (at, id) in [(0, 2), (1, 5), (2, 9)] {
+            let mut other = index.clone();
+            other.entries[at].id = id;
+            assert_eq!(load(&other, &[]), (false, false), "entry {at}");
+        }
+    }
 }

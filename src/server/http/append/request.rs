@@ -17,13 +17,13 @@ use crate::server::http::problem::{RequestProblem, clip};
 
 /// A request to append, parsed from its body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct ParsedAppend {
+pub(crate) struct ParsedAppend {
     /// The messages.
-    pub(super) batch: Batch,
+    pub(crate) batch: Batch,
     /// How many there are; none where a single message was sent, and not as a batch.
-    pub(super) count: Option<usize>,
+    pub(crate) count: Option<usize>,
     /// The write concern and timeout that the client asked for.
-    pub(super) wait: Wait,
+    pub(crate) wait: Wait,
 }
 
 /// Parses a request's body. Each message is at most `message_bytes_max` bytes.
@@ -31,7 +31,7 @@ pub(super) struct ParsedAppend {
 /// # Errors
 /// [`RequestProblem::Body`] when the body is invalid, [`RequestProblem::MessageTooLong`],
 /// [`RequestProblem::BatchTooLong`].
-pub(super) fn parse(body: &[u8], message_bytes_max: usize) -> Result<ParsedAppend, RequestProblem> {
+pub(crate) fn parse(body: &[u8], message_bytes_max: usize) -> Result<ParsedAppend, RequestProblem> {
     let body = without_byte_order_mark(body);
     if body.is_empty() {
         return Err(RequestProblem::Body("the body is empty".to_owned()));

@@ -2,14 +2,15 @@
 
 use acklog_types::{Checksum, LogEnd, Longer, Losses};
 use serde::{Deserialize, Serialize};
+use serde_json::value::to_raw_value;
 
-use super::{Sections, is_zero};
+use super::{Section, Sections, is_zero};
 
 /// The section's name.
 const NAME: &str = "losses";
 
 #[derive(Serialize, Deserialize)]
-struct Section {
+struct LossesSection {
     /// An end below which an earlier release gave up everything.
     #[serde(default, skip_serializing_if = "is_zero")]
     accepted: u64,
@@ -24,9 +25,9 @@ pub(super) fn encode(losses: &Losses, sections: &mut Sections) {
     }
     let log = |log: &Longer| (log.end.get(), log.checksum.map(Checksum::get), log.is_given_up);
     let logs = losses.longer.iter().map(log).collect();
-    let section = Section { accepted: losses.accepted.get(), logs };
-    let section = serde_json::to_value(section).expect("numbers");
-    sections.insert(NAME.to_owned(), section);
+    let section = LossesSection { accepted: losses.accepted.get(), logs };
+    let section = to_raw_value(&section).expect("numbers");
+    sections.insert(NAME.to_owned(), Section(section));
 }
 
 /// Removes the section and decodes it. `seen` and `accepted` are the only fields that an earlier
@@ -41,8 +42,8 @@ pub(super) fn decode(
 ) -> Result<Losses, String> {
     let mut losses = Losses::default();
     if let Some(section) = sections.remove(NAME) {
-        let section: Section =
-            serde_json::from_value(section).map_err(|error| error.to_string())?;
+        let section: LossesSection =
+            serde_json::from_str(section.0.get()).map_err(|error| error.to_string())?;
         let longer = |(end, checksum, is_given_up): (u64, Option<u32>, bool)| Longer {
             end: LogEnd::new(end),
             checksum: checksum.map(Checksum::new),
