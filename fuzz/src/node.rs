@@ -1,5 +1,5 @@
-//! A node whose machine is driven by bytes: its log, its clock, its connections, and what can happen
-//! to a node of either role. It keeps to what a driver promises a machine, and no more.
+//! A node whose machine is driven by bytes: its log, its clock, its connections, and what can
+//! happen to a node of either role. It keeps to what a driver promises a machine, and no more.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@
 
 pub mod bench;
 mod check;
+mod child_process;
 mod client;
 mod faults;
 mod forget;

@@ -3,6 +3,8 @@
 //! A terminal that blocks (Ctrl-S, a stopped pager) must not block a node, so lines go through a
 //! bounded buffer; when it is full, further lines are dropped and the node goes on.
 
+#[cfg(test)]
+pub(crate) mod captured;
 mod clock;
 mod fields;
 mod format;

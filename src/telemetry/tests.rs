@@ -5,21 +5,9 @@ use std::sync::Mutex;
 
 use tracing::{debug, info, warn};
 
+use super::captured::Captured;
 use super::*;
 use crate::telemetry::LogFormat;
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn lines_of(format: LogFormat, filter: &str, style: Style, log: impl FnOnce()) -> String {
     let captured = Captured::default();
@@ -28,8 +16,7 @@ fn lines_of(format: LogFormat, filter: &str, style: Style, log: impl FnOnce()) -
     let format = Arc::new(LineFormat::new(format, style, &name, Clock::stopped(12_345)));
     let subscriber = subscriber(filter, format, move || writer.clone());
     tracing::subscriber::with_default(subscriber, log);
-    let bytes = captured.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    captured.text()
 }
 
 fn text(log: impl FnOnce()) -> String {
@@ -177,7 +164,7 @@ fn lost_lines_are_counted_and_told_by_the_next_that_gets_through() {
         lines.write_all(format!("line {number}\n").as_bytes()).unwrap();
     }
     drop(held);
-    let text = || String::from_utf8(stuck.0.0.lock().unwrap().clone()).unwrap();
+    let text = || stuck.0.text();
     // Not only at the end.
     let (give_up, mut further) = (Instant::now() + Duration::from_secs(30), 0);
     while !text().contains("lost=") {

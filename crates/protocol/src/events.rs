@@ -44,29 +44,18 @@ impl Event {
     }
 }
 
-impl From<MessageEvent> for Event {
-    fn from(event: MessageEvent) -> Self {
-        Self::Message(event)
-    }
+/// Lets [`Events::emit`] take the events of one area as they are.
+macro_rules! areas {
+    ($($area:ident($event:ident)),*) => {
+        $(impl From<$event> for Event {
+            fn from(event: $event) -> Self {
+                Self::$area(event)
+            }
+        })*
+    };
 }
 
-impl From<FrameEvent> for Event {
-    fn from(event: FrameEvent) -> Self {
-        Self::Frame(event)
-    }
-}
-
-impl From<ConnectionEvent> for Event {
-    fn from(event: ConnectionEvent) -> Self {
-        Self::Connection(event)
-    }
-}
-
-impl From<NodeEvent> for Event {
-    fn from(event: NodeEvent) -> Self {
-        Self::Node(event)
-    }
-}
+areas!(Message(MessageEvent), Frame(FrameEvent), Connection(ConnectionEvent), Node(NodeEvent));
 
 /// The events that are read, from none to all; each level includes those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

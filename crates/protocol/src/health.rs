@@ -15,14 +15,14 @@ pub(super) const SILENT_AFTER: u32 = 5;
 
 /// The last contact with a connected peer, and its status.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct PeerLiveness {
     interval: Duration,
     last_seen: Instant,
     status: Status,
 }
 
-impl Health {
-    /// Creates the health of a peer that was heard from now.
+impl PeerLiveness {
+    /// Creates the liveness of a peer that was heard from now.
     pub(super) fn new(now: Instant, interval: Duration) -> Self {
         Self { interval, last_seen: now, status: Status::Healthy }
     }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn silence_makes_suspected_then_unhealthy_and_a_word_healthy_again() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let mut health = Health::new(start, second);
+        let mut health = PeerLiveness::new(start, second);
         assert_eq!(health.update(start + second), None);
         assert_eq!(health.next_change(), Some(start + 2 * second));
         assert_eq!(health.update(start + 2 * second), Some(Status::Suspected));

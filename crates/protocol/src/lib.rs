@@ -149,6 +149,8 @@ mod progress;
 mod repair;
 mod secondary;
 mod status;
+#[cfg(test)]
+mod test_records;
 mod unflushed;
 
 pub use closing::{CloseReason, ProtocolError, SessionEnd};

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use self::damage::Flipped;
 use super::check::Checker;
-use super::event::Event;
+use super::event::ScheduledEvent;
 use super::link::{NetworkConditions, Rule, SimLink};
 use super::node::{AnyNode, Found, MasterNode, SecondaryNode};
 use super::options::ClusterOptions;
@@ -62,7 +62,7 @@ pub struct Cluster {
     flipped: Option<Flipped>,
     links: BTreeMap<u64, SimLink>,
     partitioned: Vec<NodeName>,
-    events: BTreeMap<(Duration, u64), Event>,
+    events: BTreeMap<(Duration, u64), ScheduledEvent>,
     /// Behaviour of the network; may be changed at any time.
     pub network: NetworkConditions,
     rules: Vec<Rule>,
@@ -313,7 +313,7 @@ impl Cluster {
         writeln!(self.trace, "{line}").expect("a string takes all");
     }
 
-    fn schedule(&mut self, delay: Duration, event: Event) {
+    fn schedule(&mut self, delay: Duration, event: ScheduledEvent) {
         let at = (self.now + delay, self.event_numbers.next());
         self.events.insert(at, event);
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 /// An event for one node.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum ScheduledEvent {
     /// The bytes of one frame arrive at one end of a link.
     Arrive { link: u64, at_master: bool, kind: FrameKind, bytes: Bytes },
     /// A part of a frame arrives at one end of a link.

@@ -18,7 +18,7 @@ use acklog_types::{
     SessionId,
 };
 
-use super::event::Event;
+use super::event::ScheduledEvent;
 
 /// A node: its state machine with its log.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Stalled {
     pub(super) is_hung: bool,
-    pub(super) events: VecDeque<Event>,
+    pub(super) events: VecDeque<ScheduledEvent>,
 }
 
 impl<M: FaultHooks> SimNode<M> {

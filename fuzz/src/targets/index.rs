@@ -6,10 +6,10 @@ use acklog_types::{LogEnd, MessageId, Record};
 use crate::log_files::{disk_with, seal_index, start};
 
 /// A directory: its manifest, the sealed segment, and the active one.
-type Directory = [&'static [u8]; 3];
+type IndexedDirectory = [&'static [u8]; 3];
 
 /// The directories of both versions of the format, the newer one first.
-const DIRECTORIES: [Directory; 2] = [
+const DIRECTORIES: [IndexedDirectory; 2] = [
     [
         include_bytes!("../../../crates/log/tests/fixtures/log-v2/manifest"),
         include_bytes!("../../../crates/log/tests/fixtures/log-v2/00000000000000000000.log"),

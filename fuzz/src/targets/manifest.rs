@@ -47,22 +47,22 @@ pub fn manifest(data: &[u8]) {
 }
 
 /// The members of an object of JSON, each as its text.
-type Members = BTreeMap<String, Box<RawValue>>;
+type ManifestMembers = BTreeMap<String, Box<RawValue>>;
 
-fn members_of(manifest: &[u8]) -> Members {
+fn members_of(manifest: &[u8]) -> ManifestMembers {
     let line = manifest.split(|&byte| byte == b'\n').next().unwrap_or_default();
     serde_json::from_slice(line).expect("a manifest that was read is JSON")
 }
 
-fn text<'a>(members: &'a Members, name: &str) -> Option<&'a str> {
+fn text<'a>(members: &'a ManifestMembers, name: &str) -> Option<&'a str> {
     members.get(name).map(|member| member.get())
 }
 
 /// Sections of later releases stay as they are; the one about losses is this release's.
-fn check_sections(before: &Members, after: &Members) {
-    let unknown = |manifest: &Members| {
+fn check_sections(before: &ManifestMembers, after: &ManifestMembers) {
+    let unknown = |manifest: &ManifestMembers| {
         let sections = text(manifest, "optional").unwrap_or("{}");
-        let sections: Members = serde_json::from_str(sections).expect("sections");
+        let sections: ManifestMembers = serde_json::from_str(sections).expect("sections");
         let sections = sections.into_iter().filter(|(name, _)| name != "losses");
         sections.map(|(name, section)| (name, section.get().to_owned())).collect::<Vec<_>>()
     };

@@ -24,7 +24,7 @@ use crate::node::{ColdLog, HAPPENINGS, Node, end_told};
 /// Input: the options, then what happens, one after the other, each as a kind and what it needs.
 pub fn master(data: &[u8]) {
     let mut input = BytesIn::new(data);
-    let mut case = Case::new(&mut input);
+    let mut case = MasterCase::new(&mut input);
     while !input.is_empty() {
         case.happen(&mut input);
         case.settle();
@@ -34,12 +34,12 @@ pub fn master(data: &[u8]) {
 }
 
 /// A client that waits.
-struct Client {
+struct AppendingClient {
     /// The number of messages that it sends; none: it waits for one that is there.
     messages: Option<u64>,
 }
 
-struct Case {
+struct MasterCase {
     node: Node<Master<ColdLog>>,
     max_waiting: usize,
     /// What each name has claimed to have, at most.
@@ -48,7 +48,7 @@ struct Case {
     names: BTreeMap<SessionId, BTreeSet<NodeName>>,
     next_client: u64,
     /// Clients that wait for their answer.
-    clients: BTreeMap<WaiterId, Client>,
+    clients: BTreeMap<WaiterId, AppendingClient>,
     /// Clients whose batch is being compared.
     comparing: BTreeSet<WaiterId>,
     /// Sessions whose log is being compared.
@@ -57,7 +57,7 @@ struct Case {
     version: u64,
 }
 
-impl Case {
+impl MasterCase {
     fn new(input: &mut BytesIn<'_>) -> Self {
         let bits = input.byte();
         let max_waiting = input.one_of([4, 1, 100]);
@@ -161,7 +161,7 @@ impl Case {
         match admission {
             Err(_) => drop(self.clients.remove(&client)),
             Ok(admission) => {
-                self.clients.insert(client, Client { messages: Some(messages) });
+                self.clients.insert(client, AppendingClient { messages: Some(messages) });
                 match admission {
                     Admission::Append(id) => self.store(id, messages),
                     Admission::Compare(first) => {
@@ -189,7 +189,7 @@ impl Case {
         let joined = self.node.machine.get_mut().join(self.node.now, client, id, wait);
         if joined.is_ok() {
             assert!(id.before() < self.node.writer.end(), "a wait for {id}, which is not there");
-            self.clients.insert(client, Client { messages: None });
+            self.clients.insert(client, AppendingClient { messages: None });
         }
     }
 

@@ -32,7 +32,7 @@ pub fn secondary(data: &[u8]) {
         on_disk: bits & 1 != 0,
     };
     let node = Node::new(messages, |now, log| Secondary::new(now, options, restored, log));
-    let mut case = Case { node, is_dialing: false };
+    let mut case = SecondaryCase { node, is_dialing: false };
     case.settle();
     while !input.is_empty() {
         case.happen(&mut input);
@@ -41,12 +41,12 @@ pub fn secondary(data: &[u8]) {
     }
 }
 
-struct Case {
+struct SecondaryCase {
     node: Node<Secondary<ColdLog>>,
     is_dialing: bool,
 }
 
-impl Case {
+impl SecondaryCase {
     fn happen(&mut self, input: &mut BytesIn<'_>) {
         match input.below(HAPPENINGS + 12) {
             0 | 1 if self.is_dialing && !self.node.machine.is_paused() => self.end_dial(input),

@@ -5,7 +5,7 @@
 //! ends, in whatever way, and the child stops then.
 
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 pub(super) use rustix::process::Signal;
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::output::Printer;
+use crate::cli::child_process;
 
 /// Longest piece of a line that is shown as one, in bytes: nodes write shorter lines.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
@@ -61,14 +62,7 @@ pub(super) fn start(
     {
         command.env_remove(variable);
     }
-    let mut child = command
-        .args(args)
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
+    let mut child = child_process::spawn(command.args(args))?;
     let (signals, orders) = mpsc::channel(SIGNALS_MAX);
     let lines = child.stderr.take();
     tokio::spawn(async move {

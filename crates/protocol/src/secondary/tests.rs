@@ -12,6 +12,7 @@ use super::test_log::TestLog;
 use super::*;
 use crate::frame::{ErrorCode, Request, Welcome};
 use crate::status::DiskHealth;
+use crate::test_records::records;
 use crate::{Faulty, SessionEnd};
 
 struct Node {
@@ -98,10 +99,7 @@ fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
     let mut node = Node::new();
     node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
-    let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", InBatch::Last);
-    let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
-    let run = Records::check(range, bytes.into()).unwrap();
+    let run = records(0, 1, "Msg0");
     node.answer(1, 1, Response::Page { run, log_end: LogEnd::new(1) });
     assert_eq!(node.machine.health(node.now).log_end, LogEnd::new(1));
     let down = Input::SessionDown { session: SessionId::new(1), reason: SessionEnd::Closed };
@@ -218,10 +216,7 @@ fn frames_of_a_connection_that_is_gone_are_not_taken() {
     node.step(gone);
     node.step(FollowerInput::Connected(SessionId::new(2)));
     node.answer(2, 0, welcome(7));
-    let mut bytes = Vec::new();
-    encode_record(&mut bytes, MessageId::new(0), 0, None, "Msg0", InBatch::Last);
-    let range = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
-    let run = Records::check(range, bytes.into()).unwrap();
+    let run = records(0, 1, "Msg0");
     let page = || Response::Page { run: run.clone(), log_end: LogEnd::new(1) };
     assert_eq!(node.answer(1, 1, page()), [], "a late page of the connection before");
     let heartbeat = Frame::Request(RequestId::new(0), Request::Heartbeat { log_end: LogEnd::ZERO });
@@ -250,12 +245,7 @@ fn restored() -> RestoredSecondary {
 #[test]
 fn a_restarted_secondary_introduces_itself_with_what_it_has() {
     let log = TestLog::default();
-    let mut bytes = Vec::new();
-    for id in 0..5 {
-        encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg", InBatch::Last);
-    }
-    let range = IdRange::new(LogEnd::ZERO, LogEnd::new(5));
-    log.append_run(LogId::new(7), &Records::check(range, bytes.into()).unwrap());
+    log.append_run(LogId::new(7), &records(0, 5, "Msg"));
     log.flush();
     let mut node = Node::with_log(log, restored(), Faults::default());
     let effects = node.step(FollowerInput::Connected(SessionId::new(1)));

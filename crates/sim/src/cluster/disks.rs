@@ -11,7 +11,7 @@ use acklog_types::{
 use rand::RngExt;
 
 use super::Cluster;
-use crate::event::Event;
+use crate::event::ScheduledEvent;
 use crate::node::{AnyNode, Found, MasterNode, NodeLog};
 
 /// Pause before a node tries again what its disk could not do for the moment.
@@ -124,12 +124,12 @@ impl Cluster {
         if self.options.on_disk && self.disk_rng.random_bool(0.5) {
             self.node_mut(name).into_iter().for_each(|node| node.log_mut().write());
         }
-        let event = Event::Synced { secondary: name.cloned(), life: self.life(name) };
+        let event = ScheduledEvent::Synced { secondary: name.cloned(), life: self.life(name) };
         self.write_down(name, event);
     }
 
     /// Passes an event to a node after the delay of its disk.
-    pub(super) fn write_down(&mut self, name: Option<&NodeName>, event: Event) {
+    pub(super) fn write_down(&mut self, name: Option<&NodeName>, event: ScheduledEvent) {
         let max = self.options.disk_delay_max.as_micros() as u64;
         if max == 0 {
             self.report_disk(name, event);
@@ -149,25 +149,27 @@ impl Cluster {
         let max = self.options.disk_delay_max.as_micros() as u64;
         let delay = Duration::from_micros(self.disk_rng.random_range(0..=max));
         let life = self.life(None);
-        self.schedule(delay, Event::Compared { link: session.get(), is_same, life });
+        self.schedule(delay, ScheduledEvent::Compared { link: session.get(), is_same, life });
     }
 
     /// Reports to a node (`None`: the master) what its disk did.
-    pub(super) fn report_disk(&mut self, name: Option<&NodeName>, event: Event) {
+    pub(super) fn report_disk(&mut self, name: Option<&NodeName>, event: ScheduledEvent) {
         let now = self.instant();
         let Some(node) = self.node_mut(name) else { return };
         let log = node.log_mut();
         let change = match event {
-            Event::DiskBroke { .. } => {
+            ScheduledEvent::DiskBroke { .. } => {
                 log.fault = Some(broken_disk());
                 log.fault.clone().map(DiskChange::Fault)
             }
-            Event::Remembered { .. } if log.fault.as_ref().is_some_and(|f| !f.is_passing()) => {
+            ScheduledEvent::Remembered { .. }
+                if log.fault.as_ref().is_some_and(|f| !f.is_passing()) =>
+            {
                 return;
             }
             // A later list may be persisted already, or wait for the disk.
-            Event::Remembered { version, .. } if version <= log.members_version => None,
-            Event::Remembered { version, names, losses, .. } => {
+            ScheduledEvent::Remembered { version, .. } if version <= log.members_version => None,
+            ScheduledEvent::Remembered { version, names, losses, .. } => {
                 log.members_version = version;
                 log.writer.persist_members(version, names, losses);
                 log.reader.is_on_disk().then(|| log.commit()).flatten()
@@ -215,7 +217,7 @@ impl Cluster {
         let tries =
             |log: &NodeLog| log.retries || log.fault.as_ref().is_some_and(DiskFault::is_passing);
         if log.is_some_and(tries) {
-            let event = Event::Synced { secondary: name.cloned(), life: self.life(name) };
+            let event = ScheduledEvent::Synced { secondary: name.cloned(), life: self.life(name) };
             self.schedule(DISK_RETRY, event);
         }
     }

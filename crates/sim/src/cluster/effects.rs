@@ -9,7 +9,7 @@ use acklog_types::{IdRange, NodeName, SessionId, Unreadable};
 use rand::RngExt;
 
 use super::Cluster;
-use crate::event::Event;
+use crate::event::ScheduledEvent;
 use crate::node::RoleEffect;
 use crate::positions::reported_by;
 
@@ -76,7 +76,7 @@ impl Cluster {
         let max = self.options.disk_delay_max.as_micros() as u64;
         if name.is_none() && self.options.on_disk && max > 0 {
             let delay = Duration::from_micros(self.disk_rng.random_range(0..=max));
-            return self.schedule(delay, Event::Read { link: session.get(), order });
+            return self.schedule(delay, ScheduledEvent::Read { link: session.get(), order });
         }
         let now = self.instant();
         if let Some(node) = self.node_mut(name) {
@@ -89,7 +89,8 @@ impl Cluster {
         match effect {
             LeaderEffect::Release { waiter, outcome } => self.release(waiter, &outcome),
             LeaderEffect::Remember { version, names, losses } => {
-                let event = Event::Remembered { version, names, losses, life: self.life(None) };
+                let event =
+                    ScheduledEvent::Remembered { version, names, losses, life: self.life(None) };
                 self.write_down(None, event);
             }
             LeaderEffect::Compare { session, end, told } => self.compare(session, end, told),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use acklog_types::{Faults, NodeName};
 
 use super::Cluster;
-use crate::event::Event;
+use crate::event::ScheduledEvent;
 use crate::link::SimLink;
 use crate::node::{AnyNode, Stalled};
 
@@ -52,7 +52,7 @@ impl Cluster {
         for (open, at_master) in [(master_open, true), (secondary_open, false)] {
             if open {
                 let delay = self.network.delay(&mut self.rng);
-                self.schedule(delay, Event::Down { link, at_master });
+                self.schedule(delay, ScheduledEvent::Down { link, at_master });
             }
         }
     }
@@ -61,7 +61,7 @@ impl Cluster {
     pub fn break_disk(&mut self, name: Option<&NodeName>) {
         let shown = name.unwrap_or(&self.master_name).clone();
         self.note(&format!("{shown}'s disk fails"));
-        let event = Event::DiskBroke { secondary: name.cloned(), life: self.life(name) };
+        let event = ScheduledEvent::DiskBroke { secondary: name.cloned(), life: self.life(name) };
         self.happen(event);
     }
 

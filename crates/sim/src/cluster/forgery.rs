@@ -9,7 +9,7 @@ use rand::RngExt;
 
 use super::Cluster;
 use super::network::payload_of;
-use crate::event::Event;
+use crate::event::ScheduledEvent;
 use crate::line::SimLine;
 use crate::link::SimLink;
 
@@ -46,7 +46,7 @@ impl Cluster {
         };
         self.links.insert(link, link_state);
         self.note(&format!("a stray peer dials, as connection {link}"));
-        self.schedule(Duration::ZERO, Event::Accepted { link });
+        self.schedule(Duration::ZERO, ScheduledEvent::Accepted { link });
         for at in 1..=self.rng.random_range(1..=FRAMES_MAX) {
             let frame = if at == 1 && self.rng.random_bool(0.8) {
                 Frame::Request(RequestId::new(0), Request::Handshake(self.some_handshake()))
@@ -56,12 +56,12 @@ impl Cluster {
             self.deliver(link, Duration::from_millis(at), &frame);
         }
         let end = Duration::from_millis(self.rng.random_range(1..10_000));
-        self.schedule(end, Event::Down { link, at_master: true });
+        self.schedule(end, ScheduledEvent::Down { link, at_master: true });
     }
 
     fn deliver(&mut self, link: u64, delay: Duration, frame: &Frame<Records>) {
         let (kind, bytes) = (frame.kind(), payload_of(frame));
-        self.schedule(delay, Event::Arrive { link, at_master: true, kind, bytes });
+        self.schedule(delay, ScheduledEvent::Arrive { link, at_master: true, kind, bytes });
     }
 
     /// Draws a position, mostly one that exists.

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use rand::RngExt;
 
 use super::Cluster;
-use crate::event::Event;
+use crate::event::ScheduledEvent;
 use crate::line::{FrameSubject, PART, SimLine, time_on_line};
 use crate::link::{Rule, RuleAction, SimLink, describe};
 
@@ -20,7 +20,7 @@ impl Cluster {
         let (delay, life) = (self.network.delay(&mut self.rng), self.life(Some(name)));
         let secondary = name.clone();
         if self.partitioned.contains(name) || self.master.is_none() {
-            let event = Event::Dialed { secondary, life, link: None };
+            let event = ScheduledEvent::Dialed { secondary, life, link: None };
             return self.schedule(Duration::from_secs(1), event);
         }
         let link = self.link_numbers.next();
@@ -36,8 +36,8 @@ impl Cluster {
             is_faithful: !self.has_faults(None) && !self.has_faults(Some(name)),
         };
         self.links.insert(link, state);
-        self.schedule(delay, Event::Accepted { link });
-        self.schedule(delay, Event::Dialed { secondary, life, link: Some(link) });
+        self.schedule(delay, ScheduledEvent::Accepted { link });
+        self.schedule(delay, ScheduledEvent::Dialed { secondary, life, link: Some(link) });
     }
 
     /// Closes a link at one end. The other end notices after all frames that are under way.
@@ -54,7 +54,7 @@ impl Cluster {
             return;
         }
         let delay = self.network.delay(&mut self.rng).max(last.saturating_sub(self.now));
-        self.schedule(delay, Event::Down { link: number, at_master: !by_master });
+        self.schedule(delay, ScheduledEvent::Down { link: number, at_master: !by_master });
     }
 
     /// Sends a frame, as the network and the rules treat it.
@@ -109,8 +109,12 @@ impl Cluster {
                 at = at.max(*last);
                 *last = at;
             }
-            let event =
-                Event::Arrive { link: number, at_master: !from_master, kind, bytes: bytes.clone() };
+            let event = ScheduledEvent::Arrive {
+                link: number,
+                at_master: !from_master,
+                kind,
+                bytes: bytes.clone(),
+            };
             self.schedule(at.saturating_sub(self.now), event);
         }
     }
@@ -136,7 +140,7 @@ impl Cluster {
         let (begin, end) = line.send(now, bytes, rate, subject);
         let mut part = begin + PART;
         while part < end {
-            let event = Event::Part { link: number, at_master: !from_master };
+            let event = ScheduledEvent::Part { link: number, at_master: !from_master };
             self.schedule(part.saturating_sub(now), event);
             part += PART;
         }

@@ -8,7 +8,7 @@ use acklog_types::{NodeName, SessionId};
 
 use super::Cluster;
 use super::effects::read;
-use crate::event::Event;
+use crate::event::ScheduledEvent;
 use crate::node::{AnyNode, MasterNode, SecondaryNode};
 
 /// Longest time between events that a node takes in together, if it takes in more than one.
@@ -34,12 +34,12 @@ impl Cluster {
         true
     }
 
-    fn take_event(&mut self, until: Duration) -> Option<Event> {
+    fn take_event(&mut self, until: Duration) -> Option<ScheduledEvent> {
         self.events.first_entry().filter(|entry| entry.key().0 <= until).map(|entry| entry.remove())
     }
 
     /// Carries out an event, together with those for the same node that follow soon.
-    fn take_turn(&mut self, event: Event) {
+    fn take_turn(&mut self, event: ScheduledEvent) {
         let (node, mut left) = (self.node_of(&event), self.options.turn_events);
         let mut event = Some(event);
         while let Some(next) = event.take() {
@@ -49,7 +49,7 @@ impl Cluster {
                 break;
             }
             let soon = self.now + TURN_TIME;
-            let is_next = |event: &Event| self.node_of(event) == node && !may_admit(event);
+            let is_next = |event: &ScheduledEvent| self.node_of(event) == node && !may_admit(event);
             let follows = self.events.first_key_value().is_some_and(|(_, event)| is_next(event));
             event = follows.then(|| self.take_event(soon)).flatten();
         }
@@ -57,11 +57,11 @@ impl Cluster {
     }
 
     /// Returns the node of an event (inside, `None`: the master); none if the event is void.
-    fn node_of(&self, event: &Event) -> Option<Option<NodeName>> {
+    fn node_of(&self, event: &ScheduledEvent) -> Option<Option<NodeName>> {
         match event {
-            Event::Arrive { link, at_master, .. }
-            | Event::Part { link, at_master }
-            | Event::Down { link, at_master } => {
+            ScheduledEvent::Arrive { link, at_master, .. }
+            | ScheduledEvent::Part { link, at_master }
+            | ScheduledEvent::Down { link, at_master } => {
                 let link = self.links.get(link)?;
                 let (master, secondary) = link.lives;
                 match at_master {
@@ -72,17 +72,18 @@ impl Cluster {
                     }
                 }
             }
-            Event::Accepted { link } | Event::Read { link, .. } => {
+            ScheduledEvent::Accepted { link } | ScheduledEvent::Read { link, .. } => {
                 let (master, _) = self.links.get(link)?.lives;
                 (self.life(None) == master).then_some(None)
             }
-            Event::Dialed { secondary, life, .. } => {
+            ScheduledEvent::Dialed { secondary, life, .. } => {
                 (self.life(Some(secondary)) == *life).then(|| Some(secondary.clone()))
             }
-            Event::Synced { secondary, life } | Event::DiskBroke { secondary, life } => {
+            ScheduledEvent::Synced { secondary, life }
+            | ScheduledEvent::DiskBroke { secondary, life } => {
                 (self.life(secondary.as_ref()) == *life).then(|| secondary.clone())
             }
-            Event::Remembered { life, .. } | Event::Compared { life, .. } => {
+            ScheduledEvent::Remembered { life, .. } | ScheduledEvent::Compared { life, .. } => {
                 (self.life(None) == *life).then_some(None)
             }
         }
@@ -122,20 +123,22 @@ impl Cluster {
     }
 
     /// Carries out an event for a node at once.
-    pub(super) fn happen(&mut self, event: Event) {
+    pub(super) fn happen(&mut self, event: ScheduledEvent) {
         let node = self.node_of(&event);
         self.take_in(event);
         self.drain(node.flatten().as_ref());
     }
 
     /// Passes an event to its node, without carrying out its effects yet.
-    fn take_in(&mut self, event: Event) {
+    fn take_in(&mut self, event: ScheduledEvent) {
         let Some(to) = self.node_of(&event) else { return };
         // A node that is paused by its faults continues with its disk and with HTTP, one that hangs
         // with nothing.
         let is_own = matches!(
             event,
-            Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. }
+            ScheduledEvent::Synced { .. }
+                | ScheduledEvent::Remembered { .. }
+                | ScheduledEvent::DiskBroke { .. }
         );
         let is_paused = !is_own && self.is_paused(to.as_ref());
         if let Some(stalled) = self.stalled(to.as_ref())
@@ -145,7 +148,9 @@ impl Cluster {
             return;
         }
         match event {
-            Event::Synced { .. } | Event::Remembered { .. } | Event::DiskBroke { .. } => {
+            ScheduledEvent::Synced { .. }
+            | ScheduledEvent::Remembered { .. }
+            | ScheduledEvent::DiskBroke { .. } => {
                 self.report_disk(to.as_ref(), event);
             }
             event => self.happen_to(to.as_ref(), event),
@@ -156,10 +161,10 @@ impl Cluster {
     }
 
     /// Passes an event of a connection to a node (`None`: the master).
-    fn happen_to(&mut self, name: Option<&NodeName>, event: Event) {
+    fn happen_to(&mut self, name: Option<&NodeName>, event: ScheduledEvent) {
         let (now, is_master) = (self.instant(), name.is_none());
         let input = match event {
-            Event::Down { link, .. } => {
+            ScheduledEvent::Down { link, .. } => {
                 let Some(state) = self.links.get_mut(&link).filter(|link| link.is_open(is_master))
                 else {
                     return;
@@ -168,7 +173,7 @@ impl Cluster {
                 let (session, reason) = (SessionId::new(link), SessionEnd::Lost("cut".to_owned()));
                 Input::SessionDown { session, reason }
             }
-            Event::Arrive { link, bytes, .. } => {
+            ScheduledEvent::Arrive { link, bytes, .. } => {
                 let frame = frame::decode(bytes).expect("what was encoded is decoded");
                 // Frames that came before the state machine closed the connection wait in a
                 // mailbox, and are still passed to it.
@@ -177,13 +182,13 @@ impl Cluster {
                 }
                 Input::Frame { session: SessionId::new(link), frame }
             }
-            Event::Part { link, .. } => {
+            ScheduledEvent::Part { link, .. } => {
                 if is_master && self.is_open_at_master(link) {
                     self.positions.note_contact(self.now, link);
                 }
                 Input::Heard(SessionId::new(link))
             }
-            Event::Read { link, order } => {
+            ScheduledEvent::Read { link, order } => {
                 let Some(node) = self.node(name) else { return };
                 let found = read(&node.log().reader, order);
                 Input::Read { session: SessionId::new(link), found }
@@ -196,19 +201,19 @@ impl Cluster {
     }
 
     /// Passes an event of one role to a node (`None`: the master).
-    fn happen_to_role(&mut self, name: Option<&NodeName>, event: Event) {
+    fn happen_to_role(&mut self, name: Option<&NodeName>, event: ScheduledEvent) {
         let now = self.instant();
         match (name, event) {
-            (None, Event::Accepted { link }) if self.is_open_at_master(link) => {
+            (None, ScheduledEvent::Accepted { link }) if self.is_open_at_master(link) => {
                 let (session, address) = (SessionId::new(link), format!("link {link}"));
                 self.step_master(LeaderInput::SessionUp { session, address }.into());
             }
-            (None, Event::Compared { link, is_same, .. }) => {
+            (None, ScheduledEvent::Compared { link, is_same, .. }) => {
                 self.positions.note_compared(self.now, link);
                 let session = SessionId::new(link);
                 self.step_master(LeaderInput::Compared { session, is_same }.into());
             }
-            (Some(name), Event::Dialed { link, .. }) => {
+            (Some(name), ScheduledEvent::Dialed { link, .. }) => {
                 let input = match link {
                     Some(link) => FollowerInput::Connected(SessionId::new(link)),
                     None => FollowerInput::DialFailed { reason: "unreachable".to_owned() },
@@ -268,11 +273,11 @@ impl Cluster {
 
 /// Returns whether the master may admit a secondary by this event. Responses to earlier frames are
 /// judged before, since the position in a handshake may be lower.
-fn may_admit(event: &Event) -> bool {
+fn may_admit(event: &ScheduledEvent) -> bool {
     matches!(
         event,
-        Event::Arrive { kind: FrameKind::Handshake, .. }
-            | Event::Remembered { .. }
-            | Event::Compared { .. }
+        ScheduledEvent::Arrive { kind: FrameKind::Handshake, .. }
+            | ScheduledEvent::Remembered { .. }
+            | ScheduledEvent::Compared { .. }
     )
 }

@@ -1,7 +1,7 @@
 //! The process of one node: its log lines, signals and end.
 
 use std::collections::VecDeque;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::cli::NodeUrl;
+use crate::cli::{NodeUrl, child_process};
 
 /// Longest wait for a node to serve HTTP, and to end after a signal. Shorter: a busy machine is
 /// taken for a node that hangs. Longer: a node that hangs holds up the scenario.
@@ -50,13 +50,7 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub(super) fn start(mut command: Command) -> anyhow::Result<Self> {
-        let mut child = command
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut child = child_process::spawn(&mut command)?;
         let (output, (counted, line_count)) = (Arc::default(), watch::channel(0));
         let _stdin = child.stdin.take();
         let stderr = child.stderr.take().context("a child without an error output")?;

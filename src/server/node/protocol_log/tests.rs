@@ -1,7 +1,5 @@
 //! What is read under which filter, and some lines with their targets and fields.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acklog_protocol::frame::FrameKind;
@@ -13,19 +11,7 @@ use tracing::subscriber::with_default;
 use tracing_subscriber::EnvFilter;
 
 use super::*;
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::telemetry::captured::Captured;
 
 /// Does something under a filter of log lines. Returns the lines.
 fn lines_of(filter: &str, log: impl FnOnce()) -> String {
@@ -38,8 +24,7 @@ fn lines_of(filter: &str, log: impl FnOnce()) -> String {
         .without_time()
         .finish();
     with_default(subscriber, log);
-    let bytes = captured.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    captured.text()
 }
 
 fn ids(start: u64, end: u64) -> IdRange {

@@ -202,12 +202,19 @@ fn a_damaged_header_of_a_group_hides_no_other_group() {
     }
 }
 
-#[test]
-fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
+/// Returns the disk of a node that was killed after it had indexed its sealed segments, and the path
+/// of the first index.
+fn indexed() -> (SimDisk, String) {
     let (disk, mut log) = committed(&[10; 5]);
     log.scrubber.index_sealed();
     disk.kill();
     let index = segments(&disk)[0].replace(".log", ".index");
+    (disk, index)
+}
+
+#[test]
+fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
+    let (disk, index) = indexed();
     // From another life of the directory, in which the segment had another end.
     let other = SimDisk::new();
     let mut log = open(&other);
@@ -230,10 +237,7 @@ fn an_index_that_leads_nowhere_is_not_believed_over_its_segment() {
 
 #[test]
 fn damaged_keys_of_an_index_are_made_again_and_damage_met_meanwhile_is_told() {
-    let (disk, mut log) = committed(&[10; 5]);
-    log.scrubber.index_sealed();
-    disk.kill();
-    let index = segments(&disk)[0].replace(".log", ".index");
+    let (disk, index) = indexed();
     let whole = disk.bytes(&index);
     disk.flip_bit(&index, whole.len() as u64 * 8 - 1);
     let mended = disk.snapshot();

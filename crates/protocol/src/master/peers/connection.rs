@@ -7,7 +7,7 @@ use acklog_types::{IdRange, InstanceId, LogEnd, RequestId, SessionId};
 
 use super::options::PeerOptions;
 use crate::frame::FrameKind;
-use crate::health::{Health, SILENT_AFTER};
+use crate::health::{PeerLiveness, SILENT_AFTER};
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LineView, Look};
 use crate::progress::SentRun;
@@ -75,7 +75,7 @@ pub(super) struct PeerConnection {
     ready: bool,
     /// The `SecondaryNodeReady` requests that are answered once the name is persisted.
     ready_requests: Vec<RequestId>,
-    health: Health,
+    health: PeerLiveness,
     heartbeat_interval: Duration,
     heartbeat_due: Instant,
     /// Time at which the connection is closed as unresponsive; none while the peer is not
@@ -101,7 +101,7 @@ impl PeerConnection {
             address: new.address,
             ready: false,
             ready_requests: Vec::new(),
-            health: Health::new(now, options.heartbeat_interval),
+            health: PeerLiveness::new(now, options.heartbeat_interval),
             heartbeat_interval: options.heartbeat_interval,
             // The first at once: it measures the round trip.
             heartbeat_due: now,

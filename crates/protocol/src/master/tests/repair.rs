@@ -1,9 +1,8 @@
 //! A master whose log is damaged, and what it requests from its secondaries.
 
-use acklog_types::{InBatch, encode_record};
-
 use super::*;
 use crate::ProtocolError;
+use crate::test_records::records;
 
 const PAUSE: Duration = Duration::from_secs(61);
 
@@ -42,13 +41,7 @@ fn answer(
 }
 
 fn page(from: u64, until: u64) -> Response<Records> {
-    let mut bytes = Vec::new();
-    for id in from..until {
-        encode_record(&mut bytes, MessageId::new(id), 0, None, "text", InBatch::Last);
-    }
-    let range = IdRange::new(LogEnd::new(from), LogEnd::new(until));
-    let run = Records::check(range, bytes.into()).unwrap();
-    Response::Page { run, log_end: LogEnd::new(5) }
+    Response::Page { run: records(from, until, "text"), log_end: LogEnd::new(5) }
 }
 
 fn failed() -> Response<Records> {

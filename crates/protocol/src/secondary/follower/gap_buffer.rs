@@ -81,6 +81,7 @@ mod tests {
     use acklog_types::{IdRange, InBatch, MessageId, encode_record};
 
     use super::*;
+    use crate::test_records::records;
 
     fn range(start: u64, end: u64) -> IdRange {
         IdRange::new(LogEnd::new(start), LogEnd::new(end))
@@ -88,11 +89,7 @@ mod tests {
 
     /// Messages of one batch each, all of the same size.
     fn run(start: u64, end: u64) -> Records {
-        let mut bytes = Vec::new();
-        for id in start..end {
-            encode_record(&mut bytes, MessageId::new(id), 0, None, "Msg", InBatch::Last);
-        }
-        Records::check(range(start, end), bytes.into()).unwrap()
+        records(start, end, "Msg")
     }
 
     fn drain(buffer: &mut GapBuffer, end: u64) -> Vec<IdRange> {

@@ -6,6 +6,7 @@ use rand::SeedableRng;
 use super::*;
 use crate::frame::ErrorCode;
 use crate::secondary::test_log::TestLog;
+use crate::test_records::records;
 
 const LOG: LogId = LogId::new(7);
 
@@ -13,12 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Messages `[from, until)` of the master's log, each a batch of its own.
 fn messages(from: u64, until: u64) -> Records {
-    let mut bytes = Vec::new();
-    for id in from..until {
-        encode_record(&mut bytes, MessageId::new(id), 0, None, "text", InBatch::Last);
-    }
-    let range = IdRange::new(LogEnd::new(from), LogEnd::new(until));
-    Records::check(range, bytes.into()).unwrap()
+    records(from, until, "text")
 }
 
 /// A follower, and the log that its actions fill.

@@ -6,13 +6,7 @@ use crate::frame::{ErrorCode, FrameKind};
 const SESSION: SessionId = SessionId::new(1);
 
 fn page(from: u64, until: u64) -> Response<Records> {
-    let mut bytes = Vec::new();
-    for id in from..until {
-        encode_record(&mut bytes, MessageId::new(id), 0, None, "text", InBatch::Last);
-    }
-    let range = IdRange::new(LogEnd::new(from), LogEnd::new(until));
-    let run = Records::check(range, bytes.into()).unwrap();
-    Response::Page { run, log_end: LogEnd::new(until) }
+    Response::Page { run: records(from, until, "text"), log_end: LogEnd::new(until) }
 }
 
 /// A secondary with five messages that is catching up, or ready.
