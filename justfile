@@ -66,7 +66,8 @@ doc:
 fuzz TARGET SECONDS="60":
     mkdir -p target/fuzz/{{ TARGET }}
     cargo fuzz run --sanitizer none --features libfuzzer {{ TARGET }} target/fuzz/{{ TARGET }} fuzz/corpus/{{ TARGET }} \
-        -- -max_total_time={{ SECONDS }} -rss_limit_mb=2048 -max_len=4096
+        -- -max_total_time={{ SECONDS }} -rss_limit_mb=2048 \
+        -max_len={{ if TARGET == "master" { "600" } else if TARGET == "secondary" { "600" } else { "4096" } }}
 
 # Checks licences and advisories of the dependencies; needs cargo-deny
 audit:

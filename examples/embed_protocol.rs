@@ -67,6 +67,9 @@ fn lead(
     follower: &mut Follower,
 ) -> Option<Outcome> {
     while let Some(effect) = master.poll_effect() {
+        while let Some(event) = master.poll_event() {
+            println!("master: {}", event.kind());
+        }
         match effect {
             Effect::Send { session, frame } => {
                 let input = Input::Frame { session, frame: with_records(frame, log) };
@@ -83,9 +86,6 @@ fn lead(
             Effect::Role(LeaderEffect::Release { outcome, .. }) => return Some(outcome),
             other => panic!("nothing goes wrong here: {other:?}"),
         }
-    }
-    while let Some(event) = master.poll_event() {
-        println!("master: {}", event.kind());
     }
     None
 }

@@ -253,6 +253,7 @@ fn a_parent_and_its_children_are_no_circle() {
 fn the_protocol_depends_on_nothing_that_acts_or_logs() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/protocol/Cargo.toml");
     let text = fs::read_to_string(manifest).expect("the protocol's manifest");
+    assert!(!text.contains(".dependencies]") && !text.contains("[dependencies."), "one list only");
     let (_, rest) = text.split_once("[dependencies]\n").expect("its dependencies");
     let names: Vec<&str> = rest
         .lines()

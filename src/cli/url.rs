@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::server::net::SharedDialer;
 
-/// The URL of a node: `http://host:port`. Clones resolve a host name only once.
+/// The URL of a node: `http://host:port`. Clones share each resolution of a host name.
 #[derive(Clone, Debug)]
 pub struct NodeUrl {
     endpoint: Endpoint,

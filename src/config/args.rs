@@ -1,7 +1,7 @@
 //! The flags of the two daemons, which are the configuration of a node.
 //!
-//! A field is a flag, its environment variable and its line in `--help` (the first line of its
-//! comment) in one place.
+//! A field is a flag, its environment variable and its line in `--help` (the first
+//! paragraph of its comment) in one place.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -233,7 +233,8 @@ impl MasterConfig {
         self.comm_bind.unwrap_or(self.common.bind)
     }
 
-    /// Returns the number of healthy nodes below which the master is read-only; none: it never is.
+    /// Returns the number of healthy nodes below which the master is read-only; none: the
+    /// number of healthy nodes never makes it so.
     pub fn least_healthy(&self) -> Option<Quorum> {
         self.quorum.0
     }

@@ -112,7 +112,7 @@ codes! {
     /// The node stopped while it had the message.
     AnswerLost = "answer-lost", 500;
     /// The body is sent in a coding other than chunks.
-    UnknownTransfer = "unsupported-transfer-encoding", 501;
+    UnsupportedTransferEncoding = "unsupported-transfer-encoding", 501;
     /// Too few nodes are healthy.
     NoQuorum = "no-quorum", 503;
     /// A secondary has more of the log than the master.

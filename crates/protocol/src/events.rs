@@ -1,4 +1,4 @@
-//! Protocol events: everything that a node decides or learns, as one typed list.
+//! Protocol events: what happens in a node, as one typed list.
 //!
 //! A machine emits events beside its effects, and the driver polls them in the same way. Log lines,
 //! metrics and the simulator read this list, so that none of them has a vocabulary of its own.
@@ -18,6 +18,8 @@ pub use connection::{ConnectionEvent, Ending};
 pub use frame::{FrameEvent, FrameStage};
 pub use message::{AnswerKind, MessageEvent};
 pub use node::NodeEvent;
+
+use crate::outcome::Outcome;
 
 /// One thing that happened in a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,10 +63,9 @@ areas!(Message(MessageEvent), Frame(FrameEvent), Connection(ConnectionEvent), No
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
     /// No events.
-    Nothing,
-    /// Changes of connections, of health and of the node. They are rare, so they are read unless a
-    /// driver says otherwise.
     #[default]
+    Nothing,
+    /// Changes of connections, of health and of the node.
     Changes,
     /// Also the life of each message.
     Messages,
@@ -76,8 +77,8 @@ pub enum Detail {
 
 /// The events of one machine that are not polled yet.
 ///
-/// A driver polls until there are none, as it does with effects. One that does not read events sets
-/// the detail to [`Detail::Nothing`]; otherwise they pile up.
+/// Nothing is emitted until a driver says what it reads; then it polls until there are none, as it
+/// does with effects.
 #[derive(Debug, Default)]
 pub struct Events {
     detail: Detail,
@@ -95,6 +96,16 @@ impl Events {
     #[inline]
     pub fn poll(&mut self) -> Option<Event> {
         self.queue.pop_front()
+    }
+
+    /// Adds the event of a client's answer.
+    #[inline]
+    pub(crate) fn emit_answer(&mut self, outcome: &Outcome) {
+        if Detail::Messages <= self.detail
+            && let Some(event) = MessageEvent::answered(outcome)
+        {
+            self.queue.push_back(event.into());
+        }
     }
 
     /// Adds an event that is read from `detail` on. It is built only if it is read.
@@ -117,6 +128,8 @@ mod tests {
     #[test]
     fn only_what_is_read_is_built_and_it_comes_out_in_order() {
         let mut events = Events::default();
+        events.emit(Detail::Changes, || -> NodeEvent { unreachable!("nothing is read yet") });
+        events.set_detail(Detail::Changes);
         events.emit(Detail::Changes, || dropped(1));
         events.emit(Detail::Messages, || -> NodeEvent { unreachable!("nobody reads messages") });
         events.set_detail(Detail::Frames);

@@ -43,9 +43,9 @@ pub trait Machine {
     /// Returns the queue of events, to set the [`Detail`](crate::Detail) that is read.
     fn events(&mut self) -> &mut Events;
 
-    /// Returns the next event. Must be called until it returns none, after each call that changes
-    /// the machine, [`poll_effect`](Self::poll_effect) included. A driver that reads no events sets
-    /// the detail to [`Detail::Nothing`](crate::Detail::Nothing) once instead.
+    /// Returns the next event. A driver that reads events sets their
+    /// [detail](crate::Events::set_detail) once, and calls this until it returns none whenever it
+    /// polled an effect, and before it waits again.
     #[must_use]
     #[inline]
     fn poll_event(&mut self) -> Option<Event> {

@@ -24,7 +24,13 @@ pub fn segment(data: &[u8]) {
     let log = bytes.get(16..).and_then(<[u8]>::first_chunk::<16>);
     let log = LogId::new(log.map_or(7, |log| u128::from_le_bytes(*log)));
     let line = format!(
-        r#"{{"format":2,"role":"{role}","log":"{log}","start":0,"last":0,"synced":{flushed},"secondaries":[]}}"#
+        concat!(
+            r#"{{"format":2,"role":"{role}","log":"{log}","start":0,"last":0,"#,
+            r#""synced":{flushed},"secondaries":[]}}"#
+        ),
+        role = role,
+        log = log,
+        flushed = flushed
     );
     let disk = disk_with(&[("manifest", &manifest_of(line.as_bytes())), (NAME, &bytes)]);
     let options = DiskOptions { role, new_log: log, keys: 8, ..DiskOptions::OF_TESTS };

@@ -13,11 +13,12 @@ use super::PROGRAM;
 /// Exit status of a scenario in which something does not hold.
 const BROKEN: i32 = 1;
 
-/// Makes this program end with status 1, and a line that names the invariant, when the simulation
-/// of `file` with `seed` panics.
+/// Makes this program end with status 1, and a line that says what broke, when the simulation of
+/// `file` with `seed` panics.
 pub(super) fn exit_when_broken(file: &str, seed: u64) {
-    let file = file.to_owned();
+    let (file, show) = (file.to_owned(), std::panic::take_hook());
     std::panic::set_hook(Box::new(move |panic| {
+        show(panic);
         let _ = std::io::stderr().write_all(report(&file, seed, panic).as_bytes());
         std::process::exit(BROKEN);
     }));
@@ -26,7 +27,7 @@ pub(super) fn exit_when_broken(file: &str, seed: u64) {
 fn report(file: &str, seed: u64, panic: &PanicHookInfo<'_>) -> String {
     let (what, place) = (words(panic.payload()), panic.location());
     let place = place.map_or(String::new(), |place| format!("\n  checked at {place}"));
-    format!("{PROGRAM}: {file}: an invariant does not hold (seed {seed}): {what}{place}\n")
+    format!("{PROGRAM}: {file}: the simulation broke (seed {seed}): {what}{place}\n")
 }
 
 /// Returns the message of a panic.
@@ -56,7 +57,7 @@ mod tests {
         let ran = child.args(["--exact", &test]).env(CHILD, "1").output().unwrap();
         let error = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(1), "{error}");
-        let line = "acklog scenario: demo.scenario: an invariant does not hold (seed 7): \
+        let line = "acklog scenario: demo.scenario: the simulation broke (seed 7): \
                     ack: bonnie does not have message 3\n";
         assert!(error.contains(line), "{error}");
         assert!(error.contains("checked at src/cli/scenario/invariants.rs:"), "{error}");

@@ -260,12 +260,14 @@ impl<R: NodeRole> Core<R> {
                 }
             };
             self.machine.step(now, input);
+            self.log_events();
         }
         for read in arrivals.reads.drain(..) {
             let (session, found) = (read.session, read.found());
             self.sessions.take_read(read);
             self.machine.step(now, Input::Read { session, found });
         }
+        self.log_events();
         for done in arrivals.done.drain(..) {
             R::done(self, now, done);
         }

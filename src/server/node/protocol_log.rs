@@ -76,7 +76,7 @@ impl LogRole {
     /// Writes the line of an event, if it has one.
     pub(super) fn write(self, event: &Event) {
         match event {
-            Event::Message(event) => message::write(self, event),
+            Event::Message(event) => message::write(event),
             Event::Frame(event) => frame::write(self, event),
             Event::Connection(event) => connection::write(self, event),
             Event::Node(event) => node::write(self, event),

@@ -1,20 +1,20 @@
 //! What a cluster promises, one file each. Each function looks at the facts and adds what
 //! contradicts them.
 //!
-//! | promise of the specification, section 2 | file |
+//! | promise | file |
 //! |---|---|
-//! | 1. total order | [`total_order`], [`lookups`] |
-//! | 2. exactly once | [`exactly_once`], [`keys`] |
-//! | 3. acks are true | [`true_acks`], [`claimed_acks`], [`write_concern`] |
-//! | 4. retry until delivered, and 6. rejoin | [`delivery`] |
-//! | 5. waiting blocks only the waiter, and ends in time | [`waiting`] |
-//! | 7. nothing fails silently: whole answers, true outcomes | [`whole_answers`], [`outcomes`] |
-//! | 8. never ahead | [`never_ahead`] |
-//! | 10. ids are stable | [`stable_ids`] |
-//! | batches are whole (section 4) | [`whole_batches`] |
+//! | total order | [`total_order`], [`lookups`] |
+//! | exactly once | [`exactly_once`], [`keys`] |
+//! | acks are true | [`true_acks`], [`claimed_acks`], [`write_concern`] |
+//! | retry until delivered, and rejoin | [`delivery`] |
+//! | waiting blocks only the waiter, and ends in time | [`waiting`] |
+//! | nothing fails silently: whole answers, true outcomes | [`whole_answers`], [`outcomes`] |
+//! | never ahead | [`never_ahead`] |
+//! | ids are stable | [`stable_ids`] |
+//! | batches are whole | [`whole_batches`] |
 //! | nothing is there that nobody sent | [`nothing_invented`] |
 //!
-//! That late answers count (9) cannot be seen in a history: the simulator compares the master's
+//! That late answers count cannot be seen in a history: the simulator compares the master's
 //! health with the frames that it received.
 
 pub(crate) mod claimed_acks;

@@ -277,8 +277,7 @@ impl Committer {
             let synced = active.segment.file.sync();
             synced.map_err(|error| WriteFailure::Final(self.failed("sync", &error)))?;
             if self.flushed_end < self.written_end {
-                let bytes = self.unpublished_bytes;
-                debug!(end = %self.written_end, bytes, "flushed the log to disk");
+                debug!(end = %self.written_end, "flushed the log to disk");
             }
             self.flushed_end = self.written_end;
         }

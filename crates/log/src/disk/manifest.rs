@@ -34,14 +34,14 @@
 //! Version 1 had no `start`; it is read.
 
 mod losses;
+mod sections;
 
-use std::collections::BTreeMap;
 use std::io;
 
 use acklog_types::{LogEnd, LogId, Losses, NodeName, is_dots};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
+use self::sections::Sections;
 use super::format::{FORMAT_VERSION, FORMAT_VERSION_1, Role};
 use crate::storage::Storage;
 
@@ -67,23 +67,6 @@ pub(super) struct Manifest {
     /// Sections of later releases that this one need not understand.
     pub(super) optional: Sections,
 }
-
-/// Sections of a manifest, by name.
-pub(super) type Sections = BTreeMap<String, Section>;
-
-/// A section as its text, so that the section of a later release is written back as it was read: as
-/// a value, it would lose digits of long numbers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Section(Box<RawValue>);
-
-impl PartialEq for Section {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get()
-    }
-}
-
-impl Eq for Section {}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -191,6 +174,7 @@ impl Manifest {
         let names = line.secondaries.iter().filter(|name| !is_dots(name)).map(|name| name.parse());
         let (seen, accepted) = (LogEnd::new(line.seen), LogEnd::new(line.accepted));
         let losses = losses::decode(&mut line.optional, seen, accepted)?;
+        sections::check(&line.optional)?;
         Ok(Self {
             role,
             log,

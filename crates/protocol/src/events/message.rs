@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use acklog_types::{IdRange, LogEnd, MessageId, NodeName, WaiterId};
 
+use crate::outcome::Outcome;
+
 /// What happened to messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageEvent {
@@ -94,6 +96,27 @@ pub enum AnswerKind {
     Committed,
     /// The client's own timeout passed.
     TimedOut,
+    /// The node stops.
+    ShuttingDown,
+    /// The disk failed before the message was known to be stored.
+    DiskFailed,
+    /// No more clients may wait.
+    TooManyWaiting,
+}
+
+impl MessageEvent {
+    /// Returns the event of an answer; none if it is about no message.
+    pub(crate) fn answered(outcome: &Outcome) -> Option<Self> {
+        let (answer, receipt) = match outcome {
+            Outcome::Committed(receipt) => (AnswerKind::Committed, receipt),
+            Outcome::TimedOut(receipt) => (AnswerKind::TimedOut, receipt),
+            Outcome::ShuttingDown(receipt) => (AnswerKind::ShuttingDown, receipt),
+            Outcome::DiskFailed(receipt, _) => (AnswerKind::DiskFailed, receipt),
+            Outcome::TooManyWaiting(receipt) => (AnswerKind::TooManyWaiting, receipt),
+            Outcome::Refused(_) => return None,
+        };
+        Some(Self::Answered { id: receipt.id, write_concern: receipt.write_concern, answer })
+    }
 }
 
 impl MessageEvent {

@@ -110,8 +110,8 @@ pub enum NodeEvent {
         /// Whether what was requested is still missing; otherwise another page brought it.
         is_missing: bool,
     },
-    /// Messages that a peer is to get cannot be read.
-    Unreadable {
+    /// Messages that a peer is to get cannot be given: they are unreadable, or not there.
+    CannotGive {
         /// The secondary; none: the master.
         peer: Option<NodeName>,
         /// The request for them; none where the master sends them on its own.
@@ -169,7 +169,7 @@ impl NodeEvent {
             | Self::Whole
             | Self::RepairRequested { .. }
             | Self::RepairPageUnfit { .. }
-            | Self::Unreadable { .. } => "repair",
+            | Self::CannotGive { .. } => "repair",
             Self::Forgotten { .. } | Self::MembersPersisted { .. } => "members",
             Self::FaultsChanged { .. } | Self::ConnectionsDropped { .. } => "faults",
         }

@@ -147,6 +147,7 @@ impl Output {
 
     /// Answers a client.
     pub(super) fn release(&mut self, waiter: WaiterId, outcome: Outcome) {
+        self.events.emit_answer(&outcome);
         self.push(LeaderEffect::Release { waiter, outcome });
     }
 }

@@ -48,7 +48,7 @@ pub struct Master<L> {
     /// The time of everything but the clients: it stands still while the node is paused, and they
     /// go on.
     time: OwnTime,
-    /// The node's own time, as of the last call that took the time.
+    /// The node's own time, as of the last step or timeout.
     now: Instant,
     rng: ChaCha8Rng,
     out: Output,
@@ -219,6 +219,8 @@ impl<L: LogView> Machine for Master<L> {
         let leader = &self.leader;
         let awaits = |id| leader.has_runs_in_flight(id);
         self.peers.look(self.time.at(now), awaits, look, &mut self.out.events);
+        // Before a timeout is judged: a peer that turns out to be alive needs no backoff.
+        self.relay();
     }
 
     fn handle_timeout(&mut self, now: Instant) {

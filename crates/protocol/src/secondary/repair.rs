@@ -69,7 +69,7 @@ impl<L: LogView> Secondary<L> {
     }
 
     fn cannot_give(&mut self, session: SessionId, request: RequestId, detail: String) {
-        self.events.emit(Detail::Changes, || NodeEvent::Unreadable {
+        self.events.emit(Detail::Changes, || NodeEvent::CannotGive {
             peer: None,
             request: Some(request),
             from: None,

@@ -59,7 +59,7 @@ impl RequestProblem {
             Self::TargetTooLong => Code::TargetTooLong,
             Self::HeadTooLong => Code::HeadTooLong,
             Self::ContentEncoding(_) => Code::UnsupportedEncoding,
-            Self::TransferEncoding(_) => Code::UnknownTransfer,
+            Self::TransferEncoding(_) => Code::UnsupportedTransferEncoding,
             Self::WrongHost { .. } => Code::WrongHost,
             Self::Refused(Refusal::KeyReused { .. }) => Code::KeyReused,
             Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,

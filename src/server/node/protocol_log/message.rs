@@ -4,10 +4,10 @@ use acklog_protocol::{AnswerKind, MessageEvent};
 use acklog_types::MESSAGE_TARGET;
 use tracing::debug;
 
-use super::{LogRole, MASTER, SECONDARY};
+use super::{MASTER, SECONDARY};
 
 /// Writes the line of an event, if it has one.
-pub(super) fn write(_: LogRole, event: &MessageEvent) {
+pub(super) fn write(event: &MessageEvent) {
     match event {
         // The line that shows the message's text is written where the text is, and the log writes a
         // line for each flush.
@@ -42,6 +42,11 @@ pub(super) fn write(_: LogRole, event: &MessageEvent) {
         MessageEvent::Answered { id, answer: AnswerKind::TimedOut, .. } => {
             debug!(target: MASTER, %id, "the sender's time is up");
         }
+        // Lines of the node say why all of them are answered.
+        MessageEvent::Answered {
+            answer: AnswerKind::ShuttingDown | AnswerKind::DiskFailed | AnswerKind::TooManyWaiting,
+            ..
+        } => {}
         MessageEvent::Canceled { waiter, id: None } => {
             debug!(target: MASTER, %waiter, "the sender whose batch is compared no longer waits");
         }

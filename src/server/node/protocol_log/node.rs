@@ -67,7 +67,7 @@ pub(super) fn write(role: LogRole, event: &NodeEvent) {
         | NodeEvent::Whole
         | NodeEvent::RepairRequested { .. }
         | NodeEvent::RepairPageUnfit { .. }
-        | NodeEvent::Unreadable { .. } => damage(role, event),
+        | NodeEvent::CannotGive { .. } => damage(role, event),
     }
 }
 
@@ -122,7 +122,7 @@ fn damage(role: LogRole, event: &NodeEvent) {
             debug!(target: MASTER, %peer, %request, id = %ids,
                 "a page came that is not wanted any more");
         }
-        NodeEvent::Unreadable { peer, request, from, again, detail } => {
+        NodeEvent::CannotGive { peer, request, from, again, detail } => {
             let (peer, request) = (peer.as_ref().map(NodeName::as_str), request.map(display));
             let from = from.map(display);
             match role {

@@ -4,7 +4,8 @@ use acklog_types::{Checksum, LogEnd, Longer, Losses};
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 
-use super::{Section, Sections, is_zero};
+use super::is_zero;
+use super::sections::{Section, Sections};
 
 /// The section's name.
 const NAME: &str = "losses";

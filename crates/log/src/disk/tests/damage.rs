@@ -202,8 +202,8 @@ fn a_damaged_header_of_a_group_hides_no_other_group() {
     }
 }
 
-/// Returns the disk of a node that was killed after it had indexed its sealed segments, and the path
-/// of the first index.
+/// Returns the disk of a node that was killed after it had indexed its sealed segments, and the
+/// path of the first index.
 fn indexed() -> (SimDisk, String) {
     let (disk, mut log) = committed(&[10; 5]);
     log.scrubber.index_sealed();

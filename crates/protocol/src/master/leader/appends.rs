@@ -6,7 +6,7 @@ use acklog_types::{IdRange, LogView, MessageId, WaiterId, WriteConcern};
 
 use super::Leader;
 use super::ack_gate::{PendingAck, WaitReason};
-use crate::events::{AnswerKind, Detail, Events, MessageEvent, NodeEvent};
+use crate::events::{Detail, Events, MessageEvent, NodeEvent};
 use crate::machine::Effect;
 use crate::master::io::{LeaderEffect, Output};
 use crate::master::peers::ClusterView;
@@ -184,8 +184,8 @@ impl<L: LogView> Leader<L> {
             return None;
         };
         let receipt = self.receipt(pending);
-        emit_answered(pending, AnswerKind::Committed, events);
         let outcome = Outcome::Committed(receipt);
+        events.emit_answer(&outcome);
         Some(LeaderEffect::Release { waiter: ticket, outcome }.into())
     }
 
@@ -194,7 +194,6 @@ impl<L: LogView> Leader<L> {
     pub(in crate::master) fn expire_clients(&mut self, now: Instant, out: &mut Output) {
         for _ in 0..EXPIRED_MAX {
             let Some((ticket, pending)) = self.gate.pop_expired(now) else { break };
-            emit_answered(pending, AnswerKind::TimedOut, &mut out.events);
             self.answer(ticket, pending, Outcome::TimedOut, out);
         }
     }
@@ -248,9 +247,4 @@ impl<L: LogView> Leader<L> {
         let acked_by = self.replicas.acked_by(stored.then_some(&self.options.name), id.end());
         Receipt { id, write_concern, acked_by, stored, replayed: reason == WaitReason::Replay }
     }
-}
-
-fn emit_answered(pending: PendingAck, answer: AnswerKind, events: &mut Events) {
-    let PendingAck { id, write_concern, .. } = pending;
-    events.emit(Detail::Messages, || MessageEvent::Answered { id, write_concern, answer });
 }

@@ -2,8 +2,9 @@
 //! is answered.
 //!
 //! [`Leader`] knows peers by their [`MemberId`](super::peers::MemberId)s, and what happens to them
-//! by [`PeerEvent`](super::peers::PeerEvent)s. It has one replica for each, and returns what is to
-//! be sent; sending is the business of [`Peers`](super::peers::Peers).
+//! by [`PeerEvent`](super::peers::PeerEvent)s; where it chooses one, it is given a view of them
+//! that it can only read. It has one replica for each, and returns what is to be sent; sending is
+//! the business of [`Peers`](super::peers::Peers).
 
 mod ack_gate;
 mod appends;

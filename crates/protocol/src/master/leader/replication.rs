@@ -187,7 +187,7 @@ impl<L: LogView> Leader<L> {
             }
             (Some(ReadFor::Page(wanted, _)), Err(Unreadable(detail))) => {
                 let PageRequest { request, from, again } = wanted;
-                events.emit(Detail::Changes, || NodeEvent::Unreadable {
+                events.emit(Detail::Changes, || NodeEvent::CannotGive {
                     peer: Some(replica.name().clone()),
                     request: Some(request),
                     from: Some(from),
@@ -198,7 +198,7 @@ impl<L: LogView> Leader<L> {
             }
             (Some(ReadFor::Run), found) => {
                 if let Err(Unreadable(detail)) = &found {
-                    events.emit(Detail::Changes, || NodeEvent::Unreadable {
+                    events.emit(Detail::Changes, || NodeEvent::CannotGive {
                         peer: Some(replica.name().clone()),
                         request: None,
                         from: None,

@@ -8,7 +8,7 @@ mod admission;
 mod cluster;
 mod connection;
 mod event;
-mod line_bound;
+mod log_line_bound;
 mod majority;
 mod membership;
 mod options;
@@ -26,7 +26,7 @@ pub(super) use self::admission::{HandshakeRefusal, NameStatus, OfferedLog};
 pub(super) use self::cluster::ClusterView;
 pub(super) use self::connection::{AwaitedPage, NewConnection};
 pub(super) use self::event::{MemberId, PeerEvent};
-use self::line_bound::LineBound;
+use self::log_line_bound::LineBound;
 use self::majority::MajorityWatch;
 use self::membership::Membership;
 pub(super) use self::options::PeerOptions;
@@ -172,7 +172,7 @@ impl Peers {
     }
 
     /// Notes a member's `SecondaryNodeReady`. It is answered once the name is persisted. Returns
-    /// whether the name is.
+    /// whether the name counts.
     pub(super) fn hold_ready(&mut self, member: MemberId, request: RequestId) -> Option<Standing> {
         let peer = self.members.get_mut(member)?;
         peer.hold_ready(request);
