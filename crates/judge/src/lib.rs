@@ -2,9 +2,10 @@
 //! no tasks.
 //!
 //! A [`History`] is told, one event after the other, what was sent, what senders were answered, and
-//! what nodes show. It judges each event as it comes against the promises of the log, one file each,
-//! and collects [`Violation`]s: what must be there, and what is there instead. What nobody was told
-//! is *unknown* and breaks nothing: a message whose sender got no answer may be in the log or not.
+//! what nodes show. It judges each event as it comes against the promises of the log, one file
+//! each, and collects [`Violation`]s: what must be there, and what is there instead. What nobody
+//! was told is *unknown* and breaks nothing: a message whose sender got no answer may be in the log
+//! or not.
 //!
 //! Three programs use it, each with its own view of a cluster:
 //!

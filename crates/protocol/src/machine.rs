@@ -43,9 +43,9 @@ pub trait Machine {
     /// Returns the queue of events, to set the [`Detail`](crate::Detail) that is read.
     fn events(&mut self) -> &mut Events;
 
-    /// Returns the next event. A driver that reads events sets their
-    /// [detail](crate::Events::set_detail) once, and calls this until it returns none whenever it
-    /// polled an effect, and before it waits again.
+    /// Returns the next event. A driver sets their [detail](crate::Events::set_detail) once, and
+    /// calls this until it returns none whenever it polled an effect, and before it waits again.
+    /// One that reads no events sets [`Detail::Nothing`](crate::Detail::Nothing).
     #[must_use]
     #[inline]
     fn poll_event(&mut self) -> Option<Event> {

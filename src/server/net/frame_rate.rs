@@ -33,8 +33,8 @@ struct Counts {
 }
 
 impl FrameRateWatchdog {
-    /// Creates a watchdog that measures once per heartbeat interval, or [`COUNT_PAUSE_MIN`] if that is
-    /// longer.
+    /// Creates a watchdog that measures once per heartbeat interval, or once per
+    /// [`COUNT_PAUSE_MIN`] if that is longer.
     pub(super) fn new(heartbeat_interval: Duration) -> Self {
         let pause = heartbeat_interval.max(COUNT_PAUSE_MIN);
         let now = Instant::now();
