@@ -2,8 +2,8 @@
 //!
 //! Appends and all that must stay in order with them go through [`Commands`]. Everything else goes
 //! through a [`ControlLane`], which the core task reads first: `/health` answers at once, however
-//! many appends wait. So for a moment after the signal to stop, which goes in order with the appends,
-//! a node may still say that it is ready.
+//! many appends wait. So for a moment after the signal to stop, which goes in order with the
+//! appends, a node may still say that it is ready.
 
 use std::sync::Arc;
 
