@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where Rust files are. A folder that does not exist holds none.
+/// Folders of Rust files. A folder that does not exist holds none.
 const FOLDERS: [&str; 8] =
     ["src", "crates", "tests", "examples", "benches", "yardsticks", "fuzz/src", "fuzz/tests"];
 const FILE_LINES_MAX: usize = 400;

@@ -29,11 +29,11 @@ pub(crate) fn text_of(id: u64) -> String {
     format!("Msg{id}")
 }
 
-/// What a peer can know of a node.
+/// The facts that a peer can know of a node.
 pub(crate) struct Known<'a, L> {
     /// The node's log.
     pub(crate) log: &'a L,
-    /// Where it ends.
+    /// The log's end.
     pub(crate) end: LogEnd,
     /// Positions that matter.
     pub(crate) positions: &'a [u64],

@@ -66,7 +66,7 @@ pub(crate) struct Node<M: FaultHooks> {
     pub(crate) durable_end: LogEnd,
     cold_end: Rc<Cell<u64>>,
     next_session: u64,
-    /// What is read for a session.
+    /// The read that is under way for each session.
     reads: BTreeMap<SessionId, ReadOrder>,
     /// Bytes that peers' kernels have taken.
     taken: u64,

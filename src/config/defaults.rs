@@ -69,8 +69,8 @@ pub(super) const WAITING: &str = "65536";
 /// Most that `--max-waiting` may say: a million pending clients take up about a gigabyte.
 pub(super) const WAITING_MAX: usize = 1 << 20;
 
-/// When an ack needs the disk. Always: an acked message is stored, whatever happens. Never: for
-/// logs that may lose their end.
+/// Rule by which an ack needs the disk. Always: an acked message is stored, whatever happens.
+/// Never: for logs that may lose their end.
 pub(super) const FSYNC: &str = "always";
 
 /// Keyed messages whose keys are remembered. Too few: a late retry is stored twice. Each key takes

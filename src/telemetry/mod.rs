@@ -50,8 +50,8 @@ pub struct LogConfig {
     pub filter: String,
     /// The form of a line.
     pub format: LogFormat,
-    /// When the cluster began that this node was started with by `acklog up`; none for a node that
-    /// was started alone.
+    /// The time at which the cluster began that this node was started with by `acklog up`; none for
+    /// a node that was started alone.
     pub up_since: Option<SystemTime>,
 }
 

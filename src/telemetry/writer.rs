@@ -15,7 +15,7 @@ use super::format::LineFormat;
 pub(super) struct LogLines {
     inner: NonBlocking,
     lost: ErrorCounter,
-    /// How many of them were reported.
+    /// The number of lost lines that were reported.
     reported: Arc<AtomicU64>,
     format: Arc<LineFormat>,
 }

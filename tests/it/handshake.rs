@@ -1,4 +1,4 @@
-//! How a master compares a secondary's log with its own if only its files have the records.
+//! A master's comparison of a secondary's log with its own if only its files have the records.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

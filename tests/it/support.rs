@@ -1,4 +1,4 @@
-//! What all integration tests use: nodes as child processes, requests to them, and waiting for
+//! The tools of all integration tests: nodes as child processes, requests to them, and waiting for
 //! conditions.
 
 mod http;

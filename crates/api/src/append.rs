@@ -20,7 +20,8 @@ pub struct AppendRequest<'a> {
     /// Longest wait for the write concern, in milliseconds; absent: without limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// How many nodes must have the message before the answer; absent: the node's default.
+    /// The number of nodes that must have the message before the answer; absent: the node's
+    /// default.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::concern")]
     pub write_concern: Option<WriteConcern>,
 }
@@ -43,7 +44,7 @@ impl<'a> AppendRequest<'a> {
 pub struct Appended {
     /// The id of the message, or of the first of a batch.
     pub id: u64,
-    /// How many messages a batch has; absent for a single message.
+    /// The number of messages of a batch; absent for a single message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// The write concern as a number of nodes.

@@ -75,7 +75,7 @@ impl Faults {
 /// The answer to a request to drop the connections to peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disconnected {
-    /// How many connections were dropped.
+    /// The number of connections that were dropped.
     pub disconnected: u64,
 }
 

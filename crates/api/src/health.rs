@@ -1,4 +1,4 @@
-//! What a node reports about itself, at `/health` and `/ready`.
+//! Reports of a node about itself, at `/health` and `/ready`.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -27,7 +27,7 @@ words! {
 }
 
 words! {
-    /// How far a secondary is in joining its master. A master's rows and a secondary's own
+    /// The progress of a secondary in joining its master. A master's rows and a secondary's own
     /// report use different words of these.
     Phase {
         /// The secondary is trying to reach its master (own report).
@@ -60,7 +60,7 @@ words! {
 }
 
 words! {
-    /// Why a master refused a secondary.
+    /// The reason why a master refused a secondary.
     RefusedCode {
         /// It speaks another version of the protocol.
         Version = "version",
@@ -148,7 +148,7 @@ pub struct SecondaryHealth {
     pub name: Option<String>,
     /// Always [`Role::Secondary`].
     pub role: Role,
-    /// How far it is in joining its master.
+    /// Its progress in joining its master.
     #[serde(default)]
     pub phase: Option<Phase>,
     /// The id that comes next: the node shows the messages below it.
@@ -157,7 +157,7 @@ pub struct SecondaryHealth {
     /// Messages that it holds above a gap and does not show.
     #[serde(default)]
     pub buffered: Option<u64>,
-    /// What it knows of its master.
+    /// Its knowledge of its master.
     #[serde(default)]
     pub master: Option<MasterLink>,
     /// Null where the log is in memory.
@@ -165,13 +165,13 @@ pub struct SecondaryHealth {
     pub disk: Option<Disk>,
 }
 
-/// How many nodes must be healthy for a master to take messages, and how many are.
+/// The number of nodes that must be healthy for a master to take messages, and the number that are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Quorum {
-    /// How many must be.
+    /// The number of nodes that must be.
     pub required: Option<u64>,
-    /// How many are, including the master.
+    /// The number of nodes that are, including the master.
     pub healthy: Option<u64>,
 }
 
@@ -183,11 +183,11 @@ pub struct MemberHealth {
     pub name: Option<String>,
     /// Whether the master hears from it.
     pub status: Option<MemberStatus>,
-    /// How far it is in joining.
+    /// Its progress in joining.
     pub phase: Option<Phase>,
     /// It has acked the messages below this id; null until it told.
     pub acked_end: Option<u64>,
-    /// How many messages it lacks; null until it told.
+    /// The number of messages that it lacks; null until it told.
     pub lag: Option<u64>,
     /// Requests to it that are under way.
     pub in_flight: Option<u64>,
@@ -197,7 +197,7 @@ pub struct MemberHealth {
     pub rtt_ms: Option<f64>,
     /// The time since its last sign of life, in milliseconds.
     pub last_seen_ms: Option<u64>,
-    /// Where it is connected from.
+    /// The address that it is connected from.
     pub address: Option<String>,
 }
 
@@ -207,7 +207,7 @@ pub struct MemberHealth {
 pub struct Refused {
     /// The secondary's name, where it told one.
     pub name: Option<String>,
-    /// Why it was refused.
+    /// The reason why it was refused.
     pub code: Option<RefusedCode>,
     /// The end of its log, where it told one.
     pub log_end: Option<u64>,
@@ -215,11 +215,11 @@ pub struct Refused {
     pub last_seen_ms: Option<u64>,
 }
 
-/// What a secondary knows of its master.
+/// A secondary's knowledge of its master.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MasterLink {
-    /// Where the secondary dials it, as `host:port`.
+    /// The address at which the secondary dials it, as `host:port`.
     pub address: Option<String>,
     /// Whether there is a connection.
     pub connected: Option<bool>,
@@ -227,7 +227,7 @@ pub struct MasterLink {
     pub name: Option<String>,
     /// The end of the master's log, where it is known.
     pub log_end: Option<u64>,
-    /// Why the last attempt to reach it failed; null while connected.
+    /// The reason why the last attempt to reach it failed; null while connected.
     pub last_error: Option<String>,
 }
 
@@ -237,7 +237,7 @@ pub struct MasterLink {
 pub struct Disk {
     /// Whether it works.
     pub state: Option<DiskState>,
-    /// Why it does not.
+    /// The reason why it does not.
     pub detail: Option<String>,
 }
 

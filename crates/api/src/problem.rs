@@ -12,7 +12,7 @@ pub struct Problem {
     pub title: String,
     /// The status.
     pub status: u16,
-    /// What was wrong and what to do, for people; its words may change.
+    /// The fault and its remedy, for people; the words may change.
     pub detail: String,
     /// The reason, for programs.
     pub code: ProblemCode,
@@ -21,7 +21,7 @@ pub struct Problem {
     /// The id of the message, or of the first of a batch, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
-    /// How many messages a batch has, where it has an id.
+    /// The number of messages of a batch, where it has an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// The write concern as a number of nodes, where there is an id.
@@ -30,13 +30,13 @@ pub struct Problem {
     /// The nodes that had acked so far, where there is an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acked_by: Option<Vec<String>>,
-    /// What became of the message; only of appends and of waits for a message.
+    /// The fate of the message; only of appends and of waits for a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
 }
 
 words! {
-    /// What became of a message whose append failed.
+    /// The fate of a message whose append failed.
     Outcome {
         /// It is not in the log, and never will be by this request.
         Refused = "refused",
@@ -51,7 +51,7 @@ words! {
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $status:literal;)*) => {
         words! {
-            /// Why a request failed. Each code has one status, and never changes.
+            /// The reason why a request failed. Each code has one status, and never changes.
             ProblemCode {
                 $($(#[$doc])* $name = $word,)*
             }

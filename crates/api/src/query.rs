@@ -6,7 +6,7 @@ pub const FROM: &str = "from";
 /// Most messages of a listing.
 pub const LIMIT: &str = "limit";
 
-/// How many nodes must have a message before it is shown.
+/// Number of nodes that must have a message before it is shown.
 pub const WRITE_CONCERN: &str = "writeConcern";
 
 /// Another name of [`WRITE_CONCERN`].

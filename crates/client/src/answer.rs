@@ -1,4 +1,4 @@
-//! What a node answered, read as a whole.
+//! The answer of a node, read as a whole.
 
 use acklog_types::escaped;
 use bytes::Bytes;

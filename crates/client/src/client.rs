@@ -17,7 +17,7 @@ use crate::node::CallError;
 use crate::nodes::{NodesClient, NodesError};
 use crate::retry::{Failure, RetryPauses, combined};
 
-/// How long a request may take, all its attempts together, where nothing else is asked for.
+/// Time that a request may take, all its attempts together, where nothing else is asked for.
 /// Shorter: a restart of the master is told as an error. Longer: a program learns late that a
 /// cluster is down.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// line the answer comes too late.
 const NODES_SHARE: f64 = 0.9;
 
-/// How long each of several nodes may take to say whether it is the master. Shorter: a busy master
+/// Time that each of several nodes may take to say whether it is the master. Shorter: a busy master
 /// is not found. Longer: a node that hangs holds up the search.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -45,10 +45,10 @@ pub struct Client<D = Endpoint> {
     is_master_found: bool,
 }
 
-/// How a message is appended. The default: as many nodes as the master asks for, and a random key.
+/// The options of an append. The default: as many nodes as the master asks for, and a random key.
 #[derive(Clone, Debug, Default)]
 pub struct AppendOptions {
-    /// How many nodes must have the message; none: the master's default.
+    /// The number of nodes that must have the message; none: the master's default.
     pub write_concern: Option<WriteConcern>,
     /// The name of the message: sent again under it, also by another process, it is stored once.
     /// None: a random one, which makes the attempts of this call safe.

@@ -1,4 +1,4 @@
-//! Where a node is, and how it is dialed.
+//! The address of a node, and how it is dialed.
 
 use std::fmt;
 use std::io;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long connecting to an [`Endpoint`] may take. Shorter: nodes behind slow lines are not
+/// Time that connecting to an [`Endpoint`] may take. Shorter: nodes behind slow lines are not
 /// reached. Longer: a client of several nodes is slower to try the next one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a node is: `http://host:port`.
+/// The address of a node: `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Host and port, as they stand in the `Host` header.

@@ -1,4 +1,4 @@
-//! Why a request of [`Client`](crate::Client) failed.
+//! The error of a request of [`Client`](crate::Client), and its cause.
 
 use acklog_api::{Outcome, Problem};
 use thiserror::Error;
@@ -6,19 +6,19 @@ use thiserror::Error;
 use crate::answer::NotANode;
 use crate::nodes::NodesError;
 
-/// Why a request failed.
+/// The error of a request.
 #[derive(Debug, Error)]
 #[error("{cause}")]
 pub struct Error {
-    /// What went wrong last.
+    /// The cause of the last failure.
     #[source]
     pub cause: Cause,
-    /// What became of the message of an append, all attempts together. A message that was refused
-    /// is not in the log; any other may be.
+    /// The fate of the message of an append, all attempts together. A message that was refused is
+    /// not in the log; any other may be.
     pub outcome: Outcome,
 }
 
-/// What went wrong.
+/// The cause of a failure.
 #[derive(Debug, Error)]
 pub enum Cause {
     /// A node answered with a problem: it refuses, or the time was too short.

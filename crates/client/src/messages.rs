@@ -19,11 +19,11 @@ const PAGE_MESSAGES: u64 = 1000;
 /// The messages of a log from an id on, in order, up to the end that the node shows. Made by
 /// [`Client::read`](crate::Client::read).
 ///
-/// Where a node breaks off, the next one goes on from the same message.
+/// The next node goes on from the same message where one breaks off.
 #[derive(Debug)]
 pub struct Messages<'a, D> {
     nodes: &'a mut NodesClient<D>,
-    /// How long fetching a page may take, all its attempts together.
+    /// Time that fetching a page may take, all its attempts together.
     deadline: Duration,
     /// The id that comes next.
     next: u64,
@@ -104,7 +104,7 @@ impl<'a, D: Dial> Messages<'a, D> {
     }
 }
 
-/// What is wrong with a line.
+/// The fault of a line.
 enum Wrong {
     Json(serde_json::Error),
     Long(LineTooLong),

@@ -18,9 +18,9 @@ use crate::answer::Answer;
 use crate::endpoint::{Dial, Endpoint};
 use crate::lines::LINE_BYTES_MAX;
 
-/// How long a node may leave a reader without a byte. Reading waits for no other node, so a node
-/// that is silent for so long hangs. Shorter: a busy node is given up. Longer: the next node is
-/// tried later.
+/// Time for which a node may leave a reader without a byte. Reading waits for no other node, so a
+/// node that is silent for so long hangs. Shorter: a busy node is given up. Longer: the next node
+/// is tried later.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest answer that is taken as a whole, in bytes: the longest message, and who has it. Health
@@ -44,7 +44,7 @@ impl Unreachable {
     }
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Error)]
 pub enum CallError {
     /// Nothing was sent.

@@ -21,7 +21,7 @@ pub struct NodesClient<D = Endpoint> {
     is_waiting: watch::Sender<bool>,
 }
 
-/// Why none of several nodes took a request.
+/// The reason why none of several nodes took a request.
 #[derive(Debug, Error)]
 pub enum NodesError {
     /// No node can be reached, or the one that was asked gave no answer.

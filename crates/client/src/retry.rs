@@ -1,4 +1,5 @@
-//! When a request is sent again, and what is known of its message after several attempts.
+//! Repetitions of a request: when it is sent again, and what is known of its message after several
+//! attempts.
 
 use std::time::Duration;
 
@@ -35,13 +36,13 @@ impl RetryPauses {
     }
 }
 
-/// What comes next after an answer that is no success.
+/// The consequences of an answer that is no success.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) cause: Cause,
     /// Whether the same request may succeed later, and is safe to send again.
     pub(crate) retry: bool,
-    /// What became of the message by this attempt.
+    /// The fate of the message by this attempt.
     pub(crate) outcome: Outcome,
 }
 

@@ -1,4 +1,4 @@
-//! What programs are asked for, and what they answer, as far as it is judged.
+//! The requests to programs, and the answers to them, as far as those are judged.
 //!
 //! Ids and numbers of nodes are plain integers here: they come from any program, also from one that
 //! invents them.
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use acklog_types::WriteConcern;
 
-/// What a node said about a message that has an id.
+/// The statement of a node about a message that has an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AckReceipt {
     /// The id of the message; of a batch, of the first one.
     pub id: u64,
-    /// How many nodes were asked for, as a number.
+    /// Number of nodes that were asked for.
     pub write_concern: u64,
     /// The names of the nodes that have it, the master's first.
     pub acked_by: Vec<String>,
@@ -20,10 +20,10 @@ pub struct AckReceipt {
     pub timed_out: bool,
 }
 
-/// What a request asked for, and how long its answer took.
+/// The terms of a request, and the time that its answer took.
 #[derive(Clone, Copy, Debug)]
 pub struct AppendTerms {
-    /// How many nodes; none where the request named none.
+    /// The write concern; none where the request named none.
     pub concern: Option<WriteConcern>,
     /// The time limit; none: as long as it takes.
     pub timeout: Option<Duration>,
@@ -34,7 +34,7 @@ pub struct AppendTerms {
     pub floor: u64,
 }
 
-/// What became of messages that were sent, as their sender was told. Whatever it was not told is
+/// The fate of messages that were sent, as their sender was told. Whatever it was not told is
 /// *unknown*: the message may be in the log, now or later, or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
@@ -42,7 +42,7 @@ pub enum AppendOutcome {
     Committed(AckReceipt),
     /// So many nodes have it; which, and under which id, is not told.
     Accepted {
-        /// How many nodes.
+        /// Number of nodes.
         nodes: u64,
     },
     /// In the log, the write concern does not hold yet.
@@ -59,7 +59,7 @@ pub enum AppendOutcome {
     Malformed(String),
 }
 
-/// What a node answers to the question for one message by its id.
+/// The answer of a node to the question for one message by its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupAnswer {
     /// The message with this id and text.
@@ -72,16 +72,16 @@ pub enum LookupAnswer {
     Malformed(String),
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct RunEnding {
-    /// How many messages each node must show; none: the master did not tell.
+    /// Number of messages that each node must show; none: the master did not tell.
     pub target: Option<u64>,
     /// Whether they all did before their time was up.
     pub in_time: bool,
     /// Whether no node has faults any more, as far as is known.
     pub without_faults: bool,
-    /// What the master had when all others had been looked at for the last time.
+    /// The end of what the master had when all others had been looked at for the last time.
     pub master_end: Option<u64>,
     /// The smallest cluster size that the master told.
     pub cluster_size: u64,
@@ -94,11 +94,11 @@ pub struct RunEnding {
 pub struct AckWait {
     /// The message that it waits for; of a batch, the first one.
     pub id: u64,
-    /// How many nodes must have it.
+    /// Number of nodes that must have it.
     pub nodes: u64,
-    /// How long it waits at most, from `since` on; none: as long as it takes.
+    /// Longest time that it waits, from `since` on; none: as long as it takes.
     pub timeout: Option<Duration>,
-    /// When it began to wait, on the clock of whoever tells.
+    /// The moment at which it began to wait, on the clock of whoever tells.
     pub since: Duration,
 }
 

@@ -1,4 +1,5 @@
-//! What is known of a cluster so far. No judgement: `history` fills it, the invariants read it.
+//! The facts that are known of a cluster so far. No judgement: `history` fills them, the invariants
+//! read them.
 //!
 //! Memory stays small however long a run is: where a message's text follows from its number, the
 //! number stands for it, and a hash stands for somebody else's text: 18 bytes a message, and some
@@ -17,7 +18,7 @@ pub(crate) const FOREIGN: u64 = 1 << 63;
 /// No place yet.
 const NOWHERE: u64 = u64::MAX;
 
-/// What is known of a message that was sent.
+/// The fate of a message that was sent, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageFate {
     Waiting,
@@ -42,7 +43,7 @@ pub(crate) struct WatchedNode {
     pub(crate) acked_end: u64,
     /// End of the most that it ever had under its present name, also in earlier lives.
     pub(crate) held_end: u64,
-    /// How many claims one of its lists was compared with.
+    /// Number of claims that one of its lists was compared with.
     pub(crate) judged: usize,
 }
 
@@ -52,12 +53,12 @@ pub(crate) struct ShownMessage<'a> {
     pub(crate) node: usize,
     /// The id that it stands under.
     pub(crate) id: u64,
-    /// What stands for its text: see [`Facts::content_of`].
+    /// The stand-in for its text: see [`Facts::content_of`].
     pub(crate) content: u64,
     pub(crate) text: &'a str,
 }
 
-/// Who sends to a cluster.
+/// The senders to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SentBy {
     /// Only the history's senders: no text is anybody else's.
@@ -70,21 +71,21 @@ pub(crate) enum SentBy {
 pub(crate) struct Facts {
     pub(crate) texts: SentTexts,
     pub(crate) sent_by: SentBy,
-    /// Where the log ended when the run began: the messages of this run stand from here on.
+    /// The log's end when the run began: the messages of this run stand from here on.
     pub(crate) base: u64,
     /// The first node is the master.
     pub(crate) nodes: Vec<WatchedNode>,
-    /// What nodes of a name had that have another name now.
+    /// By name, the end of the most that nodes had that have another name now.
     held_before: BTreeMap<String, u64>,
-    /// What stands under each id from `base` on, and which node showed it first.
+    /// The content under each id from `base` on, and the node that showed it first.
     contents: Vec<u64>,
     shown_by: Vec<u8>,
     /// The same for the ids below `base` that were read.
     old: HashMap<u64, (u64, u8)>,
-    /// Where each message stands, by its number, and what is known of it.
+    /// The place of each message, by its number, and its fate as far as that is known.
     places: Vec<u64>,
     fates: Vec<MessageFate>,
-    /// How many messages each batch of several has, by the number of its first one.
+    /// Number of messages in each batch of several, by the number of its first one.
     batches: BTreeMap<u64, u64>,
     /// Behind the last id that was answered and shown: what is sent from now on gets this one or a
     /// later one.

@@ -27,13 +27,14 @@ use crate::violation::Violations;
 pub struct ListReading {
     node: usize,
     next: u64,
-    /// Where the list ends at the latest.
+    /// The end of the list at the latest.
     until: u64,
-    /// What the node had shown when the list was asked for, as far as the list could show it.
+    /// The end of what the node had shown when the list was asked for, as far as the list could
+    /// show it.
     shown_end: u64,
     /// The same for what it had acked.
     acked_end: u64,
-    /// How many claims there were when the list was asked for.
+    /// Number of claims when the list was asked for.
     claims: usize,
     /// Something is wrong with the list itself; the rest of it tells nothing.
     is_broken: bool,
@@ -55,7 +56,8 @@ pub struct History {
     concerns: ToldConcerns,
     keys: RememberedKeys,
     waits: AckWaits,
-    /// How many requests were answered with an id.
+    /// Number of requests that were answered with an id, or with a number of nodes that have the
+    /// messages.
     answers: u64,
     found: Violations,
 }

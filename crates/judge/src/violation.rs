@@ -1,4 +1,4 @@
-//! What can be wrong with a log, in words.
+//! The faults that a log can have, in words.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use acklog_types::escaped;
 /// Violations that are kept in full; the others are counted.
 const KEPT_MAX: usize = 10;
 
-/// How many of them are of one kind and node, so that one fault does not hide the others.
+/// Most of them that are kept of one kind and node, so that one fault does not hide the others.
 const KEPT_OF_A_KIND: usize = 3;
 
 /// Places that are remembered, so that what is wrong in one place counts once however often it is
@@ -103,9 +103,9 @@ pub struct Violation {
     pub id: Option<u64>,
     /// The node that shows or said it.
     pub node: String,
-    /// What must be there.
+    /// The state that must be there, in words.
     pub expected: String,
-    /// What is there instead.
+    /// The state that is there instead, in words.
     pub seen: String,
 }
 

@@ -11,7 +11,7 @@ use super::disk::directory::{lock_directory, open_directory};
 use super::disk::inspect::{InspectError, accepted_losses, role_of};
 use super::disk::{OpenError, Role, accept_losses};
 
-/// Why no loss was accepted. Nothing was changed then.
+/// Reason why no loss was accepted. Nothing was changed then.
 #[derive(Debug, Error)]
 pub enum AcceptLossError {
     /// The directory is a secondary's.

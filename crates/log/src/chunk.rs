@@ -15,7 +15,7 @@ use super::PageRead;
 /// at chunk borders more often than necessary.
 pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// Where each record of a chunk begins, relative to the chunk, and where the last one ends.
+/// The beginnings of the records of a chunk, relative to the chunk, and the end of the last one.
 #[derive(Debug)]
 struct Offsets {
     start: LogEnd,

@@ -17,7 +17,7 @@ pub struct LogReader {
     pub(super) shared: Arc<SharedLog>,
 }
 
-/// Why a part of the log cannot be read.
+/// Reason why a part of the log cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ReadError {
     /// A temporary condition that says nothing about the stored bytes: the process lacks a
@@ -53,8 +53,8 @@ pub enum PageRead {
     Longer(usize),
 }
 
-/// Where the next page begins in its file, so that it need not be searched for. The default knows
-/// nothing.
+/// The place in its file at which the next page begins, so that it need not be searched for. The
+/// default knows nothing.
 #[derive(Debug, Default)]
 pub struct PageCursor(Option<Cursor>);
 

@@ -13,7 +13,7 @@ use super::disk::inspect::{InspectError, role_of};
 use super::disk::{OpenError, Role, is_of_log};
 use super::storage::{Directory, Storage};
 
-/// Why a directory was not reset.
+/// Reason why a directory was not reset.
 #[derive(Debug, Error)]
 pub enum ResetError {
     /// The directory is a master's.

@@ -1,5 +1,5 @@
-//! What the protocol asks its node's log: sizes of runs, and whether another node's log is the
-//! same.
+//! The questions of the protocol to its node's log: sizes of runs, and whether another node's log
+//! is the same.
 
 use acklog_types::{Checksum, IdRange, LogEnd, Records, RunningChecksum};
 use acklog_types::{LogView, UnreadBatch, Unreadable};

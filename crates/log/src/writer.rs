@@ -19,7 +19,7 @@ pub struct LogWriter {
     log: Option<LogId>,
     /// Bytes of records that were appended since the log was opened.
     appended_bytes: u64,
-    /// When the last message was accepted, in milliseconds since 1970.
+    /// The time at which the last message was accepted, in milliseconds since 1970.
     accepted_ms: u64,
 }
 

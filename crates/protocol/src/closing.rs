@@ -1,4 +1,4 @@
-//! Why connections end: the peer's reasons, this node's reasons, and a broken peer's faults.
+//! Ends of connections: the peer's reasons, this node's reasons, and a broken peer's faults.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::frame::FrameKind;
 use crate::master::HANDSHAKE_TIMEOUT;
 
-/// Why a connection ended that this node did not close.
+/// The reason why a connection ended that this node did not close.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SessionEnd {
     /// The peer closed it, between two frames.
@@ -63,7 +63,7 @@ pub enum ProtocolError {
     ChangedIdentity,
 }
 
-/// Why this node closes a connection.
+/// The reason why this node closes a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CloseReason {
     /// The peer is broken.

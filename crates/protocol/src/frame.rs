@@ -118,9 +118,9 @@ pub enum Response<R> {
     Welcome(Welcome),
     /// To a handshake: the secondary is refused, and the connection is closed behind this.
     Refused {
-        /// Why, for the program.
+        /// The reason, for the program.
         code: RefusalCode,
-        /// Why, and what to do, for a user.
+        /// The reason and the remedy, for a user.
         detail: String,
     },
     /// To `GetMessages`: the next messages.
@@ -141,9 +141,9 @@ pub enum Response<R> {
     Alive,
     /// To any request: it failed. Nothing is acked by this.
     Failed {
-        /// Why, for the program.
+        /// The reason, for the program.
         code: ErrorCode,
-        /// Why, for a user.
+        /// The reason, for a user.
         detail: String,
     },
 }
@@ -157,11 +157,11 @@ pub struct Welcome {
     pub log: LogId,
     /// Its durable log end.
     pub log_end: LogEnd,
-    /// How often it sends heartbeats, in whole milliseconds.
+    /// The interval at which it sends heartbeats, in whole milliseconds.
     pub heartbeat_interval: Duration,
 }
 
-/// Why a handshake was refused.
+/// The reason why a handshake was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum RefusalCode {
     /// The master speaks another version of the protocol.
@@ -200,7 +200,7 @@ impl RefusalCode {
     }
 }
 
-/// Why a request failed at the responder.
+/// The reason why a request failed at the responder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ErrorCode {
     /// An error inside the responder.
@@ -323,7 +323,7 @@ impl<R> Frame<R> {
     }
 }
 
-/// Why bytes are not a frame.
+/// The reason why bytes are not a frame.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// The head cannot be decoded.

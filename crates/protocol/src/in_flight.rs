@@ -23,7 +23,8 @@ pub(super) struct InFlight<T> {
 struct PendingRequest<T> {
     id: RequestId,
     made_at: Instant,
-    /// When its timeout began. Later than `made_at` if its frame was on its way for long.
+    /// The time at which its timeout began. Later than `made_at` if its frame was on its way for
+    /// long.
     since: Instant,
     /// The subject; none once completed. Entries leave the queue from the front.
     what: Option<T>,

@@ -85,7 +85,7 @@ pub enum Input<R> {
     SessionDown {
         /// Its session.
         session: SessionId,
-        /// Why.
+        /// The reason.
         reason: SessionEnd,
     },
     /// The log is durable up to this end.
@@ -119,7 +119,7 @@ pub enum Effect<R> {
     Read {
         /// The session that they are for. If it ends first, they need not be read.
         session: SessionId,
-        /// What to read.
+        /// The run to read.
         order: ReadOrder,
     },
     /// Give the log a peer's copy of messages that are damaged here.
@@ -133,7 +133,7 @@ pub enum Effect<R> {
     Close {
         /// Its session.
         session: SessionId,
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
     /// An effect of this role only.

@@ -77,7 +77,7 @@ pub struct Receipt {
     pub replayed: bool,
 }
 
-/// Why a client was refused before anything was done.
+/// The reason why a client was refused before anything was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// A write concern of more nodes than the cluster can ever have.
@@ -144,7 +144,7 @@ pub enum Refusal {
     KeyUnreadable {
         /// The message that has the key.
         first: MessageId,
-        /// Why it cannot be read.
+        /// The reason why it cannot be read.
         detail: String,
     },
     /// The idempotency key belongs to another message.
@@ -187,7 +187,7 @@ fn nodes_are(nodes: u16, healthy: u16) -> String {
     format!("{nodes} {noun} {verb}")
 }
 
-/// Why a secondary was not forgotten.
+/// The reason why a secondary was not forgotten.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ForgetError {
     /// No secondary of that name ever registered.

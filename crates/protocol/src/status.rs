@@ -105,7 +105,7 @@ pub struct MemberHealth {
 pub struct RefusedHealth {
     /// Its name; none if that is not known.
     pub name: Option<NodeName>,
-    /// Why.
+    /// The reason.
     pub code: RefusalCode,
     /// The end of its log; none if that is not known.
     pub log_end: Option<LogEnd>,
@@ -222,7 +222,8 @@ pub struct SecondaryHealth {
     pub master: Option<NodeName>,
     /// The end of the master's log, as last reported; none before the first handshake.
     pub master_log_end: Option<LogEnd>,
-    /// Why the last attempt to join failed, or the last connection ended; none while it is joined.
+    /// The reason why the last attempt to join failed, or the last connection ended; none while it
+    /// is joined.
     pub last_error: Option<String>,
     /// Its disk; none if the log is in memory.
     pub disk: Option<DiskHealth>,

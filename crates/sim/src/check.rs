@@ -1,4 +1,4 @@
-//! What must hold in every moment of every schedule, judged by [`acklog_judge`].
+//! Conditions that must hold in every moment of every schedule, judged by [`acklog_judge`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -28,7 +28,7 @@ pub(super) struct SimLine {
 
 #[derive(Debug)]
 struct Transfer {
-    /// What the frame brings; none for a heartbeat or a second copy.
+    /// Subject that the frame brings; none for a heartbeat or a second copy.
     subject: Option<FrameSubject>,
     /// Position of the frame in the bytes of the connection, and its length.
     start: u64,

@@ -30,7 +30,8 @@ pub struct ClusterOptions {
     pub reconnect_delay: Duration,
     /// Whether nodes have their logs on (simulated) disks.
     pub on_disk: bool,
-    /// When the disks sync. With `never` no power is cut, since that would lose acked messages.
+    /// Time at which the disks sync. With `never` no power is cut, since that would lose acked
+    /// messages.
     pub fsync: Fsync,
     /// Most events that a node takes in before it carries out their effects; at least 1.
     pub turn_events: usize,

@@ -6,7 +6,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-/// Why taking a lock cannot fail.
+/// Reason why taking a lock cannot fail.
 const UNPOISONED: &str = "no holder of this lock panics";
 
 /// Locks a mutex.

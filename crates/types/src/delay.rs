@@ -13,7 +13,7 @@ pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 /// Longest duration that is accepted: a year, so that adding it to a clock reading cannot overflow.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Why a text is not a duration or a range of durations.
+/// Reason why a text is not a duration or a range of durations.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DurationError {
     /// The text is not a duration.

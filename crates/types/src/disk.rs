@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{IdRange, LogEnd};
 
-/// When a message is flushed to disk, relative to its ack.
+/// The moment at which a message is flushed to disk, relative to its ack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
     /// Before the ack. An acked message survives a loss of power.
@@ -14,8 +14,8 @@ pub enum Fsync {
     Never,
 }
 
-/// Why a node's log takes no messages: temporarily, or until the node is restarted. What can be
-/// read stays readable.
+/// Reason why a node's log takes no messages: temporarily, or until the node is restarted. What can
+/// be read stays readable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DiskFault {
     /// A write or a flush failed. The contents of the disk are unknown until a restart reads them.
@@ -69,7 +69,7 @@ pub struct Damage {
     pub until: LogEnd,
     /// The messages to fetch next; none while the log surveys a damaged segment or rewrites it.
     pub wanted: Option<IdRange>,
-    /// How many times in a row fetched messages could not be proven to be the lost ones.
+    /// Number of times in a row that fetched messages could not be proven to be the lost ones.
     pub misfits: u32,
     /// Grows with each change of the damage.
     pub version: u64,

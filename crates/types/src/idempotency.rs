@@ -15,7 +15,7 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(Box<str>);
 
-/// Why a text is not a key.
+/// Reason why a text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum IdempotencyKeyError {
     /// The text is empty or too long.

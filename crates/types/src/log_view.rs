@@ -1,10 +1,11 @@
-//! What a state machine may ask its node's log, so that neither crate depends on the other.
+//! The questions that a state machine may ask its node's log, so that neither crate depends on the
+//! other.
 
 use thiserror::Error;
 
 use crate::{Checksum, IdRange, LogEnd};
 
-/// What the protocol may ask its node's log: sizes and checksums, never bytes.
+/// The questions that the protocol may ask its node's log: sizes and checksums, never bytes.
 pub trait LogView {
     /// Returns the longest run of durable records from `from` on that ends at or before `until` and
     /// has at most `max_bytes` (or is a single record or batch), and its size in bytes. Empty if
@@ -34,7 +35,7 @@ pub trait LogView {
 #[error("{0}")]
 pub struct Unreadable(pub String);
 
-/// Why a batch cannot be read that was appended, in words.
+/// Reason why a batch cannot be read that was appended, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnreadBatch {
     /// For the moment: the same read may work later.

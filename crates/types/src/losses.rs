@@ -18,7 +18,7 @@ pub struct Longer {
     pub is_given_up: bool,
 }
 
-/// What other nodes have of a master's log beyond the master's own end.
+/// The parts of a master's log that other nodes have beyond the master's own end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     /// The logs, in the order in which they were first seen.

@@ -18,7 +18,7 @@ const NAME_BYTES_MAX: usize = 64;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeName(Arc<str>);
 
-/// Why a text is not a node's name.
+/// Reason why a text is not a node's name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "a node's name is 1 to {NAME_BYTES_MAX} of the characters A-Z a-z 0-9 . _ -, but not . or .., \

@@ -53,7 +53,7 @@ const FLAGS_KNOWN: u8 = FLAG_MORE | FLAG_KEY;
 /// Offset of the flags, in bytes.
 const FLAGS_AT: usize = RECORD_HEADER_BYTES - 1;
 
-/// Why bytes are not the record, or the run of records, that they should be.
+/// Reason why bytes are not the record, or the run of records, that they should be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {
     /// The bytes end inside a record.
@@ -123,9 +123,9 @@ pub enum RecordError {
 pub struct Record<'a> {
     /// The message's id.
     pub id: MessageId,
-    /// When the master accepted the message, in milliseconds since 1970 by its wall clock. Where
-    /// that clock was set back, the time of the message before. For users only: nothing is decided
-    /// by it.
+    /// The time at which the master accepted the message, in milliseconds since 1970 by its wall
+    /// clock. Where that clock was set back, the time of the message before. For users only:
+    /// nothing is decided by it.
     pub accepted_ms: u64,
     /// The client's idempotency key, if it gave one.
     pub key: Option<&'a str>,
@@ -137,7 +137,7 @@ pub struct Record<'a> {
     pub checksum: Checksum,
 }
 
-/// Where a record stands in its batch.
+/// The place of a record in its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InBatch {
     /// The batch goes on in the next record.
@@ -174,7 +174,7 @@ pub struct RecordHead {
     pub accepted_ms: u64,
     /// As [`Record::key`].
     pub key: Option<IdempotencyKey>,
-    /// Where the record stands in its batch.
+    /// The place of the record in its batch.
     pub in_batch: InBatch,
 }
 

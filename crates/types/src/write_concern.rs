@@ -16,7 +16,7 @@ pub const SECONDARIES_MAX: u16 = 255;
 /// Most nodes in a cluster, including the master.
 pub const NODES_MAX: u16 = SECONDARIES_MAX + 1;
 
-/// How many nodes must store a message before its client is answered.
+/// Number of nodes that must store a message before its client is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteConcern {
     /// That many nodes, including the master; 0 means the same as 1.
@@ -27,7 +27,7 @@ pub enum WriteConcern {
     All,
 }
 
-/// Why a text is not a write concern.
+/// Reason why a text is not a write concern.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("a write concern is a whole number, \"majority\" or \"all\", not {given:?}")]
 pub struct WriteConcernError {
@@ -45,7 +45,7 @@ impl WriteConcern {
     }
 }
 
-/// How many nodes, including the master, must be healthy for the master to take messages.
+/// Number of nodes, including the master, that must be healthy for the master to take messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quorum {
     /// That many nodes.

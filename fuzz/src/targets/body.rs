@@ -16,8 +16,8 @@ const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Longest detail of a refusal, in bytes: its own words, and some characters of the client's.
 const DETAIL_BYTES_MAX: usize = 1000;
 
-/// What is parsed has the texts that a general parser of JSON finds, and allowed values only. What
-/// is refused is refused in few words.
+/// Checks that what is parsed has the texts that a general parser of JSON finds, and allowed values
+/// only, and that what is refused is refused in few words.
 pub fn body(data: &[u8]) {
     match append_body(data, MESSAGE_BYTES_MAX) {
         Ok((batch, wait)) => {

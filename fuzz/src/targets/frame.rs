@@ -4,7 +4,8 @@ use acklog_protocol::frame::{self, Frame, Request};
 use acklog_types::Records;
 use bytes::Bytes;
 
-/// What is decoded is encoded to the same bytes, and nothing shorter or longer is the same frame.
+/// Checks that what is decoded is encoded to the same bytes, and that nothing shorter or longer is
+/// the same frame.
 ///
 /// The first byte says whether the checksums of the records are made right first, which no fuzzer
 /// finds by itself.

@@ -42,7 +42,7 @@ struct AppendingClient {
 struct MasterCase {
     node: Node<Master<ColdLog>>,
     max_waiting: usize,
-    /// What each name has claimed to have, at most.
+    /// The end of the most that each name has claimed to have.
     claims: BTreeMap<NodeName, LogEnd>,
     /// The names that a session has told.
     names: BTreeMap<SessionId, BTreeSet<NodeName>>,

@@ -8,8 +8,8 @@ use acklog_types::WriteConcern;
 
 use super::body::{check_detail, check_wait};
 
-/// What is parsed has allowed values only, and is parsed to the same when it is written plainly.
-/// What is refused is refused in few words.
+/// Checks that what is parsed has allowed values only, and is parsed to the same when it is written
+/// plainly, and that what is refused is refused in few words.
 pub fn query(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     match listing_query(Some(text)) {

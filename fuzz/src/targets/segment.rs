@@ -14,7 +14,7 @@ const NAME: &str = "00000000000000000000.log";
 /// beginning of what the file has: each record stands there, byte for byte and in order. Nothing
 /// below the flushed end is missing then, and the next start finds the same log.
 ///
-/// Input: a byte of [`Seals`], whose bit 4 says whether the node is a secondary; the flushed end
+/// Input: a byte of `Seals`, whose bit 4 says whether the node is a secondary; the flushed end
 /// that the manifest tells; the file.
 pub fn segment(data: &[u8]) {
     let Some((&[mode, flushed], bytes)) = data.split_first_chunk::<2>() else { return };

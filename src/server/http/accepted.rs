@@ -1,4 +1,4 @@
-//! What answers and problems say about messages that have ids.
+//! The part of answers and problems that is about messages that have ids.
 
 use std::fmt;
 
@@ -22,9 +22,9 @@ pub(super) enum RequestKind {
 /// The state of a message, or of a batch that was sent as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
-    /// What is known; of a batch, what is known of its first message holds for all.
+    /// The known facts; of a batch, those of its first message hold for all.
     pub(super) receipt: Receipt,
-    /// How many messages the batch has; none where the client sent a single message.
+    /// The number of messages of the batch; none where the client sent a single message.
     pub(super) count: Option<usize>,
 }
 

@@ -59,7 +59,7 @@ pub(super) struct BodyLimits {
 pub(super) struct Collected {
     /// The body.
     pub(super) bytes: Bytes,
-    /// None where the body is empty.
+    /// The bytes that it holds of a budget; none where the body is empty.
     pub(super) share: Option<Share>,
 }
 

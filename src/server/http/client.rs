@@ -91,7 +91,7 @@ pub(super) struct ClientStream<S: Stream> {
 
 /// The state of a client that reads nothing of what waits for it.
 struct Unread {
-    /// When it last read something.
+    /// The time at which it last read something.
     since: Instant,
     timer: Pin<Box<Sleep>>,
 }

@@ -27,7 +27,7 @@ pub(super) struct Linger<S> {
     stream: S,
     /// Cancelled when the server stops, which does not wait for silent clients.
     closing: CancellationToken,
-    /// How many further bytes are discarded.
+    /// Number of further bytes that are discarded.
     discards: usize,
     /// Set once the sending half is closed.
     deadline: Option<Pin<Box<Sleep>>>,

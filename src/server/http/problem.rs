@@ -49,7 +49,7 @@ pub(super) enum RequestProblem {
         allow: &'static str,
         /// The master's name, where a handshake has named it.
         master: Option<String>,
-        /// Where the master listens for secondaries, as `host:port`.
+        /// The address at which the master listens for secondaries, as `host:port`.
         address: String,
     },
     /// A secondary was asked which nodes have a message.
@@ -62,7 +62,7 @@ pub(super) enum RequestProblem {
     NotMastersWait {
         /// The master's name, where a handshake has named it.
         master: Option<String>,
-        /// Where the master listens for secondaries, as `host:port`.
+        /// The address at which the master listens for secondaries, as `host:port`.
         address: String,
     },
     /// The header `Host` is missing, given twice, or cannot name a host.

@@ -361,9 +361,9 @@ pub(super) mod tests {
         TcpListener::bind(own).unwrap();
     }
 
-    /// Where no socket listens, the kernel may choose the port itself as the near end, and the
-    /// connection then reaches itself. It chooses ports one after the other, so that this happens
-    /// in the end.
+    /// Dials where no socket listens: the kernel may choose the port itself as the near end, and
+    /// the connection then reaches itself. It chooses ports one after the other, so that this
+    /// happens in the end.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn no_attempt_gives_out_a_connection_to_this_node_itself() {

@@ -40,13 +40,13 @@ pub struct Outbox {
     progress: Arc<SendProgress>,
 }
 
-/// How much of the frames to one peer was sent. Positions count the bytes of the connection from
-/// its beginning.
+/// The part of the frames to one peer that was sent. Positions count the bytes of the connection
+/// from its beginning.
 #[derive(Debug)]
 pub(super) struct SendProgress {
     ends: Ends,
-    /// None where the kernel does not report it; then bytes count as taken once they are handed to
-    /// the own kernel.
+    /// The kernel's report of unacknowledged bytes; none where it makes none: then bytes count as
+    /// taken once they are handed to the own kernel.
     unacked: Option<Arc<Unacked>>,
     /// Bytes handed to the own kernel.
     written: AtomicU64,

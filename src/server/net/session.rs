@@ -80,7 +80,7 @@ pub struct SessionHandle {
     close: DropGuard,
 }
 
-/// What the handshake changes for the tasks of a session.
+/// The settings that the handshake changes for the tasks of a session.
 #[derive(Debug)]
 struct Limits {
     frame: Arc<FrameLimit>,

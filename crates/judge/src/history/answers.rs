@@ -1,4 +1,4 @@
-//! What senders were told.
+//! The answers that senders were told.
 
 use std::ops::Range;
 

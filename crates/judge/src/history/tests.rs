@@ -94,7 +94,7 @@ fn finish(history: &mut History, target: u64) {
     history.finish(ending(target));
 }
 
-/// What was found: kind, id and node of each.
+/// Returns what was found: kind, id and node of each.
 fn found(history: &History) -> Vec<(ViolationKind, Option<u64>, &str)> {
     let violations = history.violations().first().iter();
     violations.map(|it| (it.kind, it.id, it.node.as_str())).collect()

@@ -4,7 +4,7 @@
 use crate::facts::Facts;
 use crate::violation::{ViolationKind, Violations};
 
-/// What an answer claims.
+/// The claim of an answer.
 #[derive(Debug)]
 struct AckClaim {
     number: u64,
@@ -17,7 +17,7 @@ struct AckClaim {
 #[derive(Debug, Default)]
 pub(crate) struct AckClaims {
     claims: Vec<AckClaim>,
-    /// How many nodes there are, those counted that are not watched.
+    /// Number of nodes, including those that are not watched.
     pub(crate) cluster_size: u64,
 }
 

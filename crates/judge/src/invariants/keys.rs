@@ -8,11 +8,11 @@ use crate::violation::{ViolationKind, Violations};
 /// The keys that a master remembers.
 #[derive(Debug, Default)]
 pub(crate) struct RememberedKeys {
-    /// How many keyed messages the master remembers.
+    /// Number of keyed messages that the master remembers.
     window: usize,
     /// The messages that have a key.
     ids: BTreeMap<String, u64>,
-    /// Where they are, in the order in which the master forgets them.
+    /// Their ids, in the order in which the master forgets them.
     keyed: BTreeSet<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! What a cluster promises, one file each. Each function looks at the facts and adds what
+//! The promises of a cluster, one file each. Each function looks at the facts and adds what
 //! contradicts them.
 //!
 //! | promise | file |

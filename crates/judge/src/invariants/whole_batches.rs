@@ -1,5 +1,5 @@
-//! What was sent as one batch is there as one, in its order and with nothing in between, or not at
-//! all.
+//! Messages that were sent as one batch are there as one, in their order and with nothing in
+//! between, or not at all.
 
 use crate::facts::Facts;
 use crate::violation::{ViolationKind, Violations};

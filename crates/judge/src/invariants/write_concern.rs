@@ -6,7 +6,7 @@ use crate::answer::AckReceipt;
 use crate::facts::Facts;
 use crate::violation::{ViolationKind, Violations};
 
-/// What is remembered of answers until the cluster's size is known.
+/// The parts of answers that are remembered until the cluster's size is known.
 #[derive(Debug, Default)]
 pub(crate) struct ToldConcerns {
     /// Smallest number that was answered for each word, and for which id.

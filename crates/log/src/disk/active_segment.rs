@@ -29,7 +29,7 @@ pub(super) struct ActiveSegment {
     zeros: Vec<u8>,
 }
 
-/// Why a write or a flush was not done.
+/// Reason why a write or a flush was not done.
 #[derive(Debug)]
 pub(super) enum WriteFailure {
     /// Nothing is in doubt, and the same can be done later.

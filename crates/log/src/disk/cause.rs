@@ -1,4 +1,4 @@
-//! What the system's error code says about a disk.
+//! The meaning of the system's error codes for a disk.
 
 use std::io;
 

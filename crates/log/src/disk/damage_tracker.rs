@@ -51,7 +51,7 @@ pub(super) enum RepairStep {
     Write(LogEnd, Fetched),
 }
 
-/// When [`DamageTracker::take_notes`] returns the places.
+/// The condition on which [`DamageTracker::take_notes`] returns the places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Notes {
     /// If they have changed since the last call.

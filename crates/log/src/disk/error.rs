@@ -1,4 +1,4 @@
-//! Why a directory cannot be used, in words that say what to do.
+//! Reasons why a directory cannot be used, in words that say what to do.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::Role;
 
-/// Why a directory cannot be used.
+/// Reason why a directory cannot be used.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// Another process uses it.
@@ -22,7 +22,7 @@ pub enum OpenError {
     /// The system refused.
     #[error("{detail}; check the path, its permissions and the disk, or take another directory")]
     Unusable {
-        /// What failed, where, and why.
+        /// The operation that failed, its place, and the reason.
         detail: String,
     },
     /// It belongs to a node of the other role.

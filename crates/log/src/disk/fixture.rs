@@ -19,7 +19,7 @@ struct Fixture {
     /// Capacity of a chunk; a group on disk is from one chunk.
     chunk_bytes: usize,
     names: &'static [&'static str],
-    /// What was written together: batches, each with its texts and its key.
+    /// The groups of batches that were written together, each batch with its texts and its key.
     groups: &'static [&'static [BatchSpec]],
 }
 

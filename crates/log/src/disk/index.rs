@@ -51,7 +51,8 @@ pub(super) struct IndexEntry {
     bytes: u32,
 }
 
-/// What the header of an index file says about its segment. Callers must compare it with the files.
+/// The statement of an index file's header about its segment. Callers must compare it with the
+/// files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IndexHead {
     /// The end of its messages.

@@ -268,7 +268,7 @@ pub(super) fn replace(storage: &dyn Storage, name: &str, line: &str) -> Result<(
     storage.sync_directory().map_err(|error| NotStored { error, in_doubt: true })
 }
 
-/// Why a small file was not replaced, or may not be after a crash.
+/// Reason why a small file was not replaced, or may not be after a crash.
 #[derive(Debug)]
 pub(super) struct NotStored {
     pub(super) error: io::Error,

@@ -103,16 +103,16 @@ impl Sizes {
     }
 }
 
-/// How to open a log on disk.
+/// Options for opening a log on disk.
 #[derive(Clone, Copy, Debug)]
 pub struct DiskOptions {
     /// The role of the node that opens it.
     pub role: Role,
-    /// When to flush.
+    /// The moment at which to flush.
     pub fsync: Fsync,
     /// The identity of a master's log if it begins now.
     pub new_log: LogId,
-    /// How many of the last keyed messages to return.
+    /// Number of the last keyed messages to return.
     pub keys: usize,
     /// The seed of the sync markers. Must be secret: who knows a marker can forge write groups.
     pub seed: u64,
@@ -136,15 +136,15 @@ impl DiskOptions {
     };
 }
 
-/// What readers, the writer and the background threads of a log on disk share.
+/// The state that readers, the writer and the background threads of a log on disk share.
 #[derive(Debug)]
 pub(super) struct DiskState {
     pub(super) segments: Segments,
     /// Threads that read files for callers.
     pub(super) readers: ThreadPool,
-    /// Why nothing is written until a restart.
+    /// The fault because of which nothing is written until a restart.
     failure: Mutex<Option<DiskFault>>,
-    /// Why nothing can be written temporarily.
+    /// The fault because of which nothing can be written temporarily.
     held_up: Mutex<Option<DiskFault>>,
     /// Whether any damage was ever found. Without, no caller waits for a lock.
     was_damaged: AtomicBool,

@@ -30,15 +30,15 @@ pub struct DamagedPlace {
     pub offset: u64,
     /// The messages that cannot be read because of it. Empty if none is known.
     pub ids: IdRange,
-    /// What is wrong there.
+    /// The fault that was found there.
     pub what: String,
 }
 
 /// The damage of a segment.
 pub(super) struct DamageFound {
     pub(super) places: Vec<DamagedPlace>,
-    /// Where the segment goes on behind its end: the first message of the next group and its
-    /// offset. None if nothing leads there.
+    /// The place where the segment goes on behind its end: the first message of the next group and
+    /// its offset. None if nothing leads there.
     pub(super) behind: Option<(LogEnd, u64)>,
 }
 

@@ -1,4 +1,4 @@
-//! Why a part of a segment file was not read, and the words for it.
+//! Reasons why a part of a segment file was not read, and the words for them.
 
 use std::io;
 
@@ -21,7 +21,7 @@ pub(super) fn failure_text(
     format!("cannot {what} {}: {error}", storage.path_of(name))
 }
 
-/// Why a part of a segment file was not read.
+/// Reason why a part of a segment file was not read.
 pub(super) enum SegmentReadError {
     /// The system did not read it.
     Io(io::Error),

@@ -17,7 +17,7 @@ pub(super) const SCAN_BYTES: usize = 1024 * 1024;
 /// The fault of a group whose sum does not match its records.
 pub(super) const OF_OTHERS: &str = "the records here are whole, but not those that were written";
 
-/// What a segment file has.
+/// The contents of a segment file.
 #[derive(Debug)]
 pub(super) struct Scanned {
     /// The index of the whole records at the front, up to the last whole batch.
@@ -28,7 +28,7 @@ pub(super) struct Scanned {
     pub(super) running: Option<RunningChecksum>,
     /// The highest flushed end of all whole group headers, also of those behind a bad spot.
     pub(super) flushed_end: LogEnd,
-    /// What ends the whole records, unless it is the file's end or preallocated zeros.
+    /// The place that ends the whole records, unless it is the file's end or preallocated zeros.
     pub(super) bad: Option<BadSpot>,
     /// The offset of the last group whose header counts records that are not kept.
     pub(super) broken_group: Option<u64>,
@@ -41,7 +41,7 @@ pub(super) struct Scanned {
 pub(super) struct BadSpot {
     /// Its offset in the file.
     pub(super) offset: u64,
-    /// What is wrong there.
+    /// The fault that was found there.
     pub(super) what: String,
     /// The end of what is kept: this offset or, inside a batch, the one where the batch begins.
     pub(super) cut: u64,
@@ -59,7 +59,8 @@ pub(super) fn no_visit(_: &Record<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Why the whole records end: where, and what is wrong there; nothing for zeros and the file's end.
+/// The end of the whole records: its place, and the fault there; no fault for zeros and the file's
+/// end.
 struct ScanStop {
     offset: u64,
     /// The end of what is kept: before `offset` if that lies inside a batch.
@@ -214,8 +215,8 @@ impl Scanned {
     }
 }
 
-/// What whole group headers at or behind an offset say, and how far the file goes on with anything
-/// but zeros.
+/// The ends that whole group headers at or behind an offset tell, and the length of the file from
+/// there on up to the last byte that is not zero.
 struct GroupsBehind {
     flushed_end: LogEnd,
     end: LogEnd,

@@ -1,4 +1,4 @@
-//! What the two ends of a log share: the recent records in memory, and the durable end.
+//! The part that the two ends of a log share: the recent records in memory, and the durable end.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use crate::{PageRead, ReadError};
 pub(crate) struct SharedLog {
     /// Locked for one append, or for one read of at most a run's size; never across an await.
     recent: RwLock<Recent>,
-    /// What was there when the log was opened.
+    /// The part that was there when the log was opened.
     pub(crate) before: Before,
     /// Stored after the records below it are in memory or in files, loaded before they are read.
     /// Never decreases.
@@ -31,7 +31,7 @@ pub(crate) struct SharedLog {
     pub(crate) disk: Option<DiskState>,
 }
 
-/// What the log had when it was opened, and is not in memory.
+/// The part of a log that it had when it was opened, and that is not in memory.
 #[derive(Debug)]
 pub(crate) struct Before {
     pub(crate) end: LogEnd,
@@ -39,8 +39,8 @@ pub(crate) struct Before {
     pub(crate) running: Option<RunningChecksum>,
     /// The checksum of the last record, if it has one that can be read.
     pub(crate) last: Option<Checksum>,
-    /// When the last message was accepted, in milliseconds since 1970; 0 if there is none, or it
-    /// cannot be read.
+    /// The time at which the last message was accepted, in milliseconds since 1970; 0 if there is
+    /// none, or it cannot be read.
     pub(crate) accepted_ms: u64,
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Cached<I: Image> {
     changes: Vec<(I::Change, SyncState)>,
 }
 
-/// How far a change got.
+/// The progress of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SyncState {
     /// The next sync makes it durable.

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::cached::Cached;
 use super::image::{DirectoryNames, FileBytes, FileNumber};
 
-/// What is on a disk, the failures that are set, and the counts.
+/// The contents of a disk, the failures that are set, and the counts.
 #[derive(Clone, Debug)]
 pub(super) struct SimState {
     pub(super) names: Cached<DirectoryNames>,

@@ -1,4 +1,4 @@
-//! What the disk guarantees, what it does not, and its injected failures.
+//! The guarantees of the disk, those that it does not give, and its injected failures.
 
 use std::collections::BTreeSet;
 

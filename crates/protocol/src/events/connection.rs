@@ -9,14 +9,14 @@ use crate::frame::RefusalCode;
 use crate::status::SecondaryPhase;
 use crate::{CloseReason, SessionEnd};
 
-/// What happened on a connection between nodes.
+/// An event on a connection between nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionEvent {
     /// The master accepted a connection.
     Opened {
         /// Its session.
         session: SessionId,
-        /// Where it comes from.
+        /// The address that it comes from.
         address: String,
     },
     /// The master got a handshake.
@@ -53,7 +53,7 @@ pub enum ConnectionEvent {
         session: SessionId,
         /// The number of the handshake.
         request: RequestId,
-        /// Why.
+        /// The reason.
         detail: String,
     },
     /// The master refused a secondary.
@@ -62,18 +62,18 @@ pub enum ConnectionEvent {
         peer: Option<NodeName>,
         /// The session.
         session: SessionId,
-        /// Why, for the program.
+        /// The reason, for the program.
         code: RefusalCode,
-        /// Why, as the secondary is told.
+        /// The reason, as the secondary is told.
         detail: String,
     },
     /// The master refuses this secondary.
     RefusedByMaster {
-        /// Why, for the program.
+        /// The reason, for the program.
         code: RefusalCode,
-        /// Why, as the master put it.
+        /// The reason, as the master put it.
         detail: String,
-        /// What that makes of this node.
+        /// The phase that this puts the node into.
         phase: SecondaryPhase,
     },
     /// A secondary came back without messages that it had acked.
@@ -89,7 +89,7 @@ pub enum ConnectionEvent {
     Joined {
         /// The other node: to the master the secondary, to a secondary its master.
         peer: NodeName,
-        /// Where the secondary's connection comes from; none on the secondary.
+        /// The address that the secondary's connection comes from; none on the secondary.
         address: Option<String>,
         /// The end of the secondary's log.
         end: LogEnd,
@@ -114,7 +114,7 @@ pub enum ConnectionEvent {
         session: SessionId,
         /// The secondary; none where no secondary was admitted on it.
         peer: Option<NodeName>,
-        /// How it ended.
+        /// The way in which it ended.
         ending: Ending,
         /// Whether the secondary was not unhealthy before.
         was_live: bool,
@@ -124,21 +124,21 @@ pub enum ConnectionEvent {
     EndedEarly {
         /// The session.
         session: SessionId,
-        /// Where it came from, if that is known.
+        /// The address that it came from, if that is known.
         address: Option<String>,
-        /// How it ended.
+        /// The way in which it ended.
         ending: Ending,
     },
     /// More connections ended early than were reported.
     MoreEndedEarly {
-        /// How many more, in the last minute.
+        /// The number of these, in the last minute.
         left_out: u32,
     },
     /// This secondary dials its master.
     Dialing,
     /// This secondary could not reach its master.
     DialFailed {
-        /// Why, as the system put it.
+        /// The reason, as the system put it.
         reason: String,
         /// Pause before it dials again.
         pause: Duration,
@@ -150,7 +150,7 @@ pub enum ConnectionEvent {
     },
     /// This secondary's connection to its master ended.
     LeftMaster {
-        /// How it ended.
+        /// The way in which it ended.
         ending: Ending,
         /// Whether this node was ready. Otherwise this was one of many attempts.
         was_ready: bool,
@@ -166,7 +166,7 @@ pub enum ConnectionEvent {
     HandshakeUnreadable {
         /// The end of its log.
         end: LogEnd,
-        /// Why.
+        /// The reason.
         error: Unreadable,
     },
     /// Several connections in a row ended while a long frame was on its way: the path may drop
@@ -182,7 +182,7 @@ pub enum ConnectionEvent {
     },
 }
 
-/// How a connection ended.
+/// The way in which a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// This node closed it.

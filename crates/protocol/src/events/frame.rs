@@ -6,7 +6,7 @@ use acklog_types::{IdRange, LogEnd, NodeName, RequestId};
 
 use crate::frame::{ErrorCode, FrameKind};
 
-/// What happened to a frame or to its request.
+/// An event in the life of a frame or of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameEvent {
     /// The node at the other end. None: the master, or a connection whose handshake is not done.
@@ -17,7 +17,7 @@ pub struct FrameEvent {
     pub frame: FrameKind,
     /// The messages in it; none where it is of a kind without messages.
     pub ids: Option<IdRange>,
-    /// What happened.
+    /// The stage that it reached.
     pub stage: FrameStage,
 }
 
@@ -65,15 +65,15 @@ pub enum FrameStage {
     },
     /// The peer could not do what this node requested.
     Failed {
-        /// Why, for the program.
+        /// The reason, for the program.
         code: ErrorCode,
-        /// Why, as the peer put it.
+        /// The reason, as the peer put it.
         detail: String,
     },
     /// The peer requested a page again while that page is still on its way, so there is no second
     /// one.
     StillUnderWay {
-        /// Where the page begins.
+        /// The position at which the page begins.
         from: LogEnd,
     },
     /// The run or page is refused, since the buffer above a gap is full.

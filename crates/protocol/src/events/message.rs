@@ -6,7 +6,7 @@ use acklog_types::{IdRange, LogEnd, MessageId, NodeName, WaiterId};
 
 use crate::outcome::Outcome;
 
-/// What happened to messages.
+/// An event in the life of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageEvent {
     /// The master gave a batch its ids.
@@ -47,7 +47,7 @@ pub enum MessageEvent {
         /// The log's end, where the gap begins.
         log_end: LogEnd,
     },
-    /// What was missing came, so messages that were held are appended.
+    /// The missing messages came, so messages that were held are appended.
     GapClosed {
         /// The messages that were held.
         ids: IdRange,
@@ -89,7 +89,7 @@ pub enum MessageEvent {
     },
 }
 
-/// How a client is answered.
+/// The kind of a client's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerKind {
     /// The write concern holds.

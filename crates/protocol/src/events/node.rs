@@ -6,7 +6,7 @@ use acklog_types::{DiskFault, Faults, IdRange, LogEnd, NodeName, RequestId};
 
 use crate::status::Status;
 
-/// What changed about a node.
+/// A change of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NodeEvent {
     /// A secondary was not heard from, so that its status got worse.
@@ -30,9 +30,9 @@ pub enum NodeEvent {
     /// The number of healthy nodes came to reach the quorum, or no longer reaches it: the master
     /// takes messages, or refuses them.
     Quorum {
-        /// How many nodes are healthy, the master included.
+        /// The number of nodes that are healthy, the master included.
         healthy: u16,
-        /// How many must be.
+        /// The number of nodes that must be.
         required: u16,
     },
     /// The disk takes nothing, for the moment or until a restart. A master refuses messages, and a
@@ -47,7 +47,7 @@ pub enum NodeEvent {
     DiskWell,
     /// Clients whose messages are not durable are answered, since the disk failed for good.
     Aborted {
-        /// How many clients.
+        /// The number of clients.
         answered: usize,
         /// The durable end.
         end: LogEnd,
@@ -74,9 +74,9 @@ pub enum NodeEvent {
     MajorityUnreachable {
         /// Secondaries that count.
         registered: usize,
-        /// How many of them were seen lately.
+        /// The number of them that were seen lately.
         seen: usize,
-        /// How many nodes are a majority.
+        /// The number of nodes that are a majority.
         required: usize,
     },
     /// A part of this secondary's log is damaged.
@@ -120,21 +120,21 @@ pub enum NodeEvent {
         from: Option<LogEnd>,
         /// Whether they were requested again.
         again: Option<bool>,
-        /// Why.
+        /// The reason.
         detail: String,
     },
     /// A secondary was forgotten, as an operator asked for.
     Forgotten {
         /// The secondary.
         peer: NodeName,
-        /// How many nodes there are without it.
+        /// The number of nodes without it.
         cluster_size: u16,
     },
     /// The names of the secondaries are written down.
     MembersPersisted {
         /// The version of the list.
         version: u64,
-        /// How many nodes count now.
+        /// The number of nodes that count now.
         cluster_size: u16,
     },
     /// The injected faults changed.
@@ -146,7 +146,7 @@ pub enum NodeEvent {
     },
     /// All connections to peers are closed, as a user asked for.
     ConnectionsDropped {
-        /// How many there were.
+        /// The number of connections that there were.
         connections: usize,
     },
 }

@@ -11,7 +11,7 @@ pub(super) struct Liveness {
     last_contact: Instant,
     /// The liveness timeout: without a byte for this long the connection is given up.
     timeout: Duration,
-    /// When the handshake must be done, whatever comes meanwhile; none once it is.
+    /// The time by which the handshake must be done, whatever comes meanwhile; none once it is.
     handshake_deadline: Option<Instant>,
 }
 

@@ -21,7 +21,7 @@ pub struct Broken {
     pub line: usize,
     /// Line as it is written.
     pub text: String,
-    /// What was seen instead.
+    /// Trouble that was seen instead.
     pub trouble: Trouble,
 }
 
@@ -33,7 +33,7 @@ pub struct Lacking {
     pub line: usize,
     /// Line as it is written.
     pub text: String,
-    /// What is missing.
+    /// Ability that is missing, as a sentence.
     pub lacks: String,
 }
 

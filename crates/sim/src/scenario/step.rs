@@ -16,7 +16,7 @@ pub enum Step {
     Story(String),
     /// Heading of the steps that follow.
     Part(String),
-    /// What was shown, at the end.
+    /// Conclusion of the scenario, at its end.
     Moral(String),
     /// Carries out an action on the cluster.
     Act(Action),

@@ -20,7 +20,7 @@ use crate::server::http::problem::{RequestProblem, clip};
 pub(crate) struct ParsedAppend {
     /// The messages.
     pub(crate) batch: Batch,
-    /// How many there are; none where a single message was sent, and not as a batch.
+    /// Their number; none where a single message was sent, and not as a batch.
     pub(crate) count: Option<usize>,
     /// The write concern and timeout that the client asked for.
     pub(crate) wait: Wait,
@@ -138,7 +138,7 @@ struct List {
     longest: usize,
     /// Length of all strings, in bytes.
     text_bytes: usize,
-    /// What the first element is that is not a string, and where; those after it are ignored.
+    /// Kind and place of the first element that is not a string; those after it are ignored.
     wrong: Option<String>,
 }
 

@@ -51,7 +51,7 @@ const NOTED_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 #[derive(Debug)]
 pub(super) struct RequestHead {
     bytes: Vec<u8>,
-    /// How many bytes of a body come before it; none where only the body's chunks tell.
+    /// The number of bytes of a body that come before it; none where only the body's chunks tell.
     body_left: Option<u64>,
 }
 

@@ -26,7 +26,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(90);
 
-/// What the client sees when its connection is closed.
+/// The end that the client sees when its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server::http) enum OnClose {
     /// A clean end.

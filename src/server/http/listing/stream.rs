@@ -73,7 +73,7 @@ pub struct MessageStream {
     waiting: Option<Pin<Box<dyn Future<Output = Held> + Send>>>,
     /// Approximate size of a page and of a piece, in bytes.
     page_bytes: usize,
-    /// How many bytes are read at once where a message is longer than a page, else 0.
+    /// Bytes that are read at once where a message is longer than a page, else 0.
     longer_bytes: usize,
     /// Whether a single message is read that may be small enough to need no memory of the listings.
     may_be_small: bool,

@@ -1,4 +1,4 @@
-//! How much of the frames was sent, and how many may wait.
+//! The part of the frames that was sent, and the number that may wait.
 
 use bytes::Bytes;
 

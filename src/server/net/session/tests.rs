@@ -1,4 +1,4 @@
-//! What ends a stalled session, over real sockets.
+//! The causes that end a stalled session, over real sockets.
 
 use acklog_protocol::frame::{FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Welcome, encode};
 use acklog_types::{LogEnd, LogId, RequestId};

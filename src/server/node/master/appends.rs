@@ -1,4 +1,4 @@
-//! How a master's core task handles the commands of clients.
+//! The handling of clients' commands by a master's core task.
 
 use std::time::Instant;
 

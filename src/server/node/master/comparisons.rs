@@ -39,7 +39,7 @@ pub(super) struct Comparisons {
 /// The result of a comparison.
 #[derive(Debug)]
 pub(super) enum Compared {
-    /// What the client sent, and how the batch that begins with `first` relates to it.
+    /// The client's append, and how the batch that begins with `first` relates to it.
     Batch {
         waiter: WaiterId,
         first: MessageId,

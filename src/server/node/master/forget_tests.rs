@@ -1,4 +1,4 @@
-//! When the master answers a request to forget a secondary.
+//! The time at which the master answers a request to forget a secondary.
 
 use std::sync::Arc;
 

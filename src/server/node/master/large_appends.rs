@@ -39,7 +39,7 @@ pub(super) struct LargeAppends {
     under_way: Option<(LogEnd, Instant)>,
     /// The end of the time for small ones after it.
     rest_until: Instant,
-    /// When small appends count as having stopped.
+    /// The time at which small appends count as having stopped.
     quiet_at: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! How a master's core task ends: every pending client is answered.
+//! The end of a master's core task: every pending client is answered.
 
 use std::collections::VecDeque;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What is read under which filter, and some lines with their targets and fields.
+//! The lines that are read under each filter, and some lines with their targets and fields.
 
 use std::time::Duration;
 

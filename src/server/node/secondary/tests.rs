@@ -1,4 +1,4 @@
-//! What a secondary's core task handles in one iteration.
+//! The inputs that a secondary's core task handles in one iteration.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

@@ -71,10 +71,10 @@ pub(super) enum Rest {
     Skipped,
 }
 
-/// How much what is read for one peer brings it nearer to the end of the log.
+/// The progress of one peer towards the end of the log by what is read for it.
 #[derive(Debug, Default)]
 pub(super) struct Gain {
-    /// Where the last read began, and where the log ended then.
+    /// The position at which the last read began, and the log's end at that time.
     last: Option<(u64, u64)>,
 }
 

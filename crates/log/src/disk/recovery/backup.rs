@@ -21,7 +21,7 @@ use super::{OpenError, Start, mend_file};
 use crate::disk::directory::open_directory;
 use crate::storage::{Directory, Storage, StorageFile};
 
-/// Why a log was not copied. Nothing was changed.
+/// Reason why a log was not copied. Nothing was changed.
 #[derive(Debug, Error)]
 pub enum BackupError {
     /// The target exists already.

@@ -1,11 +1,11 @@
-//! What inspection finds in a directory.
+//! The findings of an inspection of a directory.
 
 use acklog_types::{IdRange, LogEnd, LogId, NodeName};
 
 use super::super::format::Role;
 use super::OpenError;
 
-/// What a directory has, as far as it is whole.
+/// The contents of a directory, as far as it is whole.
 #[derive(Debug)]
 pub struct Findings {
     /// The role of the directory's node.
@@ -29,7 +29,8 @@ pub struct Findings {
     pub keyed: u64,
     /// Everything below was flushed.
     pub flushed_end: LogEnd,
-    /// What a crash tore and a start would cut off or, on a running node, what is being written.
+    /// The part that a crash tore and a start would cut off or, on a running node, that is being
+    /// written.
     pub torn: Option<Torn>,
     /// The first damage in the requested range.
     pub damage: Option<OpenError>,
@@ -51,7 +52,7 @@ pub struct DamageFinding {
     pub offset: u64,
     /// The messages that cannot be read because of it. Empty if none is known.
     pub ids: IdRange,
-    /// What is wrong there.
+    /// The fault that was found there.
     pub what: String,
 }
 
@@ -66,7 +67,7 @@ pub struct Torn {
     pub bytes: u64,
     /// The messages in it, as far as they are known.
     pub ids: IdRange,
-    /// What is wrong there.
+    /// The fault that was found there.
     pub what: String,
 }
 

@@ -246,9 +246,9 @@ struct DamagedSegment<'a> {
     name: &'a str,
     file: &'a dyn StorageFile,
     header: &'a SegmentHeader,
-    /// What precedes the first damaged place.
+    /// The contents that precede the first damaged place.
     scanned: &'a Scanned,
-    /// Where the segment should end.
+    /// The end that the segment should have.
     end: LogEnd,
 }
 

@@ -44,7 +44,7 @@ pub(in crate::disk) struct Rebuild<'a> {
 /// A segment's file with its header.
 type OwnFile = (Arc<dyn StorageFile>, SegmentHeader);
 
-/// What is left of a segment.
+/// The remains of a segment.
 pub(in crate::disk) struct SegmentSurvey {
     /// Its file, if any of it is usable.
     own: Option<OwnFile>,
@@ -64,7 +64,7 @@ pub(in crate::disk) struct Proof {
     records: RunningChecksum,
 }
 
-/// Why a segment was not rewritten.
+/// Reason why a segment was not rewritten.
 pub(in crate::disk) enum RebuildError<E> {
     /// The system refused.
     System(io::Error),
@@ -87,7 +87,7 @@ pub(in crate::disk) type Others<'a, E> = &'a mut dyn FnMut(IdRange) -> Result<Ve
 /// from.
 type Take<'a> = &'a mut dyn FnMut(LogEnd, &[u8], InBatch, Origin) -> io::Result<()>;
 
-/// Where a record of a rewritten segment comes from.
+/// The origin of a record of a rewritten segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// From the damaged file itself.

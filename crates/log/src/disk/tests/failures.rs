@@ -12,7 +12,7 @@ use super::*;
 /// Crashes after each failure. More: slower tests. Fewer: less is drawn; there are many failures.
 const SEEDS: u64 = 4;
 
-/// What a life showed, and so must keep.
+/// The state that a life showed, and so must keep.
 #[derive(Clone, Copy, Default)]
 struct Shown {
     end: LogEnd,
@@ -69,7 +69,7 @@ fn live_as_master(disk: &SimDisk, shown: &mut Shown) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// What a master does after the crash: enough for a new segment.
+/// Goes on as a master after the crash: enough for a new segment.
 fn go_on_as_master(log: &mut Recovered) {
     commit(log, &[3, 9]);
 }

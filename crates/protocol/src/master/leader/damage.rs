@@ -24,7 +24,7 @@ pub(super) struct DamageRepair {
     last: Option<MemberId>,
     /// Whether that one's answer is awaited.
     is_asked: bool,
-    /// Until when its answer is taken to be on its way, although its time is over.
+    /// The time until which its answer is taken to be on its way, although the time for it is over.
     comes_until: Option<Instant>,
 }
 

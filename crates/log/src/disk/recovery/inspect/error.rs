@@ -1,4 +1,4 @@
-//! Why a directory cannot be inspected, in words that say what to do.
+//! Reasons why a directory cannot be inspected, in words that say what to do.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::super::OpenError;
 use super::MANIFEST;
 
-/// Why a directory cannot be inspected.
+/// Reason why a directory cannot be inspected.
 #[derive(Debug, Error)]
 pub enum InspectError {
     /// It has neither a manifest nor segment files.
@@ -32,7 +32,7 @@ pub enum InspectError {
     NoRole {
         /// The directory.
         path: String,
-        /// What is wrong with the manifest.
+        /// The fault of the manifest.
         detail: String,
     },
     /// It cannot be read.

@@ -1,4 +1,4 @@
-//! Why a directory was not repaired, in words that say what to do.
+//! Reasons why a directory was not repaired, in words that say what to do.
 
 use acklog_types::IdRange;
 use thiserror::Error;
@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::super::OpenError;
 use super::super::inspect::InspectError;
 
-/// Why a directory was not repaired. No message was changed.
+/// Reason why a directory was not repaired. No message was changed.
 #[derive(Debug, Error)]
 pub enum RepairError {
     /// The directory, or the other one, cannot be inspected.
@@ -23,7 +23,7 @@ pub enum RepairError {
     NotUnderstood {
         /// The manifest.
         path: String,
-        /// What is not understood.
+        /// The part that is not understood.
         what: String,
     },
     /// No source was named for what is damaged.
@@ -74,7 +74,7 @@ pub enum RepairError {
         path: String,
         /// The file.
         file: String,
-        /// What to do.
+        /// The advice to the operator.
         hint: &'static str,
     },
 }

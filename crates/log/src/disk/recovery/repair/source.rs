@@ -1,4 +1,4 @@
-//! Where the messages of damaged places are fetched from.
+//! The sources from which the messages of damaged places are fetched.
 
 use std::fmt;
 use std::path::Path;
