@@ -3,6 +3,15 @@
 use super::*;
 use crate::{ForgetError, Status};
 
+/// Returns a master whose secondary dora, with so many messages, got ready for the first time: her
+/// name is not persisted yet.
+fn registering(end: u64) -> Node {
+    let mut node = Node::restarted(true);
+    node.greet(9, "dora", end);
+    node.ready(9, 1, end);
+    node
+}
+
 #[test]
 fn a_stray_handshake_changes_nothing_that_lasts() {
     let mut node = Node::restarted(true);
@@ -43,9 +52,7 @@ fn a_name_counts_once_it_was_ready_and_is_written_down_behind_those_before() {
 
 #[test]
 fn no_run_is_sent_before_the_name_counts() {
-    let mut node = Node::restarted(true);
-    node.greet(9, "dora", 5);
-    node.ready(9, 1, 5);
+    let mut node = registering(5);
     node.append(1, 1).unwrap();
     let is_run = |effect: &Effect<LeaderEffect>| {
         let Effect::Send { frame, .. } = effect else { return false };
@@ -57,9 +64,7 @@ fn no_run_is_sent_before_the_name_counts() {
 
 #[test]
 fn a_name_on_disk_counts_also_when_its_connection_went_away_meanwhile() {
-    let mut node = Node::restarted(true);
-    node.greet(9, "dora", 0);
-    node.ready(9, 1, 0);
+    let mut node = registering(0);
     assert_eq!(node.lose(9), []);
     assert_eq!(node.step(LeaderInput::Remembered(1)), []);
     assert_eq!(node.shown()[2], ("dora".to_owned(), Some(0), Some(5)));
@@ -70,9 +75,7 @@ fn a_name_on_disk_counts_also_when_its_connection_went_away_meanwhile() {
 
 #[test]
 fn a_paused_master_answers_who_got_ready_when_it_goes_on() {
-    let mut node = Node::restarted(true);
-    node.greet(9, "dora", 0);
-    node.ready(9, 1, 0);
+    let mut node = registering(0);
     node.machine.set_faults(node.now, Faults { paused: true, ..Faults::default() }, 1);
     assert_eq!(node.step(LeaderInput::Remembered(1)), []);
     assert_eq!(node.cluster_size(), 4);
@@ -190,9 +193,7 @@ fn something_else_than_a_handshake_costs_a_new_connection() {
 
 #[test]
 fn forgetting_writes_down_what_is_left_and_who_registers() {
-    let mut node = Node::restarted(true);
-    node.greet(9, "dora", 0);
-    node.ready(9, 1, 0);
+    let mut node = registering(0);
     assert_eq!(node.machine.forget(&name("bonnie")), Ok(2));
     assert_eq!(remembers(&node.effects()), Some((2, vec!["clyde", "dora"])));
     assert!(node.machine.forget(&name("dora")).is_err(), "it does not count yet");
