@@ -6,6 +6,7 @@ use acklog_types::{Damage, DiskFault, IdRange, Records};
 use rand_chacha::ChaCha8Rng;
 
 use super::backoff::Retry;
+use super::events::{Detail, Events, NodeEvent};
 
 /// First pause after an answer without the requested messages, or with messages that did not fit.
 /// Shorter: one node is asked again and again while another one that has them is about to be ready.
@@ -25,14 +26,38 @@ pub(super) struct Repair {
     retry: Retry,
 }
 
+/// Takes in which messages of a log are damaged, or how far their repair is; none: the log is whole
+/// again. Returns the repair that this begins, if it begins one.
+pub(super) fn take_in<'a>(
+    repair: &'a mut Option<Repair>,
+    now: Instant,
+    damage: Option<Damage>,
+    rng: &mut ChaCha8Rng,
+    events: &mut Events,
+) -> Option<&'a Repair> {
+    let Some(damage) = damage else {
+        if repair.take().is_some() {
+            events.emit(Detail::Changes, || NodeEvent::Whole);
+        }
+        return None;
+    };
+    match repair {
+        Some(repair) => {
+            repair.tell(now, damage, rng);
+            None
+        }
+        None => Some(repair.insert(Repair::new(damage))),
+    }
+}
+
 impl Repair {
     /// Creates the repair of damage that was found now.
-    pub(super) fn new(damage: Damage) -> Self {
+    fn new(damage: Damage) -> Self {
         Self { wanted: damage.wanted, damage, retry: Retry::new(PAUSE_FIRST, PAUSE_MAX) }
     }
 
     /// Takes in that the damage or the progress of its repair changed.
-    pub(super) fn tell(&mut self, now: Instant, damage: Damage, rng: &mut ChaCha8Rng) {
+    fn tell(&mut self, now: Instant, damage: Damage, rng: &mut ChaCha8Rng) {
         if damage.misfits > self.damage.misfits {
             self.retry.restart(now, rng);
         } else if damage.misfits < self.damage.misfits {

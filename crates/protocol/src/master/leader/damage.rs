@@ -14,12 +14,11 @@ use crate::events::{Detail, Events, NodeEvent};
 use crate::machine::Effect;
 use crate::master::io::Output;
 use crate::master::peers::{AwaitedPage, MemberId, Peer, Peers};
-use crate::repair::Repair;
+use crate::repair::{self, Repair};
 
-/// The repair of the master's log.
-#[derive(Debug)]
-pub(super) struct DamageRepair {
-    of_log: Repair,
+/// Who is asked for copies of damaged messages.
+#[derive(Debug, Default)]
+pub(super) struct CopyRequest {
     /// The peer that was asked last.
     last: Option<MemberId>,
     /// Whether that one's answer is awaited.
@@ -37,18 +36,8 @@ impl<L: LogView> Leader<L> {
         rng: &mut ChaCha8Rng,
         events: &mut Events,
     ) {
-        match (damage, &mut self.repair) {
-            (Some(damage), Some(repair)) => repair.of_log.tell(now, damage, rng),
-            (Some(damage), None) => {
-                let of_log = Repair::new(damage);
-                self.repair =
-                    Some(DamageRepair { of_log, last: None, is_asked: false, comes_until: None });
-            }
-            (None, repair) => {
-                if repair.take().is_some() {
-                    events.emit(Detail::Changes, || NodeEvent::Whole);
-                }
-            }
+        if repair::take_in(&mut self.repair, now, damage, rng, events).is_some() {
+            self.copy_request = CopyRequest::default();
         }
     }
 
@@ -56,18 +45,18 @@ impl<L: LogView> Leader<L> {
     /// a copy.
     pub(in crate::master) fn fault(&self) -> Option<DiskFault> {
         let damage = || self.repair.as_ref().filter(|_| self.lacks_copy());
-        self.own.fault().cloned().or_else(|| damage().map(|repair| repair.of_log.fault()))
+        self.own.fault().cloned().or_else(|| damage().map(Repair::fault))
     }
 
     /// Returns what `/health` reports of the disk.
     pub(in crate::master) fn reported_fault(&self) -> Option<DiskFault> {
-        let damage = || self.repair.as_ref().map(|repair| repair.of_log.fault());
+        let damage = || self.repair.as_ref().map(Repair::fault);
         self.own.fault().cloned().or_else(damage)
     }
 
     /// Returns whether something is damaged of which no other node has a copy.
     pub(super) fn lacks_copy(&self) -> bool {
-        let until = self.repair.as_ref().map(|repair| repair.of_log.damage().until);
+        let until = self.repair.as_ref().map(|repair| repair.damage().until);
         let is_lost =
             |until: LogEnd| !self.replicas.counted().any(|replica| replica.can_give(until));
         until.is_some_and(is_lost)
@@ -92,29 +81,29 @@ impl<L: LogView> Leader<L> {
         rng: &mut ChaCha8Rng,
         events: &mut Events,
     ) -> Option<(MemberId, LogEnd)> {
-        let repair = self.repair.as_mut()?;
-        repair.of_log.wake(now);
-        repair.comes_until = None;
-        if let Some(last) = repair.last.filter(|_| repair.is_asked) {
+        let (repair, asked) = (self.repair.as_mut()?, &mut self.copy_request);
+        repair.wake(now);
+        asked.comes_until = None;
+        if let Some(last) = asked.last.filter(|_| asked.is_asked) {
             let peer = peers.get(last);
             if peer.is_some_and(Peer::owes_page) {
                 return None;
             }
             let comes_until = peer.and_then(Peer::page_comes_until);
-            repair.comes_until = comes_until.filter(|&until| until > now);
-            if repair.comes_until.is_some() {
+            asked.comes_until = comes_until.filter(|&until| until > now);
+            if asked.comes_until.is_some() {
                 return None;
             }
             // An answer without it, or none.
-            repair.is_asked = false;
-            repair.of_log.failed(now, rng);
+            asked.is_asked = false;
+            repair.failed(now, rng);
         }
-        let wanted = repair.of_log.due()?;
+        let wanted = repair.due()?;
         let answers = |peer| peers.get(peer).is_some_and(Peer::answers_pages);
-        let id = self.replicas.next_after(repair.last, |peer, replica| {
+        let id = self.replicas.next_after(asked.last, |peer, replica| {
             replica.can_give(wanted.end()) && answers(peer)
         })?;
-        (repair.last, repair.is_asked) = (Some(id), true);
+        (asked.last, asked.is_asked) = (Some(id), true);
         let peer = self.replicas.get(id)?.name();
         let event = || NodeEvent::RepairRequested { peer: peer.clone(), ids: wanted };
         events.emit(Detail::Changes, event);
@@ -134,11 +123,11 @@ impl<L: LogView> Leader<L> {
     ) {
         let Some(repair) = &mut self.repair else { return };
         let Some(peer) = self.replicas.get(id).map(Replica::name) else { return };
-        if repair.last == Some(id) {
-            repair.is_asked = awaited.has_others;
+        if self.copy_request.last == Some(id) {
+            self.copy_request.is_asked = awaited.has_others;
         }
         let range = page.range();
-        if let Some(run) = repair.of_log.take(page) {
+        if let Some(run) = repair.take(page) {
             return out.push(Effect::Mend { peer: peer.clone(), run });
         }
         // Otherwise it was requested once more, since it took so long, and the first answer had
@@ -150,13 +139,13 @@ impl<L: LogView> Leader<L> {
             NodeEvent::RepairPageUnfit { peer, request, ids, is_missing }
         });
         if is_missing {
-            repair.of_log.failed(now, rng);
+            repair.failed(now, rng);
         }
     }
 
     /// Returns when a peer is asked again.
     pub(super) fn next_repair_deadline(&self) -> Option<Instant> {
         let repair = self.repair.as_ref()?;
-        repair.of_log.next_deadline().into_iter().chain(repair.comes_until).min()
+        repair.next_deadline().into_iter().chain(self.copy_request.comes_until).min()
     }
 }

@@ -31,7 +31,7 @@ use acklog_types::{
 
 use self::ack_gate::AckGate;
 pub(super) use self::ack_gate::WaitReason;
-use self::damage::DamageRepair;
+use self::damage::CopyRequest;
 use self::dedup_window::DedupWindow;
 pub use self::dedup_window::FirstUse;
 use self::held_appends::HeldAppends;
@@ -44,6 +44,7 @@ use self::replicas::Replicas;
 pub(super) use self::replication::ReadResult;
 use super::peers::{ClusterView, MemberId, Peer};
 use crate::events::Events;
+use crate::repair::Repair;
 use crate::status::{DiskHealth, MemberHealth};
 
 /// The part of [`MasterOptions`](crate::MasterOptions) that concerns one log.
@@ -92,7 +93,8 @@ pub(super) struct Leader<L> {
     comparing: HeldAppends,
     replicas: Replicas,
     /// The repair of what is damaged.
-    repair: Option<DamageRepair>,
+    repair: Option<Repair>,
+    copy_request: CopyRequest,
     /// Whether something was damaged of which no other node has a copy, as last emitted.
     lacked_copy: bool,
     losses: Losses,
@@ -122,6 +124,7 @@ impl<L: LogView> Leader<L> {
             comparing: HeldAppends::default(),
             replicas: Replicas::new(&options.name, options.pause_max),
             repair: None,
+            copy_request: CopyRequest::default(),
             lacked_copy: false,
             losses: restored.losses,
             is_new: !restored.is_old,

@@ -6,7 +6,7 @@ use acklog_types::{Damage, DiskFault, IdRange, LogEnd, Records};
 use rand_chacha::ChaCha8Rng;
 
 use crate::events::{Detail, Events, NodeEvent};
-use crate::repair::Repair;
+use crate::repair::{self, Repair};
 use crate::status::DiskHealth;
 
 /// Whether messages of a log are damaged.
@@ -62,18 +62,9 @@ impl DiskCondition {
         rng: &mut ChaCha8Rng,
         events: &mut Events,
     ) {
-        match (damage, &mut self.repair) {
-            (Some(damage), Some(repair)) => repair.tell(now, damage, rng),
-            (Some(damage), None) => {
-                let event = || NodeEvent::Damaged { detail: damage.detail.clone() };
-                events.emit(Detail::Changes, event);
-                self.repair = Some(Repair::new(damage));
-            }
-            (None, repair) => {
-                if repair.take().is_some() {
-                    events.emit(Detail::Changes, || NodeEvent::Whole);
-                }
-            }
+        if let Some(begun) = repair::take_in(&mut self.repair, now, damage, rng, events) {
+            let detail = || begun.damage().detail.clone();
+            events.emit(Detail::Changes, || NodeEvent::Damaged { detail: detail() });
         }
     }
 
