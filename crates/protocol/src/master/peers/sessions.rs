@@ -5,7 +5,7 @@ use std::time::Instant;
 use acklog_types::{IdRange, LogEnd, NodeName, RequestId, SessionId};
 
 use super::event::MemberId;
-use super::{Output, Peers};
+use super::{Output, Peer, Peers};
 use crate::events::{ConnectionEvent, Detail, Ending, Events, NodeEvent};
 use crate::frame::{Frame, Handshake, Request, Response};
 use crate::machine::Effect;
@@ -185,13 +185,8 @@ impl Peers {
         plan: RunPlan,
         out: &mut Output,
     ) {
-        let Some(peer) = self.members.get_mut(member) else { return };
-        let Some((session, id)) = peer.make_run(now, plan, &mut out.events) else { return };
-        if !self.delays_requests {
-            peer.note_sent(now);
-        }
-        let frame = Frame::Request(id, Request::AddMessage { run: plan.range });
-        out.push(Effect::Send { session, frame });
+        let make = |peer: &mut Peer, events: &mut Events| peer.make_run(now, plan, events);
+        self.send_request(now, member, make, Request::AddMessage { run: plan.range }, out);
     }
 
     /// Requests the messages from `from` on from a member.
@@ -202,15 +197,26 @@ impl Peers {
         from: LogEnd,
         out: &mut Output,
     ) {
+        let make = |peer: &mut Peer, events: &mut Events| peer.make_page_request(now, from, events);
+        self.send_request(now, member, make, Request::GetMessages { from, again: true }, out);
+    }
+
+    /// Sends a request that `make` makes, if the member has a connection. How far it gets on its
+    /// way is followed: from now on, unless it is to be delayed first.
+    fn send_request(
+        &mut self,
+        now: Instant,
+        member: MemberId,
+        make: impl FnOnce(&mut Peer, &mut Events) -> Option<(SessionId, RequestId)>,
+        request: Request<IdRange>,
+        out: &mut Output,
+    ) {
         let Some(peer) = self.members.get_mut(member) else { return };
-        let Some((session, id)) = peer.make_page_request(now, from, &mut out.events) else {
-            return;
-        };
+        let Some((session, id)) = make(peer, &mut out.events) else { return };
         if !self.delays_requests {
             peer.note_sent(now);
         }
-        let frame = Frame::Request(id, Request::GetMessages { from, again: true });
-        out.push(Effect::Send { session, frame });
+        out.push(Effect::Send { session, frame: Frame::Request(id, request) });
     }
 
     /// Sends a heartbeat to a member, if one is due. Returns whether it does.
