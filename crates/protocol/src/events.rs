@@ -102,10 +102,8 @@ impl Events {
     /// Adds the event of a client's answer.
     #[inline]
     pub(crate) fn emit_answer(&mut self, outcome: &Outcome) {
-        if Detail::Messages <= self.detail
-            && let Some(event) = MessageEvent::answered(outcome)
-        {
-            self.queue.push_back(event.into());
+        if let Some(event) = MessageEvent::answered(outcome) {
+            self.emit(Detail::Messages, || event);
         }
     }
 

@@ -27,8 +27,6 @@ pub enum MessageEvent {
     Durable {
         /// The messages that are durable since now.
         ids: IdRange,
-        /// Whether they were flushed to a disk; otherwise the log is in memory.
-        on_disk: bool,
     },
     /// A secondary's log is durable further than before: the messages are visible and acked.
     Stored {

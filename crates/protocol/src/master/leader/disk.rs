@@ -10,11 +10,11 @@ use crate::outcome::Outcome;
 impl<L: LogView> Leader<L> {
     /// Takes in that the log is durable up to `end`.
     pub(in crate::master) fn durable(&mut self, end: LogEnd, out: &mut Output) {
-        let (from, on_disk) = (self.own.durable_end(), self.own.is_on_disk());
+        let from = self.own.durable_end();
         self.own.durable(end);
         if from < end {
             let ids = IdRange::new(from, end);
-            out.events.emit(Detail::Messages, || MessageEvent::Durable { ids, on_disk });
+            out.events.emit(Detail::Messages, || MessageEvent::Durable { ids });
         }
         self.release_due = true;
         if self.stopping {
