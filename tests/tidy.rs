@@ -1,11 +1,9 @@
-//! Style rules that a machine can check, over every Rust file of the project; and the log lines in
-//! the documentation, compared with those of the code.
+//! Style rules that a machine can check, over every Rust file of the project.
 //!
 //! The scanners look at a *masked* copy of a file, in which string literals, and for some rules
 //! comments, are blank. So a brace in a literal closes no function, and a literal that quotes a
 //! rule does not break it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -203,16 +201,11 @@ fn faults(path: &str, text: &str) -> Vec<(usize, String)> {
 }
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    files_ending(folder, "rs", files);
-}
-
-/// Adds the files in a folder and those below it whose names end with the extension.
-fn files_ending(folder: &Path, extension: &str, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            files_ending(&path, extension, files);
-        } else if path.extension().is_some_and(|found| found == extension) {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|found| found == "rs") {
             files.push(path);
         }
     }
@@ -310,92 +303,4 @@ fn braces_in_texts_and_comments_do_not_count() {
         tricky.join("\n")
     );
     assert_eq!(functions(&Source::new(&text).code), [(0, 8), (9, 1)]);
-}
-
-/// Folder where the protocol's events become log lines.
-const EVENT_LINES: &str = "src/server/node/protocol_log";
-
-/// The target and the message of a log line, if it is one: `… WARN  bonnie protocol::secondary:
-/// text key=value`.
-fn log_line(line: &str) -> Option<(&str, &str)> {
-    let rest = line.strip_prefix('[').map_or(Some(line), |rest| Some(rest.split_once("s] ")?.1))?;
-    let (level, rest) = rest.split_once(' ')?;
-    ["ERROR", "WARN", "INFO", "DEBUG"].contains(&level).then_some(())?;
-    let (_node, rest) = rest.trim_start().split_once(' ')?;
-    let (target, rest) = rest.split_once(": ")?;
-    let is_field = |word: &str| word.contains('=') || word.starts_with('…');
-    let fields = rest.split(' ').skip_while(|word| !is_field(word)).map(|word| word.len() + 1);
-    let message = rest.get(..rest.len().saturating_sub(fields.sum()))?;
-    (!target.contains(' ')).then_some((target, message))
-}
-
-/// Returns whether a file logs a message: under the target that a constant of this name holds, or
-/// under its own.
-fn logs(text: &str, message: &str, target: Option<&str>) -> bool {
-    let pieces: Vec<&str> = text.split('"').collect();
-    let is_it = |words: &str| match words.split_once('{') {
-        Some((begin, _)) => begin.len() > 5 && message.starts_with(begin),
-        None => words == message,
-    };
-    pieces.iter().enumerate().filter(|(nth, words)| nth % 2 == 1 && is_it(words)).any(|(nth, _)| {
-        let before = pieces.get(..nth).unwrap_or_default().join("\"");
-        let call =
-            before.rfind("!(").and_then(|at| before.get(at + 2..)).unwrap_or_default().trim_start();
-        let named = call.strip_prefix("target: ").and_then(|rest| rest.split(',').next());
-        named == target
-    })
-}
-
-/// Returns the constants of a file that hold targets of log lines, each as the target as it is
-/// shown and the name.
-fn target_constants(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.lines().filter_map(|line| {
-        let (declared, target) = line.split_once(": &str = \"acklog")?;
-        let target = target.strip_suffix("\";")?.trim_start_matches(['_', ':']);
-        Some((target, declared.rsplit(' ').next()?))
-    })
-}
-
-#[test]
-fn log_lines_in_the_docs_are_those_of_the_code() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    ["src", "crates"].iter().for_each(|folder| rust_files(&root.join(folder), &mut files));
-    let source = |path: &PathBuf| {
-        let text = fs::read_to_string(path).unwrap();
-        // A string literal may continue behind the end of a line.
-        text.split("\\\n").map(str::trim_start).collect::<String>()
-    };
-    let sources: Vec<String> = files.iter().map(source).collect();
-    let constants: BTreeMap<&str, &str> =
-        sources.iter().flat_map(|text| target_constants(text)).collect();
-    let of_target = |target: &str| {
-        let path = target.replace("::", "/");
-        let (part, rest) = path.split_once('/').unwrap_or((&path, "lib"));
-        let homes = [format!("src/{path}"), format!("src/server/{path}")];
-        let of_crate = root.join(format!("crates/{part}/src/{rest}"));
-        let mut bases = homes.iter().map(|home| root.join(home)).chain([of_crate]);
-        bases.find_map(|base| {
-            [base.with_extension("rs"), base.join("mod.rs")].into_iter().find(|path| path.exists())
-        })
-    };
-    let of_events = files.iter().filter(|path| path.starts_with(root.join(EVENT_LINES)));
-    let of_events: String = of_events.map(source).collect();
-    let mut pages = Vec::new();
-    files_ending(&root.join("docs"), "md", &mut pages);
-    let mut lines = 0;
-    for page in pages {
-        for line in fs::read_to_string(&page).unwrap().lines() {
-            let Some((target, message)) = log_line(line) else { continue };
-            lines += 1;
-            let by_name = constants.get(target).copied();
-            let is_there = by_name
-                .is_some_and(|name| sources.iter().any(|text| logs(text, message, Some(name))))
-                // Lines of both roles, which have the role's target.
-                || target.starts_with("protocol::") && logs(&of_events, message, None)
-                || of_target(target).is_some_and(|path| logs(&source(&path), message, None));
-            assert!(is_there, "{}: no such event: {line}", page.display());
-        }
-    }
-    assert!(lines > 50, "only {lines} lines were found");
 }

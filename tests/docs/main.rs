@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod log_lines;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -241,65 +243,6 @@ fn every_constant_that_the_page_of_memory_names_is_declared() {
     for name in named {
         let declared = format!("const {name}:");
         assert!(sources.iter().any(|source| source.contains(&declared)), "no constant {name}");
-    }
-}
-
-/// Returns the source of the programs, with string literals joined that continue behind the end of
-/// a line.
-fn sources() -> Vec<String> {
-    let is_program = |path: &&PathBuf| {
-        let path = path.strip_prefix(root()).unwrap();
-        path.starts_with("src") || path.starts_with("crates")
-    };
-    let text = |path: &PathBuf| {
-        let text = fs::read_to_string(path).unwrap();
-        text.split("\\\n").map(str::trim_start).collect::<String>()
-    };
-    files("rs").iter().filter(is_program).map(text).collect()
-}
-
-/// Returns the message of a log line as `up` shows it: `bonnie |  1.507 DEBUG stored id=0`.
-fn line_of_up(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once(" | ")?;
-    let mut words = rest.split_whitespace();
-    words.next()?.parse::<f64>().ok()?;
-    ["ERROR", "WARN", "INFO", "DEBUG"].contains(&words.next()?).then_some(())?;
-    let is_module = |word: &&str| word.contains("::") && word.ends_with(':');
-    let message: Vec<&str> =
-        words.skip_while(is_module).take_while(|word| !word.contains('=')).collect();
-    Some(message.join(" "))
-}
-
-#[test]
-fn the_log_lines_of_up_and_the_table_of_events_are_those_of_the_code() {
-    let sources = sources();
-    let is_logged = |message: &str| {
-        // Values are filled in behind the beginning: "sending {kind:?}".
-        let spaces = message.match_indices(' ').filter(|(at, _)| *at > 5);
-        let begins = spaces.map(|(at, _)| format!("\"{} {{", &message[..at]));
-        let mut texts = begins.chain([format!("\"{message}\"")]);
-        texts.any(|text| sources.iter().any(|source| source.contains(&text)))
-    };
-    let mut lines = 0;
-    for page in pages() {
-        for message in page.text.lines().filter_map(line_of_up) {
-            lines += 1;
-            assert!(is_logged(&message), "{}: no such event: {message}", page.name());
-        }
-    }
-    assert!(lines > 20, "only {lines} lines were found");
-    let page = page(&root().join("docs/guide/reading-the-logs.md"));
-    let headings = [
-        "## The life of a message",
-        "## The life of a connection",
-        "## What an operator looks for",
-    ];
-    for heading in headings {
-        let rows = page.rows(heading);
-        assert!(rows.len() > 5, "{heading}");
-        for event in rows.iter().skip(2).flat_map(|row| row.first.split('`').skip(1).step_by(2)) {
-            assert!(is_logged(event), "{}: no such event: {event}", page.name());
-        }
     }
 }
 
