@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use acklog::server::http::{ListingForm, ListingRoom, MessageStream};
 use acklog_log::{LogReader, LogWriter, in_memory};
-use acklog_protocol::frame::{Frame, Request, decode, encode};
+use acklog_protocol::frame::{Frame, Positions, Request, decode, encode};
 use acklog_protocol::{
     AppendRequest, GapBuffer, Input, Machine, Master, MasterOptions, RestoredMaster, STRANGERS_MAX,
     Wait,
@@ -84,6 +84,7 @@ fn master(senders: usize) -> (Master<LogReader>, LogWriter) {
     let options = MasterOptions {
         name: "master".parse().expect("a name"),
         log: LogId::new(7),
+        http_port: None,
         request_timeout: Duration::from_secs(1),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,
@@ -139,7 +140,10 @@ fn gap_buffer(bencher: Bencher<'_, '_>, runs: u64) {
 }
 
 fn add_message(messages: u64) -> Frame<Records> {
-    Frame::Request(RequestId::new(1), Request::AddMessage { run: run(0, messages) })
+    Frame::Request(
+        RequestId::new(1),
+        Request::AddMessage { run: run(0, messages), positions: Positions::default() },
+    )
 }
 
 /// Budget: 300 ns a frame, however long its batch is: the records are not copied.

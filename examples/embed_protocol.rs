@@ -147,6 +147,7 @@ fn master_options() -> MasterOptions {
     MasterOptions {
         name: "master".parse().expect("a name"),
         log: LogId::new(1),
+        http_port: None,
         request_timeout: second,
         heartbeat_interval: second,
         cluster_size: None,
@@ -165,6 +166,7 @@ fn secondary_options() -> SecondaryOptions {
     SecondaryOptions {
         name: "bonnie".parse().expect("a name"),
         instance: InstanceId::new(1),
+        http_port: None,
         request_timeout: second,
         reconnect_delay: second,
         seed: 2,

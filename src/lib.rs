@@ -46,6 +46,7 @@
 //! let options = MasterOptions {
 //!     name: name.clone(),
 //!     log: LogId::new(1),
+//!     http_port: None,
 //!     request_timeout: Duration::from_millis(1500),
 //!     heartbeat_interval: Duration::from_secs(1),
 //!     cluster_size: None,

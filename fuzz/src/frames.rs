@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use acklog_protocol::frame::{
-    ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
+    ErrorCode, Frame, Handshake, NodeFacts, Positions, ProtocolVersion, RefusalCode, Request,
+    Response, Welcome,
 };
 use acklog_types::{
     Checksum, HEARTBEAT_INTERVAL_MAX, IdRange, InBatch, InstanceId, LogEnd, LogId, LogView,
@@ -52,17 +53,24 @@ pub(crate) fn some_frame<L: LogView>(
     let request = |request| Frame::Request(id, request);
     let response = |response| Frame::Response(id, response);
     match kind {
-        0 => request(Request::Handshake(some_handshake(known, input))),
+        0 => request(Request::from(some_handshake(known, input))),
         1 => {
             let version = u16::from(input.byte());
-            let version = if version == PROTOCOL_VERSION { 0 } else { version };
-            request(Request::HandshakeOfVersion(version))
+            let is_spoken = ProtocolVersion::spoken(version).is_some();
+            request(Request::HandshakeOfVersion(if is_spoken { 0 } else { version }))
         }
         2 => request(Request::GetMessages { from: end(), again: input.flag() }),
         3 => request(Request::SecondaryNodeReady { end: end() }),
-        4 => request(Request::AddMessage { run: some_run(known.positions, input) }),
-        5 => request(Request::Heartbeat { log_end: end() }),
-        6 => response(Response::Welcome(Welcome {
+        4 => {
+            let run = some_run(known.positions, input);
+            let positions = positions_at(run.range().end());
+            request(Request::AddMessage { run, positions })
+        }
+        5 => {
+            let log_end = end();
+            request(Request::Heartbeat { log_end, positions: positions_at(log_end) })
+        }
+        6 => response(Response::from(Welcome {
             log_end: end(),
             master: some_name(input),
             log: if input.below(8) == 0 { LogId::new(8) } else { LOG },
@@ -72,11 +80,14 @@ pub(crate) fn some_frame<L: LogView>(
                 HEARTBEAT_INTERVAL_MAX,
                 Duration::from_secs(366 * 24 * 3600),
             ]),
+            node: NodeFacts::default(),
+            positions: Positions::default(),
         })),
         7 => response(Response::Refused { code: some_refusal(input), detail: "no".to_owned() }),
         8 => {
             let log_end = end();
-            response(Response::Page { run: some_run(known.positions, input), log_end })
+            let run = some_run(known.positions, input);
+            response(Response::Page { run, log_end, positions: positions_at(log_end) })
         }
         9 => response(Response::ReadyNoted),
         10 => response(Response::Added { contiguous_end: end() }),
@@ -86,6 +97,11 @@ pub(crate) fn some_frame<L: LogView>(
             response(Response::Failed { code, detail: "no".to_owned() })
         }
     }
+}
+
+/// Returns the positions of a master that claims that all nodes hold its log up to `end`.
+fn positions_at(end: LogEnd) -> Positions {
+    Positions { log_start: LogEnd::ZERO, committed_end: end, all_end: end }
 }
 
 fn some_request(known: &[RequestId], input: &mut BytesIn<'_>) -> RequestId {
@@ -109,7 +125,7 @@ fn some_handshake<L: LogView>(known: &Known<'_, L>, input: &mut BytesIn<'_>) -> 
         2.. if end <= known.end => known.log.checksum_below(end).ok().flatten(),
         _ => Some(Checksum::new(input.byte().into())),
     };
-    Handshake { name, instance, log, end, checksum }
+    Handshake { log, end, checksum, ..Handshake::new(name, instance) }
 }
 
 fn some_refusal(input: &mut BytesIn<'_>) -> RefusalCode {

@@ -328,7 +328,7 @@ pub(crate) fn end_told<R>(frame: &Frame<R>) -> Option<LogEnd> {
         Frame::Request(_, Request::Handshake(handshake)) => Some(handshake.end),
         Frame::Request(_, Request::GetMessages { from, .. }) => Some(*from),
         Frame::Request(_, Request::SecondaryNodeReady { end }) => Some(*end),
-        Frame::Request(_, Request::Heartbeat { log_end })
+        Frame::Request(_, Request::Heartbeat { log_end, .. })
         | Frame::Response(_, Response::Page { log_end, .. }) => Some(*log_end),
         Frame::Response(_, Response::Welcome(welcome)) => Some(welcome.log_end),
         Frame::Response(_, Response::Added { contiguous_end }) => Some(*contiguous_end),

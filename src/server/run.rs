@@ -73,6 +73,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
     }
     // The log first: no client waits at an open port while it is read.
     let http_listener = listen(config.common.bind, config.http_port)?;
+    let http_port = http_listener.local_addr()?.port();
     let comm_listener = listen(config.comm_address(), config.comm_port)?;
     runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -81,7 +82,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
         let (address, workers) = (comm_listener.local_addr()?, config.common.comm_workers);
         info!(%address, workers, "listening for secondaries");
         let faults = Faults { send_delay: config.common.send_delay, ..Faults::default() };
-        let options = master_options(&config, log.log.unwrap_or(new_log));
+        let options = master_options(&config, log.log.unwrap_or(new_log), http_port);
         let max_connections = descriptors::http_connections_of_master();
         log_if_too_few(max_connections, config.max_waiting);
         let handle = start_master(options, faults, log, comm_listener, halt.clone(), &tasks);
@@ -124,6 +125,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
     let opening = open_log(config.common.data_dir.clone(), disk, &mut stop);
     let Some((log, background)) = runtime.block_on(opening)? else { return Ok(()) };
     let http_listener = listen(config.common.bind, config.http_port)?;
+    let http_port = http_listener.local_addr()?.port();
     runtime.block_on(async {
         let (halt, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (instance, seed) = (InstanceId::new(rand::random()), rand::random());
@@ -133,6 +135,7 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         let options = SecondaryOptions {
             name: config.name.clone(),
             instance,
+            http_port: Some(http_port),
             request_timeout: config.common.request_timeout,
             reconnect_delay: config.reconnect_delay,
             seed,
@@ -158,10 +161,11 @@ fn shown(path: Option<&Path>) -> Option<String> {
 }
 
 /// Returns the options of a master's state machine, from its flags.
-fn master_options(config: &MasterConfig, log: LogId) -> MasterOptions {
+fn master_options(config: &MasterConfig, log: LogId, http_port: u16) -> MasterOptions {
     MasterOptions {
         name: config.name.clone(),
         log,
+        http_port: Some(http_port),
         request_timeout: config.common.request_timeout,
         heartbeat_interval: config.heartbeat_interval,
         cluster_size: config.cluster_size,

@@ -9,6 +9,10 @@ use rustix::process::Signal;
 
 use crate::support::*;
 
+/// Offsets in a frame behind its length: of its tag, and of the fields of its kind.
+const TAG: usize = 6;
+const FIELDS: usize = 26;
+
 /// Tags of frames.
 const WELCOME: u32 = 5;
 const REFUSED: u32 = 6;
@@ -37,7 +41,7 @@ impl Peer {
             self.0.read_exact(&mut length).unwrap();
             let mut frame = vec![0; u32::from_be_bytes(length) as usize];
             self.0.read_exact(&mut frame).unwrap();
-            if [tag, REFUSED].contains(&number(&frame, 0)) {
+            if [tag, REFUSED].contains(&number(&frame, TAG)) {
                 return frame;
             }
         }
@@ -45,13 +49,12 @@ impl Peer {
 
     fn introduce(&mut self, log: Option<LogId>, end: u64, checksum: Option<u32>) -> Vec<u8> {
         let handshake = Handshake {
-            name: "foreign".parse().unwrap(),
-            instance: InstanceId::new(1),
             log,
             end: LogEnd::new(end),
             checksum: checksum.map(Checksum::new),
+            ..Handshake::new("foreign".parse().unwrap(), InstanceId::new(1))
         };
-        self.ask(Request::Handshake(handshake), WELCOME)
+        self.ask(Request::from(handshake), WELCOME)
     }
 }
 
@@ -59,11 +62,12 @@ impl Peer {
 fn look_up(comm: SocketAddr, id: u64) -> (LogId, u32) {
     let mut peer = Peer::connect(comm);
     let welcome = peer.introduce(None, 0, None);
-    // Behind the tag, the request and the name.
-    let at = 20 + number(&welcome, 12) as usize;
+    // Behind the name.
+    let at = FIELDS + 8 + number(&welcome, FIELDS) as usize;
     let log = u128::from_le_bytes(welcome[at..at + 16].try_into().unwrap());
     let page = peer.ask(Request::GetMessages { from: LogEnd::new(id), again: true }, PAGE);
-    (LogId::new(log), number(&page, 32 + 4))
+    // Behind where the page begins and ends, the positions, and the length of the record.
+    (LogId::new(log), number(&page, FIELDS + 20 + 24 + 4))
 }
 
 fn stop(mut node: Node) {
@@ -93,7 +97,7 @@ fn a_secondary_is_let_in_with_the_same_records_and_refused_with_others() {
     // As earlier releases do, a foreign one reports the checksum of its last record.
     let (log, last) = look_up(comm, 59);
     let welcome = Peer::connect(comm).introduce(Some(log), 60, Some(last));
-    assert_eq!(number(&welcome, 0), WELCOME);
+    assert_eq!(number(&welcome, TAG), WELCOME);
     let refused = Peer::connect(comm).introduce(Some(log), 60, Some(last ^ 1));
-    assert_eq!((number(&refused, 0), number(&refused, 12)), (REFUSED, 5));
+    assert_eq!((number(&refused, TAG), number(&refused, FIELDS)), (REFUSED, 5));
 }

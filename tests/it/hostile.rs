@@ -3,20 +3,14 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use acklog_protocol::frame::{Frame, Handshake, Request, encode};
+use acklog_protocol::frame::{Frame, Handshake, Positions, Request, encode};
 use acklog_types::{InstanceId, LogEnd, Records, RequestId};
 
 use crate::support::*;
 
 fn handshake(name: &str) -> Vec<u8> {
-    let handshake = Handshake {
-        name: name.parse().unwrap(),
-        instance: InstanceId::new(1),
-        log: None,
-        end: LogEnd::ZERO,
-        checksum: None,
-    };
-    let frame: Frame<Records> = Frame::Request(RequestId::new(0), Request::Handshake(handshake));
+    let handshake = Handshake::new(name.parse().unwrap(), InstanceId::new(1));
+    let frame: Frame<Records> = Frame::Request(RequestId::new(0), Request::from(handshake));
     encode(&frame).head.to_vec()
 }
 
@@ -51,14 +45,15 @@ fn broken_peers_are_told_apart_and_disturb_nobody() {
     drop(send(comm, &handshake("mallory")[..20]));
     log.wait_for("the connection ended inside a frame, after 20 bytes");
     // A heartbeat is no handshake.
-    let heartbeat = Request::<Records>::Heartbeat { log_end: LogEnd::ZERO };
+    let heartbeat =
+        Request::<Records>::Heartbeat { log_end: LogEnd::ZERO, positions: Positions::default() };
     rest(send(comm, &encode(&Frame::Request(RequestId::new(0), heartbeat)).head));
     log.wait_for("the first frame of a connection must be a handshake");
     // A handshake of another version gets a response before the connection is closed.
     let mut other = handshake("mallory");
     other[16] = 77;
     let answer = rest(send(comm, &other));
-    assert_eq!(answer.get(4..8), Some(&[6, 0, 0, 0][..]), "Refused, not {answer:?}");
+    assert_eq!(answer.get(10..14), Some(&[6, 0, 0, 0][..]), "Refused, not {answer:?}");
 
     assert_eq!(append(master.http, "undisturbed", "2").1, ["master", "bonnie"]);
     let grown = master.process.rss_kib().saturating_sub(before);
@@ -124,7 +119,7 @@ fn strangers_do_not_fill_the_log_with_garbage_nor_with_names_that_they_invent() 
     let (master, comm) = master(&["--secondaries", "bonnie"]);
     for n in 0..30 {
         let answer = rest(send(comm, &handshake(&format!("x{n}"))));
-        assert_eq!(answer.get(4..8), Some(&[6, 0, 0, 0][..]), "Refused, not {answer:?}");
+        assert_eq!(answer.get(10..14), Some(&[6, 0, 0, 0][..]), "Refused, not {answer:?}");
         rest(send(comm, &[0xff; 4]));
     }
     let bonnie = secondary("bonnie", comm, &[]);

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use acklog_protocol::frame::{Frame, Response, Welcome, encode};
+use acklog_protocol::frame::{Frame, NodeFacts, Positions, Response, Welcome, encode};
 use acklog_types::{LogEnd, LogId, Records, RequestId};
 
 use crate::proxy::Proxy;
@@ -68,8 +68,10 @@ fn a_secondary_whose_first_page_never_comes_names_the_mtu() {
         log: LogId::new(1),
         log_end: LogEnd::new(9),
         heartbeat_interval: Duration::from_secs(1),
+        node: NodeFacts::default(),
+        positions: Positions::default(),
     };
-    let frame: Frame<Records> = Frame::Response(RequestId::new(0), Response::Welcome(welcome));
+    let frame: Frame<Records> = Frame::Response(RequestId::new(0), Response::from(welcome));
     for _ in 0..3 {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

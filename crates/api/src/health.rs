@@ -116,9 +116,18 @@ pub struct MasterHealth {
     /// Whether it takes messages.
     #[serde(default)]
     pub mode: Option<Mode>,
+    /// The id of the first message that is still in the log.
+    #[serde(default)]
+    pub log_start: Option<u64>,
     /// The id that comes next: the node shows the messages below it.
     #[serde(default)]
     pub log_end: Option<u64>,
+    /// A majority of the cluster holds the messages below this id.
+    #[serde(default)]
+    pub committed_end: Option<u64>,
+    /// The number of the master's term.
+    #[serde(default)]
+    pub epoch: Option<u64>,
     /// The number of nodes, including the master, that `majority` and `all` are made from.
     #[serde(default)]
     pub cluster_size: Option<u64>,
@@ -151,9 +160,18 @@ pub struct SecondaryHealth {
     /// Its progress in joining its master.
     #[serde(default)]
     pub phase: Option<Phase>,
+    /// The id of the first message that is still in the log.
+    #[serde(default)]
+    pub log_start: Option<u64>,
     /// The id that comes next: the node shows the messages below it.
     #[serde(default)]
     pub log_end: Option<u64>,
+    /// It has the messages below this id, and its master told that a majority of the cluster does.
+    #[serde(default)]
+    pub committed_end: Option<u64>,
+    /// The number of the master's term.
+    #[serde(default)]
+    pub epoch: Option<u64>,
     /// Messages that it holds above a gap and does not show.
     #[serde(default)]
     pub buffered: Option<u64>,

@@ -2,25 +2,24 @@
 //!
 //! A frame is a *head* (bincode: fixed-width little-endian integers, a `u32` tag first) and, for
 //! the two kinds that carry messages, the records behind it as they lie in the log. On the wire, a
-//! `u32` big-endian length comes before each frame. `docs/PROTOCOL.md` describes every field; the
-//! fixtures in this file's tests pin the bytes.
+//! `u32` big-endian length comes before each frame and, from version 4 on, a checksum over the
+//! length and the head. `docs/PROTOCOL.md` describes every field; the fixtures in this file's tests
+//! pin the bytes of both versions.
 //!
-//! This file and `frame/wire.rs` are the only ones that name bincode. That crate is no longer
+//! This file and `frame/wire` are the only ones that name bincode. That crate is no longer
 //! maintained; because the format is pinned here and described there, another encoder of the same
 //! bytes can replace it.
 
-use std::time::Duration;
-
 use acklog_types::{
-    BATCH_BYTES_MAX, Checksum, InstanceId, LogEnd, LogId, NameError, NodeName, RECORD_BYTES_MAX,
-    RecordError, RequestId,
+    BATCH_BYTES_MAX, Epoch, LogEnd, NameError, RECORD_BYTES_MAX, RecordError, RequestId,
 };
 use bincode::{Decode, Encode};
 use thiserror::Error;
 
-/// Version of the protocol. Any change of a frame's bytes or meaning makes a new one; a master
-/// refuses every other.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub use self::handshake::{
+    CREDENTIALS_BYTES_MAX, Credentials, EpochRow, Handshake, NodeFacts, Positions, Welcome,
+};
+pub use self::version::ProtocolVersion;
 
 /// Longest frame, in bytes: a single message or batch of the largest size and its head fit. Larger
 /// would only let a broken peer make this node hold more.
@@ -43,8 +42,9 @@ pub const RUN_BYTES_MAX: usize = 256 * 1024;
 /// Longest explanation in a response, in bytes. Longer ones are cut.
 const DETAIL_BYTES_MAX: usize = 1024;
 
-/// Longest head, in bytes: the most that the decoder allocates for the texts in it.
-const HEAD_BYTES_MAX: usize = 4096;
+/// Longest head, in bytes: the most that the decoder allocates for the texts in it, and that a
+/// reader waits for before it knows whether a frame's length is damaged.
+pub const HEAD_BYTES_MAX: usize = 4096;
 
 /// The largest message and the largest batch fit into one frame.
 const _: () = assert!(RECORD_BYTES_MAX + HEAD_BYTES_MAX <= FRAME_BYTES_MAX);
@@ -66,7 +66,7 @@ pub enum Frame<R> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request<R> {
     /// Secondary: its name and its log's position. The first frame of each connection.
-    Handshake(Handshake),
+    Handshake(Box<Handshake>),
     /// A handshake of another protocol version. Only the version could be read.
     HandshakeOfVersion(u16),
     /// Secondary: requests the next messages, from its contiguous end on.
@@ -87,35 +87,23 @@ pub enum Request<R> {
     AddMessage {
         /// The messages; at least one.
         run: R,
+        /// The positions of the log.
+        positions: Positions,
     },
     /// Master: requests a sign of life.
     Heartbeat {
         /// The master's durable log end.
         log_end: LogEnd,
+        /// The positions of the log.
+        positions: Positions,
     },
-}
-
-/// The first request of a secondary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Handshake {
-    /// Its name, which identifies it in the cluster.
-    pub name: NodeName,
-    /// The run of its process.
-    pub instance: InstanceId,
-    /// The log that its messages belong to; none if it never had one.
-    pub log: Option<LogId>,
-    /// Its contiguous end.
-    pub end: LogEnd,
-    /// The checksum of all its records before that end or, where that is not known, of the last
-    /// one; none if it has no record. Earlier releases always send that of the last one.
-    pub checksum: Option<Checksum>,
 }
 
 /// A response to the other node's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Response<R> {
     /// To a handshake: the secondary is admitted.
-    Welcome(Welcome),
+    Welcome(Box<Welcome>),
     /// To a handshake: the secondary is refused, and the connection is closed behind this.
     Refused {
         /// The reason, for the program.
@@ -129,6 +117,8 @@ pub enum Response<R> {
         run: R,
         /// The master's durable log end when the page was made.
         log_end: LogEnd,
+        /// The positions of the log; none are known to a secondary.
+        positions: Positions,
     },
     /// To `SecondaryNodeReady`: new messages follow as they come.
     ReadyNoted,
@@ -146,19 +136,6 @@ pub enum Response<R> {
         /// The reason, for a user.
         detail: String,
     },
-}
-
-/// The first response of a master.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Welcome {
-    /// The master's name.
-    pub master: NodeName,
-    /// The identity of its log, which the secondary takes on.
-    pub log: LogId,
-    /// Its durable log end.
-    pub log_end: LogEnd,
-    /// The interval at which it sends heartbeats, in whole milliseconds.
-    pub heartbeat_interval: Duration,
 }
 
 /// The reason why a handshake was refused.
@@ -209,7 +186,8 @@ pub enum ErrorCode {
     NoRoom,
 }
 
-/// The kinds of frame, as faults, transcripts and log lines distinguish them.
+/// The kinds of frame, as faults, transcripts and log lines distinguish them, in the order of their
+/// tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FrameKind {
     /// A request to be admitted.
@@ -284,7 +262,7 @@ impl<R> Frame<R> {
     /// Returns the messages that the frame carries, if its kind carries any.
     pub fn run(&self) -> Option<&R> {
         match self {
-            Self::Request(_, Request::AddMessage { run })
+            Self::Request(_, Request::AddMessage { run, .. })
             | Self::Response(_, Response::Page { run, .. }) => Some(run),
             _ => None,
         }
@@ -299,18 +277,24 @@ impl<R> Frame<R> {
             Self::Request(id, request) => Frame::Request(
                 id,
                 match request {
-                    Request::AddMessage { run } => Request::AddMessage { run: f(run)? },
+                    Request::AddMessage { run, positions } => {
+                        Request::AddMessage { run: f(run)?, positions }
+                    }
                     Request::Handshake(handshake) => Request::Handshake(handshake),
                     Request::HandshakeOfVersion(version) => Request::HandshakeOfVersion(version),
                     Request::GetMessages { from, again } => Request::GetMessages { from, again },
                     Request::SecondaryNodeReady { end } => Request::SecondaryNodeReady { end },
-                    Request::Heartbeat { log_end } => Request::Heartbeat { log_end },
+                    Request::Heartbeat { log_end, positions } => {
+                        Request::Heartbeat { log_end, positions }
+                    }
                 },
             ),
             Self::Response(id, response) => Frame::Response(
                 id,
                 match response {
-                    Response::Page { run, log_end } => Response::Page { run: f(run)?, log_end },
+                    Response::Page { run, log_end, positions } => {
+                        Response::Page { run: f(run)?, log_end, positions }
+                    }
                     Response::Welcome(welcome) => Response::Welcome(welcome),
                     Response::Refused { code, detail } => Response::Refused { code, detail },
                     Response::ReadyNoted => Response::ReadyNoted,
@@ -326,6 +310,50 @@ impl<R> Frame<R> {
 /// The reason why bytes are not a frame.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
+    /// The length, or the head, is not what was sent.
+    #[error("the frame's length or head is damaged: their checksum is {found:08x}, not {told:08x}")]
+    Damaged {
+        /// The checksum in the frame.
+        told: u32,
+        /// The checksum of the bytes that came.
+        found: u32,
+    },
+    /// The head is longer than one may be, or than its frame.
+    #[error("a head of {head} bytes in a frame of {frame} cannot be: its length is damaged")]
+    HeadLength {
+        /// The length of the head, in bytes.
+        head: usize,
+        /// The length of the frame, in bytes.
+        frame: usize,
+    },
+    /// The frame is of another version than its connection.
+    #[error(
+        "a frame of version {told} of the protocol on a connection of version {settled}: it is \
+         damaged, or the peer is of another release; upgrade the master first, then its secondaries"
+    )]
+    OtherVersion {
+        /// The version of the frame.
+        told: u16,
+        /// The version of the connection.
+        settled: ProtocolVersion,
+    },
+    /// The frame is of another epoch than its connection.
+    #[error("a frame of epoch {told} on a connection of epoch {settled}")]
+    OtherEpoch {
+        /// The epoch of the frame.
+        told: Epoch,
+        /// The epoch of the connection.
+        settled: Epoch,
+    },
+    /// An epoch table with more rows than fit into one frame.
+    #[error("an epoch table that is longer than one frame; this release takes no further ones")]
+    LongEpochTable,
+    /// A place of the log that is neither memory nor disk.
+    #[error("{0} is neither the number of a log in memory nor of one on disk")]
+    Storage(u8),
+    /// Credentials that are longer than they may be, in bytes.
+    #[error("credentials of {0} bytes; at most {CREDENTIALS_BYTES_MAX} are taken")]
+    Credentials(usize),
     /// The head cannot be decoded.
     #[error("the frame's head cannot be decoded: {0}")]
     Head(String),
@@ -351,9 +379,11 @@ pub enum FrameError {
     Records(#[from] RecordError),
 }
 
+mod handshake;
+mod version;
 mod wire;
 
-pub use wire::{EncodedFrame, decode, encode};
+pub use wire::{EncodedFrame, check_start, decode, encode, encode_as};
 
 #[cfg(test)]
 mod tests;

@@ -54,6 +54,7 @@
 //! # let master_options = MasterOptions {
 //! #     name: "master".parse()?,
 //! #     log: LogId::new(1),
+//! #     http_port: None,
 //! #     request_timeout: second,
 //! #     heartbeat_interval: second,
 //! #     cluster_size: None,
@@ -68,6 +69,7 @@
 //! # let secondary_options = SecondaryOptions {
 //! #     name: "bonnie".parse()?,
 //! #     instance: InstanceId::new(1),
+//! #     http_port: None,
 //! #     request_timeout: second,
 //! #     reconnect_delay: second,
 //! #     seed: 2,
@@ -162,8 +164,8 @@ pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
 pub use line::{LONG_FRAME_BYTES, LineView};
 pub use machine::{Effect, Input, Machine};
 pub use master::{
-    FirstUse, HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
-    STRANGERS_MAX,
+    FirstUse, HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, PeerFacts,
+    RestoredMaster, STRANGERS_MAX,
 };
 pub use outcome::{Admission, AppendRequest, ForgetError, Outcome, Receipt, Refusal, Wait};
 pub use own_time::OwnTime;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_types::{DiskFault, LogEnd, NodeName};
+use acklog_types::{DiskFault, Epoch, LogEnd, NodeName};
 
 use super::frame::RefusalCode;
 
@@ -155,8 +155,14 @@ pub struct MasterHealth {
     /// messages that are damaged in its log, too few nodes are healthy, or a secondary has more of
     /// its log than the master itself.
     pub read_only: bool,
+    /// The id of the first message in its log.
+    pub log_start: LogEnd,
     /// The end of its log.
     pub log_end: LogEnd,
+    /// The end of the messages that a majority of the cluster holds.
+    pub committed_end: LogEnd,
+    /// The epoch of the log.
+    pub epoch: Epoch,
     /// Number of nodes of the cluster, including the master.
     pub cluster_size: u16,
     /// The quorum; none if the master takes messages without one.
@@ -212,14 +218,22 @@ pub struct SecondaryHealth {
     pub name: NodeName,
     /// Its progress.
     pub phase: SecondaryPhase,
+    /// The id of the first message in its log.
+    pub log_start: LogEnd,
     /// Its contiguous end.
     pub log_end: LogEnd,
+    /// The end of the messages that it has and that a majority of the cluster is known to hold.
+    pub committed_end: LogEnd,
+    /// The epoch of the log.
+    pub epoch: Epoch,
     /// Messages that wait above a gap.
     pub buffered: u64,
     /// Whether the master has admitted it on a connection.
     pub connected: bool,
     /// The master's name; none before the first handshake.
     pub master: Option<NodeName>,
+    /// The port at which the master serves HTTP, where it told it.
+    pub master_http_port: Option<u16>,
     /// The end of the master's log, as last reported; none before the first handshake.
     pub master_log_end: Option<LogEnd>,
     /// The reason why the last attempt to join failed, or the last connection ended; none while it

@@ -134,6 +134,7 @@ impl Cluster {
         let options = MasterOptions {
             name: self.master_name.clone(),
             log: found.log.expect("a master's log has an identity"),
+            http_port: None,
             request_timeout: self.options.request_timeout,
             heartbeat_interval: self.options.heartbeat_interval,
             cluster_size: self.options.cluster_size,
@@ -173,6 +174,7 @@ impl Cluster {
         let options = SecondaryOptions {
             name: registers_as.clone(),
             instance: InstanceId::new(self.rng.random()),
+            http_port: None,
             request_timeout: self.options.request_timeout,
             reconnect_delay: self.options.reconnect_delay,
             seed: self.rng.random(),

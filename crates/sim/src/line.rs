@@ -50,7 +50,7 @@ impl FrameSubject {
             Frame::Request(_, Request::Heartbeat { .. }) => None,
             Frame::Request(id, request) => {
                 let run = match request {
-                    Request::AddMessage { run } => run.range(),
+                    Request::AddMessage { run, .. } => run.range(),
                     _ => IdRange::empty(LogEnd::ZERO),
                 };
                 Some(Self::Request(*id, run))

@@ -124,13 +124,15 @@ pub(super) fn describe(frame: &Frame<Records>) -> String {
                 format!(" from={from}{}", if *again { " again" } else { "" })
             }
             Request::SecondaryNodeReady { end } => format!(" end={end}"),
-            Request::AddMessage { run } => format!(" id={}", run.range()),
-            Request::Heartbeat { log_end } => format!(" log_end={log_end}"),
+            Request::AddMessage { run, .. } => format!(" id={}", run.range()),
+            Request::Heartbeat { log_end, .. } => format!(" log_end={log_end}"),
         },
         Frame::Response(_, response) => match response {
             Response::Welcome(welcome) => format!(" log_end={}", welcome.log_end),
             Response::Refused { code, .. } => format!(" {code:?}"),
-            Response::Page { run, log_end } => format!(" id={} log_end={log_end}", run.range()),
+            Response::Page { run, log_end, .. } => {
+                format!(" id={} log_end={log_end}", run.range())
+            }
             Response::Added { contiguous_end } => format!(" contiguous_end={contiguous_end}"),
             Response::Failed { code, .. } => format!(" {code:?}"),
             Response::ReadyNoted | Response::Alive => String::new(),

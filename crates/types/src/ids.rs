@@ -57,3 +57,32 @@ number! {
     /// CRC-32C of a record, or the lower half of a [`RunningChecksum`](crate::RunningChecksum).
     Checksum(u32), "{:08x}"
 }
+number! {
+    /// Number of one master's term. It only grows.
+    Epoch(u64), "{}"
+}
+number! {
+    /// Unique id of one data directory's life. A new, reset or replaced directory has another one.
+    StoreId(u128), "{:032x}"
+}
+
+impl Epoch {
+    /// The first epoch of a log, and the only one until masters begin new ones.
+    pub const FIRST: Self = Self(1);
+}
+
+/// The place where a node keeps its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// In memory: the log ends with the process.
+    Memory,
+    /// On disk, in a data directory.
+    Disk,
+}
+
+impl Storage {
+    /// Returns the place of a log that is on disk, or not.
+    pub const fn of(is_on_disk: bool) -> Self {
+        if is_on_disk { Self::Disk } else { Self::Memory }
+    }
+}

@@ -55,7 +55,9 @@ pub use disk::{Damage, DiskChange, DiskFault, Fsync};
 pub use escape::{escaped, field_value};
 pub use faults::{Faults, Rate};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
-pub use ids::{Checksum, InstanceId, KeyHash, LogId, RequestId, SessionId, WaiterId};
+pub use ids::{
+    Checksum, Epoch, InstanceId, KeyHash, LogId, RequestId, SessionId, Storage, StoreId, WaiterId,
+};
 pub use log_view::{LogView, UnreadBatch, Unreadable};
 pub use losses::{Longer, Losses};
 pub use name::{NameError, NodeName, is_dots};

@@ -65,6 +65,7 @@ impl MasterCase {
         let options = MasterOptions {
             name: NAMES.first().expect("names").parse().expect("a name"),
             log: LOG,
+            http_port: None,
             request_timeout: Duration::from_secs(1),
             heartbeat_interval: Duration::from_secs(1),
             cluster_size: input.one_of([None, Some(3), Some(1)]),
@@ -297,6 +298,10 @@ impl MasterCase {
         let health = self.node.machine.health(self.node.now);
         assert_eq!(health.log_end, self.node.durable_end);
         assert!(health.waiting_senders <= self.max_waiting, "{health:?}");
+        let machine = self.node.machine.get_ref();
+        assert_eq!(machine.held_end(1), health.log_end, "{health:?}");
+        let ends = [machine.all_end(), machine.committed_end(), health.log_end];
+        assert!(ends.is_sorted(), "{ends:?}: {health:?}");
         for member in &health.secondaries {
             let acked = member.acked_end.unwrap_or_default();
             let claim = self.claims.get(&member.name).copied().unwrap_or_default();

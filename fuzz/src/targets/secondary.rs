@@ -22,6 +22,7 @@ pub fn secondary(data: &[u8]) {
     let options = SecondaryOptions {
         name: "bonnie".parse().expect("a name"),
         instance: InstanceId::new(1),
+        http_port: None,
         request_timeout: Duration::from_secs(1),
         reconnect_delay: Duration::from_secs(2),
         seed: u64::from(bits),
@@ -98,5 +99,9 @@ impl SecondaryCase {
     fn check_health(&self) {
         let health = self.node.machine.health(self.node.now);
         assert_eq!(health.log_end, self.node.durable_end, "{health:?}");
+        let machine = self.node.machine.get_ref();
+        for end in [machine.committed_end(), machine.all_end()] {
+            assert!(end <= health.log_end, "{end} is beyond what it has: {health:?}");
+        }
     }
 }

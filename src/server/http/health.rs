@@ -43,7 +43,10 @@ impl HealthReport for MasterHealth {
             name: Some(self.name.to_string()),
             role: api::Role::Master,
             mode: Some(if self.read_only { api::Mode::ReadOnly } else { api::Mode::ReadWrite }),
+            log_start: Some(self.log_start.get()),
             log_end: Some(self.log_end.get()),
+            committed_end: Some(self.committed_end.get()),
+            epoch: Some(self.epoch.get()),
             cluster_size: Some(self.cluster_size.into()),
             quorum: self.quorum.map(|quorum| api::Quorum {
                 required: Some(quorum.required.into()),
@@ -58,9 +61,9 @@ impl HealthReport for MasterHealth {
 }
 
 /// A secondary's health together with the address at which it dials its master, as `host:port`.
-pub(super) struct OfSecondary<'a>(pub(super) SecondaryHealth, pub(super) &'a str);
+pub(super) struct OfSecondary(pub(super) SecondaryHealth, pub(super) String);
 
-impl HealthReport for OfSecondary<'_> {
+impl HealthReport for OfSecondary {
     fn is_ready(&self) -> bool {
         self.0.is_ready()
     }
@@ -71,10 +74,13 @@ impl HealthReport for OfSecondary<'_> {
             name: Some(health.name.to_string()),
             role: api::Role::Secondary,
             phase: Some(word(health.phase.as_str())),
+            log_start: Some(health.log_start.get()),
             log_end: Some(health.log_end.get()),
+            committed_end: Some(health.committed_end.get()),
+            epoch: Some(health.epoch.get()),
             buffered: Some(health.buffered),
             master: Some(api::MasterLink {
-                address: Some((*address).to_owned()),
+                address: Some(address.clone()),
                 connected: Some(health.connected),
                 name: health.master.as_ref().map(ToString::to_string),
                 log_end: health.master_log_end.map(LogEnd::get),
@@ -141,7 +147,7 @@ mod tests {
     use acklog_protocol::frame::RefusalCode;
     use acklog_protocol::{MemberPhase, QuorumHealth, SecondaryPhase, Status};
 
-    use acklog_types::NodeName;
+    use acklog_types::{Epoch, NodeName};
 
     use super::*;
     use crate::server::http::response::to_json;
@@ -187,7 +193,10 @@ mod tests {
         let mut health = MasterHealth {
             name: name("master"),
             read_only: false,
+            log_start: LogEnd::ZERO,
             log_end: LogEnd::new(8),
+            committed_end: LogEnd::new(7),
+            epoch: Epoch::FIRST,
             cluster_size: 3,
             quorum: None,
             waiting_senders: 4,
@@ -199,8 +208,9 @@ mod tests {
         assert_eq!(
             text(&health),
             concat!(
-                r#"{"name":"master","role":"master","mode":"read-write","logEnd":8,"#,
-                r#""clusterSize":3,"quorum":null,"waitingSenders":4,"secondaries":["#,
+                r#"{"name":"master","role":"master","mode":"read-write","logStart":0,"#,
+                r#""logEnd":8,"committedEnd":7,"epoch":1,"clusterSize":3,"quorum":null,"#,
+                r#""waitingSenders":4,"secondaries":["#,
                 r#"{"name":"bonnie","status":"healthy","phase":"ready","ackedEnd":7,"lag":1,"#,
                 r#""inFlight":2,"retries":3,"rttMs":0.231,"lastSeenMs":12,"#,
                 r#""address":"127.0.0.1:41000"},"#,
@@ -239,7 +249,10 @@ mod tests {
         let mut health = MasterHealth {
             name: name("master"),
             read_only: false,
+            log_start: LogEnd::ZERO,
             log_end: LogEnd::new(8),
+            committed_end: LogEnd::new(7),
+            epoch: Epoch::FIRST,
             cluster_size: 1,
             quorum: None,
             waiting_senders: 0,
@@ -263,19 +276,24 @@ mod tests {
         let health = SecondaryHealth {
             name: name("bonnie"),
             phase: SecondaryPhase::CatchingUp,
+            log_start: LogEnd::ZERO,
             log_end: LogEnd::new(5),
+            committed_end: LogEnd::new(4),
+            epoch: Epoch::FIRST,
             buffered: 2,
             connected: true,
             master: Some(name("master")),
+            master_http_port: Some(8000),
             master_log_end: Some(LogEnd::new(9)),
             last_error: None,
             disk: None,
         };
         assert_eq!(
-            text(&OfSecondary(health.clone(), "127.0.0.1:6000")),
+            text(&OfSecondary(health.clone(), "127.0.0.1:6000".to_owned())),
             concat!(
-                r#"{"name":"bonnie","role":"secondary","phase":"catching-up","logEnd":5,"#,
-                r#""buffered":2,"master":{"address":"127.0.0.1:6000","connected":true,"#,
+                r#"{"name":"bonnie","role":"secondary","phase":"catching-up","logStart":0,"#,
+                r#""logEnd":5,"committedEnd":4,"epoch":1,"buffered":2,"#,
+                r#""master":{"address":"127.0.0.1:6000","connected":true,"#,
                 r#""name":"master","logEnd":9,"lastError":null},"disk":null}"#,
             )
         );
@@ -287,16 +305,19 @@ mod tests {
             (SecondaryPhase::Failed, false, 503),
         ] {
             let health = SecondaryHealth { phase, connected, ..health.clone() };
-            assert_eq!(ready(&OfSecondary(health, "m:1")).status().as_u16(), status);
+            assert_eq!(ready(&OfSecondary(health, "m:1".to_owned())).status().as_u16(), status);
         }
         let last_error = Some("no connection within 5s".to_owned());
         let failing = SecondaryHealth { last_error, ..health.clone() };
-        let shown = text(&OfSecondary(failing, "m:1"));
+        let shown = text(&OfSecondary(failing, "m:1".to_owned()));
         assert!(shown.contains(r#""lastError":"no connection within 5s"}"#), "{shown}");
         let detail = "00000000000000000000.log at 17".to_owned();
         let damaged = Some(DiskHealth::Faulty(DiskFault::Damaged { detail }));
         let health = SecondaryHealth { disk: damaged, ..health };
-        assert!(text(&OfSecondary(health, "m:1")).contains(r#""disk":{"state":"damaged","det"#));
+        assert!(
+            text(&OfSecondary(health, "m:1".to_owned()))
+                .contains(r#""disk":{"state":"damaged","det"#)
+        );
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod faults;
 mod health;
 mod host;
 mod json;
+mod known_master;
 mod linger;
 mod listing;
 mod params;

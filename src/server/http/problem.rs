@@ -17,6 +17,7 @@ pub(super) use answer::{IDEMPOTENT_REPLAYED, NO_STORE};
 use thiserror::Error;
 
 use super::accepted::Accepted;
+use super::known_master::KnownMaster;
 use crate::server::node::NodeStopped;
 
 /// Most characters of a client's text in a detail: enough to recognise a typing error.
@@ -39,32 +40,19 @@ pub(super) enum RequestProblem {
         allow: &'static str,
     },
     /// A message was posted to a secondary.
-    #[error(
-        "this node is a secondary and takes no messages; send them to the HTTP port of its \
-         master{}. This node knows only the master's port for secondaries: {address}",
-        named(.master)
-    )]
+    #[error("this node is a secondary and takes no messages; send them to {master}")]
     NotMaster {
         /// The value of `Allow`.
         allow: &'static str,
-        /// The master's name, where a handshake has named it.
-        master: Option<String>,
-        /// The address at which the master listens for secondaries, as `host:port`.
-        address: String,
+        /// The master.
+        master: KnownMaster,
     },
     /// A secondary was asked which nodes have a message.
     #[error(
         "this node is a secondary and does not know which nodes have a message; wait for a write \
-         concern at the HTTP port of its master{}. This node knows only the master's port for \
-         secondaries: {address}",
-        named(.master)
+         concern at {0}"
     )]
-    NotMastersWait {
-        /// The master's name, where a handshake has named it.
-        master: Option<String>,
-        /// The address at which the master listens for secondaries, as `host:port`.
-        address: String,
-    },
+    NotMastersWait(KnownMaster),
     /// The header `Host` is missing, given twice, or cannot name a host.
     #[error("{0}; send one line like Host: localhost:8000")]
     BadHost(&'static str),
@@ -262,10 +250,6 @@ fn methods(allow: &str) -> &str {
 }
 
 /// Returns the master's name, quoted, to follow the word "master", where it is known.
-fn named(name: &Option<String>) -> String {
-    name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default()
-}
-
 fn nodes(write_concern: u16) -> String {
     match write_concern {
         1 => "1 node".to_owned(),

@@ -18,6 +18,7 @@ use super::connection::Handler;
 use super::faults;
 use super::health::{OfSecondary, health, ready};
 use super::host::HostCheck;
+use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
 use super::paths::{Path, ServedRole, is_listed, takes_messages};
 use super::problem::{NO_STORE, RequestProblem, clip};
@@ -292,19 +293,25 @@ impl App {
     }
 }
 
-async fn of_secondary(secondary: &SecondaryHandle) -> Result<OfSecondary<'_>, RequestProblem> {
-    Ok(OfSecondary(secondary.health().await?, secondary.master_address()))
+async fn of_secondary(secondary: &SecondaryHandle) -> Result<OfSecondary, RequestProblem> {
+    Ok(OfSecondary(secondary.health().await?, secondary.master_address().to_string()))
 }
 
 /// Returns why a secondary does not carry out a master's action.
 async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> RequestProblem {
     // Best effort: without an answer of the core task, the address must do.
-    let master = secondary.health().await.ok().and_then(|health| health.master);
-    let master = master.map(|name| name.to_string());
-    let address = secondary.master_address().to_owned();
+    let (name, http_port) = match secondary.health().await {
+        Ok(health) => (health.master, health.master_http_port),
+        Err(_) => (None, None),
+    };
+    let master = KnownMaster {
+        name: name.map(|name| name.to_string()),
+        address: secondary.master_address().to_string(),
+        url: http_port.map(|port| secondary.master_address().http_url(port)),
+    };
     match route {
-        MasterRoute::Append(allow) => RequestProblem::NotMaster { allow, master, address },
-        MasterRoute::Wait(..) => RequestProblem::NotMastersWait { master, address },
+        MasterRoute::Append(allow) => RequestProblem::NotMaster { allow, master },
+        MasterRoute::Wait(..) => RequestProblem::NotMastersWait(master),
         MasterRoute::Forget(_) => RequestProblem::NotAMastersPath,
     }
 }

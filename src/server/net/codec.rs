@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use acklog_protocol::frame::{self, Frame, FrameError};
+use acklog_protocol::frame::{self, Frame, FrameError, ProtocolVersion};
 use acklog_types::Records;
 use bytes::{Buf, BytesMut};
 use thiserror::Error;
@@ -92,13 +92,22 @@ pub struct FrameReader<R> {
     limit: Arc<FrameLimit>,
     /// Whether the frame at the front was within the limit when it began.
     is_taken: bool,
+    /// Whether the length and head of the frame at the front are known to be undamaged.
+    is_checked: bool,
     received_bytes: u64,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Creates a reader of frames that are not longer than `limit`.
     pub fn new(io: R, limit: Arc<FrameLimit>) -> Self {
-        Self { io, buffer: BytesMut::new(), limit, is_taken: false, received_bytes: 0 }
+        Self {
+            io,
+            buffer: BytesMut::new(),
+            limit,
+            is_taken: false,
+            is_checked: false,
+            received_bytes: 0,
+        }
     }
 
     /// Returns the next frame, or that some bytes of one arrived; none at the end of the
@@ -169,12 +178,20 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             let first = self.buffer.first_chunk().copied().unwrap_or_default();
             return Err(other_protocol(first).unwrap_or(ReceiveError::TooLong { announced, limit }));
         }
+        if !self.is_checked {
+            self.is_checked = frame::check_start(&self.buffer, self.limit.version())?;
+        }
         self.is_taken = self.buffer.len() < PREFIX_BYTES + announced;
         if self.is_taken {
             return Ok(None);
         }
+        self.is_checked = false;
         self.buffer.advance(PREFIX_BYTES);
-        Ok(Some(frame::decode(self.buffer.split_to(announced).freeze())?))
+        let frame = frame::decode(self.buffer.split_to(announced).freeze())?;
+        if let Some(version) = ProtocolVersion::answering(&frame) {
+            self.limit.settle(version);
+        }
+        Ok(Some(frame))
     }
 }
 
@@ -198,182 +215,4 @@ fn other_protocol(first: [u8; PREFIX_BYTES]) -> Option<ReceiveError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use acklog_protocol::frame::{
-        FRAME_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Request, encode,
-    };
-    use acklog_types::{IdRange, InBatch, LogEnd, MessageId, RequestId, encode_record};
-    use tokio::io::AsyncWriteExt;
-
-    use super::*;
-    use crate::server::net::frame_limit::AdmittedFrames;
-
-    fn heartbeat(n: u64) -> Vec<u8> {
-        let request = Request::Heartbeat { log_end: LogEnd::new(n) };
-        encode(&Frame::Request(RequestId::new(n), request)).head.to_vec()
-    }
-
-    fn reader<R: AsyncRead + Unpin>(io: R) -> FrameReader<R> {
-        FrameReader::new(io, Arc::new(FrameLimit::of_handshake()))
-    }
-
-    #[tokio::test]
-    async fn frames_come_out_whole_however_the_bytes_come() {
-        let bytes = [heartbeat(1), heartbeat(2), heartbeat(3)].concat();
-        for size in 1..=bytes.len() {
-            let (mut end, io) = tokio::io::duplex(size);
-            let bytes = bytes.clone();
-            let writing = tokio::spawn(async move { end.write_all(&bytes).await });
-            let mut reader = reader(io);
-            let mut frames = Vec::new();
-            while let Some(received) = reader.next().await.unwrap() {
-                if let Received::Frame(Frame::Request(id, _)) = received {
-                    frames.push(id.get());
-                }
-            }
-            assert_eq!(frames, [1, 2, 3], "in pieces of {size} bytes");
-            writing.await.unwrap().unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn a_length_is_refused_before_memory_is_taken_for_it() {
-        let (mut end, io) = tokio::io::duplex(64);
-        end.write_all(&[0x7f, 0xff, 0xff, 0xff]).await.unwrap();
-        let mut reader = reader(io);
-        let error = reader.next().await.unwrap_err();
-        let limit_is = HANDSHAKE_FRAME_BYTES_MAX;
-        assert!(matches!(error, ReceiveError::TooLong { announced: 0x7fff_ffff, limit }
-            if limit == limit_is));
-    }
-
-    #[tokio::test]
-    async fn other_protocols_are_told_by_their_first_bytes() {
-        for (bytes, told) in [
-            (&b"GET / HTTP/1.1\r\n"[..], "an HTTP request came"),
-            (b"HTTP/1.1 400 Bad Request\r\n", "an HTTP server answers there"),
-            (&[0x16, 0x03, 0x01, 0x02, 0x00], "the peer speaks TLS"),
-            (&[0x15, 0x03, 0x01, 0x00, 0x02], "the peer speaks TLS"),
-            (b"SSH-2.0-OpenSSH", "the peer speaks SSH"),
-            (b"PROXY TCP4 192.0.2.1", "the peer speaks the PROXY protocol"),
-            (b"220 mail ESMTP\r\n", "the peer speaks a text protocol"),
-        ] {
-            let error = reader(bytes).next().await.unwrap_err().to_string();
-            assert!(error.starts_with(told), "{error}");
-        }
-    }
-
-    /// Reads until an error occurs.
-    async fn told<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> ReceiveError {
-        loop {
-            if let Err(error) = reader.next().await {
-                return error;
-            }
-        }
-    }
-
-    /// Reads a frame that was announced until nothing more arrives.
-    async fn promised(reader: &mut FrameReader<&[u8]>) -> Result<Option<Received>, ReceiveError> {
-        loop {
-            match reader.next().await {
-                Ok(Some(Received::Bytes)) => {}
-                ended => return ended,
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn each_role_has_its_longest_frame() {
-        for (admitted, limit) in [
-            (None, HANDSHAKE_FRAME_BYTES_MAX),
-            (Some(AdmittedFrames::WithoutMessages), HEAD_FRAME_BYTES_MAX),
-            (Some(AdmittedFrames::WithMessages), FRAME_BYTES_MAX),
-        ] {
-            let limits = Arc::new(FrameLimit::of_handshake());
-            if let Some(frames) = admitted {
-                // The limit that was set before does not matter.
-                limits.admit(AdmittedFrames::WithMessages);
-                limits.admit(AdmittedFrames::WithoutMessages);
-                limits.admit(frames);
-            }
-            let longest = (limit as u32).to_be_bytes();
-            let mut taken = FrameReader::new(&longest[..], limits.clone());
-            assert!(matches!(promised(&mut taken).await, Err(ReceiveError::CutOff(4))));
-            let longer = (limit as u32 + 1).to_be_bytes();
-            let error = promised(&mut FrameReader::new(&longer[..], limits)).await.unwrap_err();
-            assert!(matches!(error, ReceiveError::TooLong { limit: told, .. } if told == limit));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_long_frame_that_has_begun_comes_to_its_end_also_where_no_further_one_is_taken() {
-        let (mut end, io) = tokio::io::duplex(4 * HEAD_FRAME_BYTES_MAX);
-        let limit = Arc::new(FrameLimit::of_handshake());
-        limit.admit(AdmittedFrames::WithMessages);
-        let mut reader = FrameReader::new(io, limit.clone());
-        let long = vec![0xff; HEAD_FRAME_BYTES_MAX + 1];
-        for frame in 0..2 {
-            end.write_all(&(long.len() as u32).to_be_bytes()).await.unwrap();
-            if frame == 0 {
-                assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
-                limit.admit(AdmittedFrames::WithoutMessages);
-                end.write_all(&long).await.unwrap();
-                // The frame is complete, so it is decoded.
-                assert!(matches!(told(&mut reader).await, ReceiveError::Frame(_)));
-            } else {
-                assert!(matches!(told(&mut reader).await, ReceiveError::TooLong { .. }));
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn memory_is_taken_for_bytes_that_came_not_for_those_promised() {
-        let (mut end, io) = tokio::io::duplex(64);
-        let limit = Arc::new(FrameLimit::of_handshake());
-        limit.admit(AdmittedFrames::WithMessages);
-        let mut reader = FrameReader::new(io, limit);
-        end.write_all(&(FRAME_BYTES_MAX as u32).to_be_bytes()).await.unwrap();
-        assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
-        let waited = tokio::time::timeout(Duration::from_millis(1), reader.next()).await;
-        assert!(waited.is_err(), "nothing more came");
-        assert!(reader.buffer.capacity() <= 2 * LONG_READ_BYTES);
-    }
-
-    #[tokio::test]
-    async fn short_runs_that_are_still_in_use_lie_in_the_same_memory() {
-        let (mut end, io) = tokio::io::duplex(READ_BYTES);
-        let limit = Arc::new(FrameLimit::of_handshake());
-        limit.admit(AdmittedFrames::WithMessages);
-        let mut reader = FrameReader::new(io, limit);
-        let (mut held, mut ends): (Vec<Records>, _) = (Vec::new(), Vec::new());
-        for n in 0..4 {
-            let mut bytes = Vec::new();
-            encode_record(&mut bytes, MessageId::new(n), 0, None, &"x".repeat(5000), InBatch::Last);
-            let run = IdRange::new(LogEnd::new(n), LogEnd::new(n + 1));
-            let run = Records::check(run, bytes.into()).unwrap();
-            let frame = encode(&Frame::Request(RequestId::new(n), Request::AddMessage { run }));
-            end.write_all(&[frame.head, frame.records].concat()).await.unwrap();
-            let Some(Received::Frame(Frame::Request(_, Request::AddMessage { run }))) =
-                reader.next().await.unwrap()
-            else {
-                panic!("no run came");
-            };
-            ends.push(run.as_bytes().as_ptr_range());
-            held.push(run);
-        }
-        let apart = |pair: &[std::ops::Range<*const u8>]| pair[1].start.addr() - pair[0].end.addr();
-        assert!(ends.windows(2).all(|pair| apart(pair) < 100), "{ends:?}");
-    }
-
-    #[tokio::test]
-    async fn a_frame_cut_in_half_is_told_from_a_clean_end() {
-        let (mut end, io) = tokio::io::duplex(64);
-        end.write_all(&heartbeat(1)[..9]).await.unwrap();
-        drop(end);
-        let mut reader = reader(io);
-        assert!(matches!(reader.next().await, Ok(Some(Received::Bytes))));
-        assert!(matches!(reader.next().await, Err(ReceiveError::CutOff(9))));
-    }
-}
+mod tests;

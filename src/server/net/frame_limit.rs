@@ -1,15 +1,19 @@
-//! The limit on the length of a peer's frames, which the handshake raises.
+//! The limits on a peer's frames, which the handshake sets: their length and their version.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use acklog_protocol::frame::{FRAME_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX};
+use acklog_protocol::frame::{
+    FRAME_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, ProtocolVersion,
+};
 
-/// The limit on the length of the frames that a peer may send. A change applies from the next frame
-/// on.
+/// The limits on the frames that a peer may send. A change applies from the next frame on.
 #[derive(Debug)]
 pub struct FrameLimit {
     bytes: AtomicUsize,
     is_admitted: AtomicBool,
+    /// The version of the connection, once a handshake has settled it.
+    version: OnceLock<ProtocolVersion>,
 }
 
 /// The frames that a peer may send after its handshake.
@@ -25,7 +29,7 @@ impl FrameLimit {
     /// Creates a limit that admits a handshake only.
     pub fn of_handshake() -> Self {
         let bytes = AtomicUsize::new(HANDSHAKE_FRAME_BYTES_MAX);
-        Self { bytes, is_admitted: AtomicBool::new(false) }
+        Self { bytes, is_admitted: AtomicBool::new(false), version: OnceLock::new() }
     }
 
     /// Sets the limit once the handshake is done.
@@ -36,6 +40,16 @@ impl FrameLimit {
             AdmittedFrames::WithoutMessages => HEAD_FRAME_BYTES_MAX,
         };
         self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Settles the version of the connection, unless it is settled already.
+    pub(super) fn settle(&self, version: ProtocolVersion) {
+        self.version.get_or_init(|| version);
+    }
+
+    /// Returns the version of the connection, once a handshake has settled it.
+    pub(super) fn version(&self) -> Option<ProtocolVersion> {
+        self.version.get().copied()
     }
 
     /// Returns the longest frame that is accepted now, in bytes.

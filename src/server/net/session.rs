@@ -1,13 +1,13 @@
 //! One connection's life: its reading and its writing task.
 
 mod events;
+mod limits;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use acklog_protocol::frame::{EncodedFrame, Frame, Response};
+use acklog_protocol::frame::{EncodedFrame, Frame, ProtocolVersion, Response};
 use acklog_protocol::{LineView, SessionEnd};
 use acklog_types::{HEARTBEAT_INTERVAL_MAX, SessionId};
 use bytes::{Buf, Bytes};
@@ -24,6 +24,7 @@ use tracing::info;
 
 use self::events::EventSender;
 pub use self::events::{QueuedEvent, SessionEvent};
+use self::limits::Limits;
 use super::ack_watchdog::AckWatchdog;
 use super::codec::{FrameReader, ReceiveError, Received};
 use super::frame_limit::{AdmittedFrames, FrameLimit};
@@ -80,29 +81,6 @@ pub struct SessionHandle {
     close: DropGuard,
 }
 
-/// The settings that the handshake changes for the tasks of a session.
-#[derive(Debug)]
-struct Limits {
-    frame: Arc<FrameLimit>,
-    /// The heartbeat interval in milliseconds; 0 until the handshake is done.
-    heartbeat_ms: AtomicU64,
-}
-
-impl Limits {
-    fn admit(&self, heartbeat_interval: Duration, frames: AdmittedFrames) {
-        self.frame.admit(frames);
-        let ms = u64::try_from(heartbeat_interval.as_millis()).unwrap_or(u64::MAX).max(1);
-        self.heartbeat_ms.store(ms, Ordering::Relaxed);
-    }
-
-    /// Returns the heartbeat interval, once the handshake has named it.
-    fn heartbeat_interval(&self) -> Option<Duration> {
-        Some(self.heartbeat_ms.load(Ordering::Relaxed))
-            .filter(|&ms| ms > 0)
-            .map(Duration::from_millis)
-    }
-}
-
 impl SessionHandle {
     /// Returns the queue of frames to the peer.
     pub fn outbox(&self) -> &Outbox {
@@ -118,6 +96,16 @@ impl SessionHandle {
     /// not send frames with messages.
     pub fn admit(&self, heartbeat_interval: Duration) {
         self.limits.admit(heartbeat_interval, AdmittedFrames::WithoutMessages);
+    }
+
+    /// Settles the version of the connection: this node proposes it in its handshake.
+    pub fn settle(&self, version: ProtocolVersion) {
+        self.limits.frame.settle(version);
+    }
+
+    /// Returns the version in which frames to the peer are encoded.
+    pub fn version(&self) -> ProtocolVersion {
+        self.limits.frame.version().unwrap_or(ProtocolVersion::PRESENT)
     }
 
     /// Changes which frames are accepted from the peer, from the next one on that begins.
@@ -176,7 +164,7 @@ impl SessionFactory {
         set_patience(&stream, &progress, patience(INTERVAL_BEFORE_HANDSHAKE))?;
         let (outbox, queue) = Outbox::new(progress.clone());
         let frame = Arc::new(FrameLimit::of_handshake());
-        let limits = Arc::new(Limits { frame, heartbeat_ms: AtomicU64::new(0) });
+        let limits = Arc::new(Limits::new(frame));
         // `close`: this side wants to end the connection. `gone`: it has ended, for the reading
         // task too.
         let (close, gone) = (CancellationToken::new(), CancellationToken::new());

@@ -35,6 +35,13 @@ pub struct MasterAddress {
     pub port: u16,
 }
 
+impl MasterAddress {
+    /// Returns the URL of the master's HTTP port.
+    pub fn http_url(&self, port: u16) -> String {
+        format!("http://{}", Self { host: self.host.clone(), port })
+    }
+}
+
 impl fmt::Display for MasterAddress {
     /// Writes `host:port`, an IPv6 address in brackets as in a URL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,7 +59,7 @@ pub struct SecondaryHandle {
     control: ControlLane<FollowerControl>,
     faults: NodeFaults,
     reader: LogReader,
-    master_address: String,
+    master_address: Arc<MasterAddress>,
 }
 
 impl SecondaryHandle {
@@ -61,8 +68,8 @@ impl SecondaryHandle {
         &self.reader
     }
 
-    /// Returns the address at which the node dials its master: `host:port`.
-    pub fn master_address(&self) -> &str {
+    /// Returns the address at which the node dials its master.
+    pub fn master_address(&self) -> &MasterAddress {
         &self.master_address
     }
 
@@ -112,7 +119,7 @@ fn core(
     // A secondary takes no commands, and no other thread works for it beside those that read.
     let ((_, commands), (_, done)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
     let (sessions, events, reads) = sessions(&reader, tasks);
-    let master_address = master.to_string();
+    let master_address = Arc::new(master.clone());
     let master_port = master.port;
     let dialer = Arc::new(Mutex::new(Dialer::new(master.host, master.port)));
     let role = FollowerDriver { master_port, dialer, dialed };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use acklog_log::{LogReader, ReadError};
-use acklog_protocol::frame::{self, ErrorCode, Frame, Request, Response};
+use acklog_protocol::frame::{self, ErrorCode, Frame, ProtocolVersion, Request, Response};
 use acklog_protocol::{LineView, ReadOrder};
 use acklog_types::{IdRange, LogEnd, Records, SessionId};
 use tokio::net::TcpStream;
@@ -120,6 +120,9 @@ impl Sessions {
         if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
             open.handle.admit(welcome.heartbeat_interval);
         }
+        if let Frame::Request(_, Request::Handshake(handshake)) = &frame {
+            open.handle.settle(handshake.version);
+        }
         if let Frame::Request(_, Request::GetMessages { .. }) = &frame {
             open.handle.accept(AdmittedFrames::WithMessages);
             open.is_asked.set(true);
@@ -140,7 +143,7 @@ impl Sessions {
                 }
             }
         };
-        write(session, slot, frame, records);
+        write((session, open.handle.version()), slot, frame, records);
     }
 
     fn taken_for(&self, session: SessionId, range: IdRange) -> Option<Records> {
@@ -161,6 +164,7 @@ impl Sessions {
             return debug!(%session, %range, "too many reads for one peer; a frame is dropped");
         };
         let (reads, room) = (self.reads.clone(), open.handle.room());
+        let version = open.handle.version();
         self.tasks.spawn(async move {
             let read = tokio::select! {
                 read = reads.read_range(range) => read,
@@ -170,7 +174,7 @@ impl Sessions {
                 Ok((records, memory)) => (Ok(records), Some(memory)),
                 Err(error) => (Err(error), None),
             };
-            write(session, slot, frame, records);
+            write((session, version), slot, frame, records);
             drop(permit);
         });
     }
@@ -205,11 +209,11 @@ fn copy(last: &mut Option<Records>, log: &LogReader, range: IdRange) -> Option<R
     Some(records)
 }
 
-/// Puts a frame into a session's outbox, with the records of its run; an empty run has none. Where
-/// they cannot be read, the peer that asked for them gets an error, and any other frame is dropped:
-/// the log has reported the fault to its node.
+/// Puts a frame into a session's outbox, in the version of its connection, with the records of its
+/// run; an empty run has none. Where they cannot be read, the peer that asked for them gets an
+/// error, and any other frame is dropped: the log has reported the fault to its node.
 fn write(
-    session: SessionId,
+    (session, version): (SessionId, ProtocolVersion),
     slot: OutboxSlot,
     frame: Frame<IdRange>,
     records: Result<Records, ReadError>,
@@ -233,7 +237,7 @@ fn write(
             Frame::Response(request, Response::Failed { code, detail })
         }
     };
-    if !slot.send(frame::encode(&frame)) {
+    if !slot.send(frame::encode_as(&frame, version)) {
         dropped(session, range);
     }
 }
@@ -248,6 +252,7 @@ mod tests {
 
     use acklog_log::disk::{DiskOptions, Sizes};
     use acklog_log::{FreezingDisk, in_memory, open_on};
+    use acklog_protocol::frame::Positions;
     use acklog_types::{Batch, LogEnd, RequestId};
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
@@ -267,7 +272,7 @@ mod tests {
         for _ in 0..3 {
             peers.push(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
             let session = sessions.open(listener.accept().await.unwrap().0).unwrap();
-            let request = Request::AddMessage { run };
+            let request = Request::AddMessage { run, positions: Positions::default() };
             sessions.send(session, Frame::Request(RequestId::new(0), request));
             copies.push(sessions.copied.clone().unwrap());
         }
@@ -276,7 +281,7 @@ mod tests {
         );
         let mut came = Vec::new();
         for peer in &mut peers {
-            let mut bytes = [0; 64];
+            let mut bytes = [0; 128];
             let length = peer.read(&mut bytes).await.unwrap();
             came.push(bytes[..length].to_vec());
         }
@@ -309,7 +314,11 @@ mod tests {
         disk.freeze_reads(true);
         for request in 0..1000 {
             let (first, log_end) = (LogEnd::ZERO, LogEnd::new(10));
-            let page = Response::Page { run: IdRange::new(first, LogEnd::new(1)), log_end };
+            let page = Response::Page {
+                run: IdRange::new(first, LogEnd::new(1)),
+                log_end,
+                positions: Positions::default(),
+            };
             sessions.send(session, Frame::Response(RequestId::new(request), page));
         }
         assert_eq!(tasks.len() - before, 16);

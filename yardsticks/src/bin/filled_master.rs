@@ -71,6 +71,7 @@ async fn main() -> anyhow::Result<()> {
     let options = MasterOptions {
         name: "master".parse()?,
         log: log.log.unwrap_or(new_log),
+        http_port: None,
         request_timeout: Duration::from_millis(1500),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,

@@ -3,7 +3,7 @@
 use acklog_types::{LogEnd, RequestId};
 
 use super::*;
-use crate::frame::{Request, Response};
+use crate::frame::{Positions, Request, Response};
 
 fn name(text: &str) -> NodeName {
     text.parse().unwrap()
@@ -29,7 +29,7 @@ fn everything() -> Faults {
 
 fn run() -> Frame<IdRange> {
     let run = IdRange::new(LogEnd::ZERO, LogEnd::new(1));
-    Frame::Request(RequestId::new(0), Request::AddMessage { run })
+    Frame::Request(RequestId::new(0), Request::AddMessage { run, positions: Positions::default() })
 }
 
 fn get_messages() -> Frame<IdRange> {
@@ -37,7 +37,10 @@ fn get_messages() -> Frame<IdRange> {
 }
 
 fn heartbeat() -> Frame<IdRange> {
-    Frame::Request(RequestId::new(0), Request::Heartbeat { log_end: LogEnd::ZERO })
+    Frame::Request(
+        RequestId::new(0),
+        Request::Heartbeat { log_end: LogEnd::ZERO, positions: Positions::default() },
+    )
 }
 
 fn draw(injector: &mut Injector, peer: &NodeName) -> (Duration, usize) {

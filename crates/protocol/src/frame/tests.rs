@@ -1,6 +1,13 @@
-//! The bytes of each kind of frame, pinned; and bytes that are not a frame.
+//! The bytes of each kind of frame in both versions, pinned; and bytes that are not a frame.
 
-use acklog_types::{IdRange, InBatch, MessageId, Records, encode_record};
+mod damage;
+
+use std::time::Duration;
+
+use acklog_types::{
+    Checksum, IdRange, InBatch, InstanceId, LogId, MessageId, NodeName, Records, Storage, StoreId,
+    encode_record,
+};
 use bytes::Bytes;
 
 use super::*;
@@ -29,44 +36,90 @@ fn run(first: u64, texts: &[&str]) -> Records {
 fn samples() -> Vec<(&'static str, Frame<Records>)> {
     let request = |id, body| Frame::Request(RequestId::new(id), body);
     let response = |id, body| Frame::Response(RequestId::new(id), body);
+    let (log, end) = (LogId::new(0xa0a1_a2a3_a4a5_a6a7_a8a9_aaab_acad_aeaf), LogEnd::new);
+    let positions = |committed, all| {
+        let (committed_end, all_end) = (LogEnd::new(committed), LogEnd::new(all));
+        Positions { log_start: LogEnd::ZERO, committed_end, all_end }
+    };
+    let node = |port, storage| {
+        let (http_port, storage) = (Some(port), Some(storage));
+        NodeFacts { http_port, storage, ..NodeFacts::default() }
+    };
+    let instance = InstanceId::new(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10);
     let handshake = Handshake {
-        name: name("bonnie"),
-        instance: InstanceId::new(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10),
-        log: Some(LogId::new(0xa0a1_a2a3_a4a5_a6a7_a8a9_aaab_acad_aeaf)),
+        log: Some(log),
         end: LogEnd::new(2),
         checksum: Some(Checksum::new(0xdead_beef)),
+        node: node(8001, Storage::Disk),
+        ..Handshake::new(name("bonnie"), instance)
     };
     let welcome = Welcome {
         master: name("master"),
-        log: LogId::new(0xa0a1_a2a3_a4a5_a6a7_a8a9_aaab_acad_aeaf),
+        log,
         log_end: LogEnd::new(4),
         heartbeat_interval: Duration::from_secs(1),
+        node: node(8000, Storage::Memory),
+        positions: positions(3, 2),
     };
     let refused = Response::Refused { code: RefusalCode::NameTaken, detail: "no".to_owned() };
     let failed = Response::Failed { code: ErrorCode::NoRoom, detail: "full".to_owned() };
-    let page = Response::Page { run: run(2, &["Msg3", "Msg4"]), log_end: LogEnd::new(4) };
+    let (pages, runs) = (run(2, &["Msg3", "Msg4"]), run(4, &["Msg5"]));
+    let page = Response::Page { run: pages, log_end: end(4), positions: positions(3, 2) };
+    let heartbeat = Request::Heartbeat { log_end: end(5), positions: positions(4, 4) };
+    let append = Request::AddMessage { run: runs, positions: positions(4, 4) };
     vec![
-        ("Handshake", request(0, Request::Handshake(handshake))),
-        ("GetMessages", request(1, Request::GetMessages { from: LogEnd::new(2), again: false })),
-        ("SecondaryNodeReady", request(2, Request::SecondaryNodeReady { end: LogEnd::new(4) })),
-        ("AddMessage", request(7, Request::AddMessage { run: run(4, &["Msg5"]) })),
-        ("Heartbeat", request(8, Request::Heartbeat { log_end: LogEnd::new(5) })),
-        ("Welcome", response(0, Response::Welcome(welcome))),
+        ("Handshake", request(0, Request::from(handshake))),
+        ("GetMessages", request(1, Request::GetMessages { from: end(2), again: false })),
+        ("SecondaryNodeReady", request(2, Request::SecondaryNodeReady { end: end(4) })),
+        ("AddMessage", request(7, append)),
+        ("Heartbeat", request(8, heartbeat)),
+        ("Welcome", response(0, Response::from(welcome))),
         ("Refused", response(0, refused)),
         ("Page", response(1, page)),
         ("ReadyNoted", response(2, Response::ReadyNoted)),
-        ("Added", response(7, Response::Added { contiguous_end: LogEnd::new(5) })),
+        ("Added", response(7, Response::Added { contiguous_end: end(5) })),
         ("Alive", response(8, Response::Alive)),
         ("Failed", response(7, failed)),
     ]
 }
 
-fn bytes_of(frame: &Frame<Records>) -> Vec<u8> {
-    let encoded = encode(frame);
-    let mut bytes = encoded.head.to_vec();
-    bytes.extend_from_slice(&encoded.records);
+/// The same frames as a node of version 3 sends and decodes them.
+fn samples_of_version_3() -> Vec<(&'static str, Frame<Records>)> {
+    let without = |(kind, frame)| {
+        let nothing = Positions::default();
+        let frame = match frame {
+            Frame::Request(id, Request::Handshake(handshake)) => {
+                let (version, node) = (ProtocolVersion::V3, NodeFacts::default());
+                Frame::Request(id, Request::from(Handshake { version, node, ..*handshake }))
+            }
+            Frame::Request(id, Request::AddMessage { run, .. }) => {
+                Frame::Request(id, Request::AddMessage { run, positions: nothing })
+            }
+            Frame::Request(id, Request::Heartbeat { log_end, .. }) => {
+                Frame::Request(id, Request::Heartbeat { log_end, positions: nothing })
+            }
+            Frame::Response(id, Response::Welcome(welcome)) => {
+                let (node, positions) = (NodeFacts::default(), nothing);
+                Frame::Response(id, Response::from(Welcome { node, positions, ..*welcome }))
+            }
+            Frame::Response(id, Response::Page { run, log_end, .. }) => {
+                Frame::Response(id, Response::Page { run, log_end, positions: nothing })
+            }
+            other => other,
+        };
+        (kind, frame)
+    };
+    samples().into_iter().map(without).collect()
+}
+
+fn joined(encoded: &EncodedFrame) -> Vec<u8> {
+    let bytes = [&encoded.head[..], &encoded.records].concat();
     assert_eq!(bytes.len(), encoded.bytes());
     bytes
+}
+
+fn bytes_of(frame: &Frame<Records>) -> Vec<u8> {
+    joined(&encode(frame))
 }
 
 /// Sixteen bytes a line, as in docs/PROTOCOL.md.
@@ -76,12 +129,24 @@ fn dump(bytes: &[u8]) -> String {
     bytes.chunks(16).map(line).collect::<Vec<_>>().join("\n")
 }
 
+fn assert_shown(title: &str, bytes: &[u8]) {
+    let document = include_str!("../../../../docs/PROTOCOL.md");
+    let block = format!("{title}:\n{}\n", dump(bytes));
+    assert!(document.contains(&block), "docs/PROTOCOL.md lacks this dump:\n{block}");
+}
+
 #[test]
 fn the_document_shows_the_bytes_of_every_frame() {
-    let document = include_str!("../../../../docs/PROTOCOL.md");
     for (kind, frame) in samples() {
-        let block = format!("{kind}:\n{}\n", dump(&bytes_of(&frame)));
-        assert!(document.contains(&block), "docs/PROTOCOL.md lacks this dump:\n{block}");
+        assert_shown(kind, &bytes_of(&frame));
+    }
+}
+
+#[test]
+fn the_document_shows_the_bytes_of_every_frame_of_version_3() {
+    for (kind, frame) in samples_of_version_3() {
+        let bytes = joined(&encode_as(&frame, ProtocolVersion::V3));
+        assert_shown(&format!("{kind} of version 3"), &bytes);
     }
 }
 
@@ -97,15 +162,16 @@ fn the_document_shows_the_bytes_of_a_record_with_a_key() {
         "Msg5",
         InBatch::Last,
     );
-    let document = include_str!("../../../../docs/PROTOCOL.md");
-    let block = format!("Keyed record:\n{}\n", dump(&bytes));
-    assert!(document.contains(&block), "docs/PROTOCOL.md lacks this dump:\n{block}");
+    assert_shown("Keyed record", &bytes);
 }
 
 #[test]
 fn what_is_encoded_is_decoded_and_nothing_shorter_or_longer() {
-    for (kind, frame) in samples() {
-        let bytes = bytes_of(&frame);
+    let present = samples().into_iter().map(|(kind, frame)| (kind, bytes_of(&frame), frame));
+    let before = samples_of_version_3()
+        .into_iter()
+        .map(|(kind, frame)| (kind, joined(&encode_as(&frame, ProtocolVersion::V3)), frame));
+    for (kind, bytes, frame) in present.chain(before) {
         let (prefix, payload) = bytes.split_first_chunk::<4>().unwrap();
         assert_eq!(u32::from_be_bytes(*prefix) as usize, payload.len(), "{kind}");
         assert_eq!(decode(Bytes::copy_from_slice(payload)), Ok(frame), "{kind}");
@@ -120,8 +186,46 @@ fn what_is_encoded_is_decoded_and_nothing_shorter_or_longer() {
 }
 
 #[test]
+fn version_3_leaves_out_what_it_has_no_place_for() {
+    for ((kind, frame), (_, before)) in samples().into_iter().zip(samples_of_version_3()) {
+        if kind != "Handshake" {
+            let encoded = encode_as(&frame, ProtocolVersion::V3);
+            assert_eq!(encoded, encode_as(&before, ProtocolVersion::V3), "{kind}");
+        }
+    }
+}
+
+#[test]
+fn all_that_a_node_can_tell_of_itself_is_decoded_again() {
+    let Frame::Request(id, Request::Handshake(handshake)) = samples().swap_remove(0).1 else {
+        panic!("a handshake")
+    };
+    let row = |epoch| EpochRow {
+        epoch: Epoch::new(epoch),
+        start: LogEnd::new(10 * epoch),
+        mark: u64::MAX - epoch,
+    };
+    let node = NodeFacts {
+        http_port: None,
+        storage: Some(Storage::Disk),
+        store: Some(StoreId::new(77)),
+        epochs: (1..=100).map(row).collect(),
+    };
+    let credentials = Credentials::new(vec![7; CREDENTIALS_BYTES_MAX]).unwrap();
+    assert_eq!(format!("{credentials:?}"), "Credentials(1024 bytes)", "they are not shown");
+    let log_start = LogEnd::new(1);
+    let full = Handshake { node, log_start, credentials, ..*handshake };
+    let frame = Frame::Request(id, Request::from(full));
+    let payload = Bytes::from(bytes_of(&frame)).slice(4..);
+    assert!(payload.len() <= HEAD_BYTES_MAX);
+    assert_eq!(decode(payload), Ok(frame));
+    assert_eq!(Credentials::new(vec![7; CREDENTIALS_BYTES_MAX + 1]), None);
+}
+
+#[test]
 fn an_unknown_kind_and_a_text_that_claims_too_much_are_refused() {
-    assert!(matches!(decode(Bytes::from_static(&[99, 0, 0, 0])), Err(FrameError::Head(_))));
+    let unknown = Bytes::from_static(&[11, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(matches!(decode(unknown), Err(FrameError::Head(_))));
     // A refusal whose detail claims 2^60 bytes.
     let mut bytes = vec![6, 0, 0, 0];
     bytes.extend_from_slice(&[0; 8]);
@@ -142,13 +246,19 @@ fn a_handshake_of_another_version_is_told_whatever_stands_behind_its_version() {
     );
 }
 
+/// Returns a frame of version 3 without its length: no checksum covers its head.
+fn payload_of_version_3(sample: usize) -> Vec<u8> {
+    let frame = samples_of_version_3().swap_remove(sample).1;
+    joined(&encode_as(&frame, ProtocolVersion::V3)).split_off(4)
+}
+
 #[test]
 fn damaged_records_and_bad_names_are_refused() {
     let good = bytes_of(&samples()[3].1);
     let mut damaged = good[4..].to_vec();
     *damaged.last_mut().unwrap() ^= 1;
     assert!(matches!(decode(damaged.into()), Err(FrameError::Records(_))));
-    let mut bad_name = bytes_of(&samples()[0].1)[4..].to_vec();
+    let mut bad_name = payload_of_version_3(0);
     let at = bad_name.windows(6).position(|window| window == b"bonnie").unwrap();
     bad_name[at] = b'\n';
     assert!(matches!(decode(bad_name.into()), Err(FrameError::Name(_))));
@@ -157,7 +267,7 @@ fn damaged_records_and_bad_names_are_refused() {
 #[test]
 fn a_heartbeat_interval_beyond_the_clock_is_refused() {
     for millis in [0, u64::MAX] {
-        let mut bytes = bytes_of(&samples()[5].1)[4..].to_vec();
+        let mut bytes = payload_of_version_3(5);
         let at = bytes.len() - 8;
         bytes[at..].copy_from_slice(&millis.to_le_bytes());
         assert_eq!(decode(bytes.into()), Err(FrameError::Interval(millis)));

@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use acklog_types::{IdRange, LogView, Records, RequestId, SessionId, Unreadable};
+use acklog_types::{IdRange, LogView, Records, RequestId, SessionId, Storage, Unreadable};
 
 use super::leader::Denied;
 use super::peers::{HandshakeRefusal, NewConnection, OfferedLog};
 use super::{LeaderEffect, Master};
 use crate::events::{ConnectionEvent, Detail};
 use crate::frame::{
-    ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response, Welcome,
+    ErrorCode, Frame, Handshake, NodeFacts, ProtocolVersion, RefusalCode, Request, Response,
+    Welcome,
 };
 use crate::{CloseReason, ProtocolError};
 
@@ -24,9 +25,15 @@ impl<L: LogView> Master<L> {
         let (request, handshake) = match frame {
             Frame::Request(request, Request::Handshake(handshake)) => (request, handshake),
             Frame::Request(request, Request::HandshakeOfVersion(version)) => {
+                let (present, before) = (ProtocolVersion::PRESENT, ProtocolVersion::V3);
+                let is_newer = version > present.number();
+                let remedy = match is_newer {
+                    true => "upgrade the master first, and then this node",
+                    false => "upgrade this node",
+                };
                 let detail = format!(
-                    "this master speaks version {PROTOCOL_VERSION} of the protocol, not {version}; \
-                     run the same release on all nodes"
+                    "this master speaks version {present} of the protocol, and {before} with \
+                     secondaries of the release before, not {version}; {remedy}"
                 );
                 let refused = HandshakeRefusal::new(RefusalCode::Version, detail);
                 return self.refuse(now, session, request, None, refused);
@@ -41,7 +48,7 @@ impl<L: LogView> Master<L> {
             ConnectionEvent::Handshake { session, peer, request, end }
         });
         if !self.peers.repeat_handshake(session, request) {
-            self.judge(now, session, request, handshake, None);
+            self.judge(now, session, request, *handshake, None);
         }
     }
 
@@ -76,7 +83,8 @@ impl<L: LogView> Master<L> {
         match self.check(&handshake, is_same) {
             Ok(()) => {
                 self.admit(now, session, &handshake);
-                self.respond(session, request, self.welcome());
+                let welcome = self.welcome();
+                self.respond(session, request, welcome);
             }
             Err(Denied::Refused(refused)) => {
                 self.refuse(now, session, request, Some(&handshake), refused);
@@ -119,16 +127,22 @@ impl<L: LogView> Master<L> {
         let peer = || handshake.name.clone();
         let event = || ConnectionEvent::HandshakeRepeated { peer: peer(), request };
         self.out.events.emit(Detail::Changes, event);
-        self.respond(session, request, self.welcome());
+        let welcome = self.welcome();
+        self.respond(session, request, welcome);
     }
 
-    fn welcome(&self) -> Response<IdRange> {
+    fn welcome(&mut self) -> Response<IdRange> {
+        self.relay();
+        let positions = self.positions();
         let node = self.peers.options();
-        Response::Welcome(Welcome {
+        let storage = Some(Storage::of(self.leader.is_on_disk()));
+        Response::from(Welcome {
             master: node.name.clone(),
             log: self.leader.log_id(),
             log_end: self.leader.durable_end(),
             heartbeat_interval: node.heartbeat_interval,
+            node: NodeFacts { http_port: node.http_port, storage, ..NodeFacts::default() },
+            positions,
         })
     }
 
@@ -167,6 +181,8 @@ impl<L: LogView> Master<L> {
         let of = || Some(address.clone());
         let event = || ConnectionEvent::Joined { peer: peer(), address: of(), end, log_end };
         events.emit(Detail::Changes, event);
-        self.peers.connect(now, id, NewConnection { session, instance, address, end }, events);
+        let NodeFacts { http_port, storage, .. } = handshake.node;
+        let new = NewConnection { session, instance, address, end, http_port, storage };
+        self.peers.connect(now, id, new, events);
     }
 }

@@ -20,6 +20,8 @@ pub struct MasterOptions {
     pub name: NodeName,
     /// Identity of the log.
     pub log: LogId,
+    /// Port at which the node serves HTTP; none where peers are not told.
+    pub http_port: Option<u16>,
     /// Time after which a request without a response has failed.
     pub request_timeout: Duration,
     /// Time between two heartbeats to a secondary.

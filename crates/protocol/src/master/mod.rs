@@ -17,12 +17,13 @@ mod handshake;
 mod io;
 mod leader;
 mod peers;
+mod positions;
 mod registration;
 mod replication;
 
 use std::time::Instant;
 
-use acklog_types::{DiskFault, IdRange, LogId, LogView, RequestId, SessionId};
+use acklog_types::{DiskFault, Epoch, IdRange, LogEnd, LogId, LogView, RequestId, SessionId};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -32,6 +33,7 @@ pub use self::leader::FirstUse;
 use self::leader::{Leader, LogOptions, RestoredLog};
 pub use self::peers::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::peers::{MemberId, PeerOptions, Peers};
+pub use self::positions::PeerFacts;
 use super::CloseReason;
 use super::events::Events;
 use super::frame::Response;
@@ -71,6 +73,7 @@ impl<L: LogView> Master<L> {
         };
         let peer_options = PeerOptions {
             name: options.name,
+            http_port: options.http_port,
             request_timeout: options.request_timeout,
             heartbeat_interval: options.heartbeat_interval,
             cluster_size: options.cluster_size,
@@ -109,6 +112,7 @@ impl<L: LogView> Master<L> {
     /// there is a quorum, and a copy of what is damaged, is computed where it is needed.
     fn settle(&mut self) {
         self.relay();
+        self.leader.settle_held();
         self.leader.note_copies(&mut self.out.events);
         self.leader.note_quorum(self.peers.cluster(), &mut self.out.events);
     }
@@ -274,7 +278,10 @@ impl<L: LogView> Machine for Master<L> {
             name: self.peers.options().name.clone(),
             read_only: self.leader.is_read_only(cluster),
             is_emptier: self.leader.is_new() && self.peers.has_refused_other_messages(now),
+            log_start: LogEnd::ZERO,
             log_end: self.leader.durable_end(),
+            committed_end: self.committed_end(),
+            epoch: Epoch::FIRST,
             cluster_size: cluster.size,
             quorum: self.leader.quorum_health(cluster),
             waiting_senders: self.leader.waiting_for_secondaries(),

@@ -26,7 +26,10 @@ impl<L: LogView> Master<L> {
     fn send_runs(&mut self, now: Instant, id: MemberId, runs_max: usize) {
         while let Some(next) = self.leader.next_run(now, id, runs_max) {
             match next {
-                NextRun::Run(plan) => self.peers.send_run(now, id, plan, &mut self.out),
+                NextRun::Run(plan) => {
+                    let positions = self.positions();
+                    self.peers.send_run(now, id, (plan, positions), &mut self.out);
+                }
                 NextRun::Read(order) => {
                     if let Some(session) = self.peers.get(id).and_then(Peer::session) {
                         self.out.push(Effect::Read { session, order });
@@ -46,8 +49,8 @@ impl<L: LogView> Master<L> {
         } {
             self.leader.run_timed_out(now, id, run, &mut self.rng);
         }
-        let log_end = self.leader.durable_end();
-        if self.peers.send_heartbeat(now, id, log_end, &mut self.out)
+        let told = (self.leader.durable_end(), self.positions());
+        if self.peers.send_heartbeat(now, id, told, &mut self.out)
             && let Some(peer) = self.peers.get(id)
             && peer.is_ready()
             && peer.status() != Status::Healthy
@@ -111,7 +114,8 @@ impl<L: LogView> Master<L> {
         self.leader.note_page(id, page, &mut self.out.events);
         self.peers.note_sent(now, id);
         let ReadPage { wanted, run, log_end } = page;
-        self.respond(session, wanted.request, Response::Page { run, log_end });
+        let page = Response::Page { run, log_end, positions: self.positions() };
+        self.respond(session, wanted.request, page);
     }
 
     /// Requests what is damaged here from a member, if that is due.

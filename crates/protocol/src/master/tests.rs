@@ -15,7 +15,7 @@ use acklog_types::{DiskFault, Faults, LogEnd, LogId, NodeName, Unreadable};
 use super::leader::WaitReason;
 use super::*;
 use crate::events::Events;
-use crate::frame::{ErrorCode, Frame, Handshake, PROTOCOL_VERSION, RefusalCode, Request, Response};
+use crate::frame::{ErrorCode, Frame, Handshake, Positions, RefusalCode, Request, Response};
 use crate::{
     Admission, AppendRequest, CloseReason, DiskHealth, FaultHooks, Outcome, Refusal, SessionEnd,
     Wait,
@@ -51,6 +51,7 @@ pub(super) fn options() -> MasterOptions {
     MasterOptions {
         name: name("master"),
         log: LOG,
+        http_port: Some(8000),
         request_timeout: Duration::from_secs(1),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,
@@ -141,7 +142,7 @@ impl Node {
     /// and returns what it is answered.
     fn greet(&mut self, session: u64, who: &str, end: u64) -> Vec<Effect<LeaderEffect>> {
         self.meet(session);
-        self.ask(session, 0, Request::Handshake(handshake(who, session, end)))
+        self.ask(session, 0, Request::from(handshake(who, session, end)))
     }
 
     fn shown(&self) -> Vec<(String, Option<u64>, Option<u64>)> {
@@ -173,11 +174,10 @@ fn restored() -> RestoredMaster {
 
 fn handshake(who: &str, instance: u64, end: u64) -> Handshake {
     Handshake {
-        name: name(who),
-        instance: InstanceId::new(instance.into()),
         log: (end > 0).then_some(LOG),
         end: LogEnd::new(end),
         checksum: (end > 0).then_some(Checksum::new(1)),
+        ..Handshake::new(name(who), InstanceId::new(instance.into()))
     }
 }
 

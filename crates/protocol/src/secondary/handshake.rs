@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use acklog_types::{HEARTBEAT_INTERVAL_MAX, LogView, SessionId};
+use acklog_types::{HEARTBEAT_INTERVAL_MAX, LogView, SessionId, Storage};
 
 use super::link::LinkToMaster;
 use super::{Connection, Secondary, SecondaryPhase};
 use crate::events::{ConnectionEvent, Detail};
-use crate::frame::{Handshake, RefusalCode, Welcome};
+use crate::frame::{Handshake, NodeFacts, RefusalCode, Welcome};
 use crate::machine::Effect;
 use crate::{CloseReason, ProtocolError};
 
@@ -44,11 +44,15 @@ impl<L: LogView> Secondary<L> {
         }
         let introduction = self.follower.introduction(&mut self.events)?;
         Some(Handshake {
-            name: self.options.name.clone(),
-            instance: self.options.instance,
             log: introduction.log,
             end: introduction.end,
             checksum: introduction.checksum,
+            node: NodeFacts {
+                http_port: self.options.http_port,
+                storage: Some(Storage::of(self.follower.is_on_disk())),
+                ..NodeFacts::default()
+            },
+            ..Handshake::new(self.options.name.clone(), self.options.instance)
         })
     }
 
@@ -70,7 +74,9 @@ impl<L: LogView> Secondary<L> {
         });
         link.join(interval);
         self.follower.join(welcome.log, log_end, self.options.request_timeout);
+        self.follower.note_positions(welcome.positions);
         self.master = Some(welcome.master);
+        self.master_http_port = welcome.node.http_port;
         self.dial_state.on_welcome();
         Ok(())
     }
@@ -79,9 +85,16 @@ impl<L: LogView> Secondary<L> {
     pub(super) fn refused(&mut self, now: Instant, code: RefusalCode, detail: &str) {
         let diverged = code.is_divergence();
         let phase = if diverged { SecondaryPhase::Diverged } else { SecondaryPhase::Refused };
+        let remedy = match code {
+            RefusalCode::Version => {
+                "; where the master is of an earlier release than this node, upgrade the master \
+                 first: a master also speaks the version before its own"
+            }
+            _ => "",
+        };
+        let detail = format!("{detail}{remedy}");
         self.dial_state.on_refusal(phase, format!("the master refuses this node: {detail}"));
-        let detail = || detail.to_owned();
-        let event = || ConnectionEvent::RefusedByMaster { code, detail: detail(), phase };
+        let event = || ConnectionEvent::RefusedByMaster { code, detail, phase };
         self.events.emit(Detail::Changes, event);
         self.close(now, CloseReason::Refused);
     }

@@ -13,6 +13,8 @@ pub struct SecondaryOptions {
     pub name: NodeName,
     /// This run of its process.
     pub instance: InstanceId,
+    /// Port at which it serves HTTP; none where the master is not told.
+    pub http_port: Option<u16>,
     /// A request without a response for this long has failed.
     pub request_timeout: Duration,
     /// Longest pause between two attempts to connect.

@@ -18,6 +18,7 @@ mod handshake;
 mod io;
 mod link;
 mod liveness;
+mod positions;
 mod repair;
 mod request_retry;
 mod requests;
@@ -26,7 +27,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::LogView;
-use acklog_types::{IdRange, LogId, NodeName, Records, SessionId};
+use acklog_types::{Epoch, IdRange, LogEnd, LogId, NodeName, Records, SessionId};
 pub use follower::{GapBuffer, HELD_BYTES_MAX};
 pub use io::{FollowerEffect, FollowerInput, RestoredSecondary, SecondaryOptions};
 use rand::SeedableRng;
@@ -52,6 +53,8 @@ pub struct Secondary<L> {
     dial_state: DialState,
     /// The name of the master, once it accepted this node.
     master: Option<NodeName>,
+    /// The port at which the master serves HTTP, where it told it.
+    master_http_port: Option<u16>,
     /// Whether requests are delayed on demand: they are noted as sent when they go out.
     delays_requests: bool,
     /// The node's time: it stands still while the node is paused.
@@ -86,6 +89,7 @@ impl<L: LogView> Secondary<L> {
             connection: Connection::Idle { dial_at: now },
             dial_state: DialState::new(options.reconnect_delay),
             master: None,
+            master_http_port: None,
             delays_requests: false,
             time: OwnTime::default(),
             rng: ChaCha8Rng::seed_from_u64(options.seed),
@@ -195,13 +199,15 @@ impl<L: LogView> Secondary<L> {
 
     fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
         let received = match frame {
-            Frame::Request(id, Request::AddMessage { run }) => {
+            Frame::Request(id, Request::AddMessage { run, positions }) => {
+                self.follower.note_positions(positions);
                 let taken = self.follower.take_run(now, id, run, &mut self.events);
                 self.carry_out();
                 taken
             }
-            Frame::Request(id, Request::Heartbeat { log_end }) => {
+            Frame::Request(id, Request::Heartbeat { log_end, positions }) => {
                 if self.has_joined() {
+                    self.follower.note_positions(positions);
                     self.follower.note_master_end(log_end);
                     self.send(session, Frame::Response(id, Response::Alive));
                 }
@@ -362,10 +368,14 @@ impl<L: LogView> Machine for Secondary<L> {
         SecondaryHealth {
             name: self.options.name.clone(),
             phase: self.phase(),
+            log_start: LogEnd::ZERO,
             log_end: self.follower.durable_end(),
+            committed_end: self.committed_end(),
+            epoch: Epoch::FIRST,
             buffered: self.follower.messages_above_gap(),
             connected: self.has_joined(),
             master: self.master.clone(),
+            master_http_port: self.master_http_port,
             master_log_end: self.follower.master_log_end(),
             last_error: self.dial_state.last_error().map(str::to_owned),
             disk: self.follower.disk_health(),

@@ -6,7 +6,7 @@ use acklog_types::{IdRange, LogEnd, LogView, RequestId, SessionId, Unreadable};
 
 use super::{Connection, Secondary};
 use crate::events::{Detail, FrameEvent, FrameStage, NodeEvent};
-use crate::frame::{ErrorCode, Frame, FrameKind, RUN_BYTES_MAX, Response};
+use crate::frame::{ErrorCode, Frame, FrameKind, Positions, RUN_BYTES_MAX, Response};
 use crate::machine::Effect;
 use crate::{ProtocolError, ReadOrder};
 
@@ -61,7 +61,8 @@ impl<L: LogView> Secondary<L> {
                     let stage = FrameStage::Sent { from: None, again: false };
                     FrameEvent::new(None, request, (FrameKind::Page, Some(run)), stage)
                 });
-                let page = Response::Page { run, log_end: self.follower.durable_end() };
+                let (log_end, positions) = (self.follower.durable_end(), Positions::default());
+                let page = Response::Page { run, log_end, positions };
                 self.send(session, Frame::Response(request, page));
             }
             Err(Unreadable(detail)) => self.cannot_give(session, request, detail),

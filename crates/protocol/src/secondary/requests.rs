@@ -22,7 +22,7 @@ impl<L: LogView> Secondary<L> {
         let Connection::Up(link) = &self.connection else { return None };
         match link.has_joined() {
             true => self.follower.poll_request(link.next_request()),
-            false => self.handshake().map(Request::Handshake),
+            false => self.handshake().map(Request::from),
         }
     }
 
@@ -81,12 +81,13 @@ impl<L: LogView> Secondary<L> {
             self.follower.on_error(now, kind, &mut self.rng);
         }
         match response {
-            Response::Welcome(welcome) => self.welcomed(welcome)?,
+            Response::Welcome(welcome) => self.welcomed(*welcome)?,
             Response::Refused { code, detail } => {
                 self.refused(now, code, &detail);
                 return Ok(());
             }
-            Response::Page { run, log_end } => {
+            Response::Page { run, log_end, positions } => {
+                self.follower.note_positions(positions);
                 let page = PageAnswer { request: id, is_late: answered.is_none(), run, log_end };
                 let (rng, events) = (&mut self.rng, &mut self.events);
                 let taken = self.follower.take_page(now, page, rng, events);

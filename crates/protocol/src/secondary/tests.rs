@@ -10,7 +10,7 @@ use acklog_types::{
 
 use super::test_log::TestLog;
 use super::*;
-use crate::frame::{ErrorCode, Request, Welcome};
+use crate::frame::{ErrorCode, NodeFacts, Positions, Request, Welcome};
 use crate::status::DiskHealth;
 use crate::test_records::records;
 use crate::{Faulty, SessionEnd};
@@ -72,6 +72,7 @@ fn options() -> SecondaryOptions {
     SecondaryOptions {
         name: "bonnie".parse().unwrap(),
         instance: InstanceId::new(1),
+        http_port: Some(8001),
         request_timeout: second,
         reconnect_delay: second,
         seed: 1,
@@ -79,11 +80,13 @@ fn options() -> SecondaryOptions {
 }
 
 fn welcome(log: u128) -> Response<Records> {
-    Response::Welcome(Welcome {
+    Response::from(Welcome {
         master: "master".parse().unwrap(),
         log: LogId::new(log),
         log_end: LogEnd::new(1),
         heartbeat_interval: Duration::from_secs(1),
+        node: NodeFacts { http_port: Some(8000), ..NodeFacts::default() },
+        positions: Positions::default(),
     })
 }
 
@@ -100,7 +103,11 @@ fn a_welcome_into_another_log_costs_the_connection_and_no_message() {
     node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
     let run = records(0, 1, "Msg0");
-    node.answer(1, 1, Response::Page { run, log_end: LogEnd::new(1) });
+    node.answer(
+        1,
+        1,
+        Response::Page { run, log_end: LogEnd::new(1), positions: Positions::default() },
+    );
     assert_eq!(node.machine.health(node.now).log_end, LogEnd::new(1));
     let down = Input::SessionDown { session: SessionId::new(1), reason: SessionEnd::Closed };
     node.step(down);
@@ -117,8 +124,8 @@ fn an_interval_that_no_master_has_costs_the_connection() {
         let mut node = Node::new();
         node.step(FollowerInput::Connected(SessionId::new(1)));
         let Response::Welcome(good) = welcome(7) else { unreachable!("it is one") };
-        let damaged = Welcome { heartbeat_interval: interval, ..good };
-        let effects = node.answer(1, 0, Response::Welcome(damaged));
+        let damaged = Welcome { heartbeat_interval: interval, ..*good };
+        let effects = node.answer(1, 0, Response::from(damaged));
         assert!(closed_for(&effects, &ProtocolError::BadInterval(interval)), "{effects:?}");
         let health = node.machine.health(node.now);
         assert_eq!((health.connected, node.machine.get_ref().log_id()), (false, None));
@@ -217,9 +224,16 @@ fn frames_of_a_connection_that_is_gone_are_not_taken() {
     node.step(FollowerInput::Connected(SessionId::new(2)));
     node.answer(2, 0, welcome(7));
     let run = records(0, 1, "Msg0");
-    let page = || Response::Page { run: run.clone(), log_end: LogEnd::new(1) };
+    let page = || Response::Page {
+        run: run.clone(),
+        log_end: LogEnd::new(1),
+        positions: Positions::default(),
+    };
     assert_eq!(node.answer(1, 1, page()), [], "a late page of the connection before");
-    let heartbeat = Frame::Request(RequestId::new(0), Request::Heartbeat { log_end: LogEnd::ZERO });
+    let heartbeat = Frame::Request(
+        RequestId::new(0),
+        Request::Heartbeat { log_end: LogEnd::ZERO, positions: Positions::default() },
+    );
     let session = SessionId::new(1);
     assert_eq!(node.step(Input::Frame { session, frame: heartbeat }), []);
     assert_eq!(node.machine.health(node.now).log_end, LogEnd::ZERO);
@@ -232,7 +246,11 @@ fn an_empty_page_with_more_to_come_costs_the_connection() {
     let mut node = Node::new();
     node.step(FollowerInput::Connected(SessionId::new(1)));
     node.answer(1, 0, welcome(7));
-    let nothing = Response::Page { run: Records::empty(LogEnd::ZERO), log_end: LogEnd::new(5) };
+    let nothing = Response::Page {
+        run: Records::empty(LogEnd::ZERO),
+        log_end: LogEnd::new(5),
+        positions: Positions::default(),
+    };
     let effects = node.answer(1, 1, nothing);
     let error = ProtocolError::BadRun(IdRange::empty(LogEnd::ZERO));
     assert!(closed_for(&effects, &error), "{effects:?}");
@@ -313,7 +331,7 @@ fn long_page(id: u64, length: usize, log_end: u64) -> Response<Records> {
     encode_record(&mut bytes, MessageId::new(id), 0, None, &"x".repeat(length), InBatch::Last);
     let range = IdRange::new(LogEnd::new(id), LogEnd::new(id + 1));
     let run = Records::check(range, bytes.into()).unwrap();
-    Response::Page { run, log_end: LogEnd::new(log_end) }
+    Response::Page { run, log_end: LogEnd::new(log_end), positions: Positions::default() }
 }
 
 #[test]

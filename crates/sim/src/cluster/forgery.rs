@@ -49,7 +49,7 @@ impl Cluster {
         self.schedule(Duration::ZERO, ScheduledEvent::Accepted { link });
         for at in 1..=self.rng.random_range(1..=FRAMES_MAX) {
             let frame = if at == 1 && self.rng.random_bool(0.8) {
-                Frame::Request(RequestId::new(0), Request::Handshake(self.some_handshake()))
+                Frame::Request(RequestId::new(0), Request::from(self.some_handshake()))
             } else {
                 self.some_frame_of_a_secondary()
             };
@@ -78,20 +78,19 @@ impl Cluster {
         let log = self.master.as_ref().map(|node| node.machine.get_ref().log_id());
         let end = self.master.as_ref().map(|node| node.log.reader.durable_end());
         let (is_empty, end) = (self.rng.random_bool(0.7), end.unwrap_or_default());
+        let instance = InstanceId::new(self.rng.random());
         Handshake {
-            name: Self::stray(),
-            instance: InstanceId::new(self.rng.random()),
             log: log.filter(|_| self.rng.random_bool(0.9)),
             // A position beyond the master's end would make it read-only. Other tests have that.
             end: if is_empty { LogEnd::ZERO } else { self.some_end().min(end) },
-            checksum: None,
+            ..Handshake::new(Self::stray(), instance)
         }
     }
 
     fn some_frame_of_a_secondary(&mut self) -> Frame<Records> {
         let (id, end) = (self.some_request(), self.some_end());
         match self.rng.random_range(0..8) {
-            0 => Frame::Request(id, Request::Handshake(self.some_handshake())),
+            0 => Frame::Request(id, Request::from(self.some_handshake())),
             1 | 2 => {
                 Frame::Request(id, Request::GetMessages { from: end, again: self.rng.random() })
             }

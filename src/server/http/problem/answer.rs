@@ -39,7 +39,7 @@ impl RequestProblem {
             | Self::ChunkedTwice
             | Self::Key(_)
             | Self::BadHost(_)
-            | Self::NotMastersWait { .. } => Code::BadRequest,
+            | Self::NotMastersWait(_) => Code::BadRequest,
             Self::Refused(Refusal::WriteConcern { .. }) => Code::UnsatisfiableWriteConcern,
             Self::FaultsOff => Code::FaultsOff,
             Self::WrongOrigin(_) => Code::WrongOrigin,

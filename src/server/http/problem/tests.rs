@@ -48,10 +48,10 @@ fn rows() -> Vec<Row> {
 /// Only a 408 may be retried as it is, and nothing was stored.
 fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
     let bonnie: NodeName = "bonnie".parse().unwrap();
-    let (master, address) = (Some("m1".to_owned()), "10.0.0.1:6000".to_owned());
-    let not_here =
-        RequestProblem::NotMastersWait { master: master.clone(), address: address.clone() };
-    let not_master = RequestProblem::NotMaster { allow: "GET", master, address };
+    let (name, address) = (Some("m1".to_owned()), "10.0.0.1:6000".to_owned());
+    let master = KnownMaster { name, address, url: None };
+    let not_here = RequestProblem::NotMastersWait(master.clone());
+    let not_master = RequestProblem::NotMaster { allow: "GET", master };
     let too_many = Refusal::WriteConcern { asked: 9, reachable: 3 };
     let (end, first) = (LogEnd::new(3), MessageId::new(3));
     vec![
@@ -257,13 +257,18 @@ fn a_clients_text_is_repeated_in_part_and_cannot_break_the_body() {
 
 #[test]
 fn a_secondary_names_its_master() {
-    let problem = |master: Option<&str>| RequestProblem::NotMaster {
-        allow: "GET, HEAD",
-        master: master.map(str::to_owned),
-        address: "[::1]:6000".to_owned(),
+    let problem = |name: Option<&str>, url: Option<&str>| {
+        let (name, url) = (name.map(str::to_owned), url.map(str::to_owned));
+        let master = KnownMaster { name, address: "[::1]:6000".to_owned(), url };
+        RequestProblem::NotMaster { allow: "GET, HEAD", master }.to_string()
     };
-    let named = problem(Some("master")).to_string();
+    let named = problem(Some("master"), None);
     assert!(named.contains("the HTTP port of its master \"master\". "), "{named}");
     assert!(named.ends_with("port for secondaries: [::1]:6000"), "{named}");
-    assert!(problem(None).to_string().contains("the HTTP port of its master. "));
+    assert!(problem(None, None).contains("the HTTP port of its master. "));
+    let named = problem(Some("master"), Some("http://[::1]:8000"));
+    assert!(
+        named.ends_with("the HTTP port of its master \"master\": http://[::1]:8000"),
+        "{named}"
+    );
 }

@@ -1,6 +1,8 @@
 //! The causes that end a stalled session, over real sockets.
 
-use acklog_protocol::frame::{FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Welcome, encode};
+use acklog_protocol::frame::{
+    FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, NodeFacts, Positions, Welcome, encode,
+};
 use acklog_types::{LogEnd, LogId, RequestId};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -91,8 +93,9 @@ async fn the_kernels_patience_follows_the_heartbeat_interval_at_both_ends() {
 
 fn welcome(heartbeat_interval: Duration) -> EncodedFrame {
     let (master, log, log_end) = ("master".parse().unwrap(), LogId::new(1), LogEnd::ZERO);
-    let welcome = Welcome { master, log, log_end, heartbeat_interval };
-    encode(&Frame::Response(RequestId::new(0), Response::Welcome(welcome)))
+    let (node, positions) = (NodeFacts::default(), Positions::default());
+    let welcome = Welcome { master, log, log_end, heartbeat_interval, node, positions };
+    encode(&Frame::Response(RequestId::new(0), Response::from(welcome)))
 }
 
 /// Returns a connection whose far end has a small receive buffer.
@@ -224,8 +227,12 @@ async fn what_a_peers_kernel_does_not_take_is_under_way() {
 async fn a_peer_that_sends_without_end_has_few_frames_in_a_turn() {
     use acklog_protocol::frame::Request;
     let mut pair = pair_with_room(10 * EVENTS_WAITING_MAX).await;
-    let heartbeat =
-        |id| Frame::Request(RequestId::new(id), Request::Heartbeat { log_end: LogEnd::ZERO });
+    let heartbeat = |id| {
+        Frame::Request(
+            RequestId::new(id),
+            Request::Heartbeat { log_end: LogEnd::ZERO, positions: Positions::default() },
+        )
+    };
     for id in 0..3 * EVENTS_WAITING_MAX as u64 {
         pair.peer.write_all(&encode(&heartbeat(id)).head).await.unwrap();
     }

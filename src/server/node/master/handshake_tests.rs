@@ -33,13 +33,12 @@ fn a_handshake_that_waits_for_the_disk_holds_up_nobody_and_is_answered_then() {
     with_master_of(log, async |master, comm| {
         let mut stream = TcpStream::connect(comm).await.unwrap();
         let handshake = Handshake {
-            name: "bonnie".parse().unwrap(),
-            instance: InstanceId::new(1),
             log: Some(new_log),
             end,
             checksum: Some(told),
+            ..Handshake::new("bonnie".parse().unwrap(), InstanceId::new(1))
         };
-        let request = Request::Handshake(handshake);
+        let request = Request::from(handshake);
         let frame: Frame<Records> = Frame::Request(RequestId::new(0), request);
         stream.write_all(&encode(&frame).head).await.unwrap();
         // The disk is asked, and does not answer.
@@ -51,9 +50,9 @@ fn a_handshake_that_waits_for_the_disk_holds_up_nobody_and_is_answered_then() {
         let mut byte = [0];
         assert!(stream.try_read(&mut byte).is_err(), "it is answered before the disk is");
         disk.freeze_reads(false);
-        let mut head = [0; 8];
+        let mut head = [0; 14];
         stream.read_exact(&mut head).await.unwrap();
-        assert_eq!(head[4], 5, "{:?}", FrameKind::Welcome);
+        assert_eq!(head[10], 5, "{:?}", FrameKind::Welcome);
     });
     background.close();
 }

@@ -25,6 +25,7 @@ pub(super) fn options() -> MasterOptions {
     MasterOptions {
         name: "master".parse().unwrap(),
         log: LogId::new(1),
+        http_port: None,
         request_timeout: Duration::from_millis(1500),
         heartbeat_interval: Duration::from_secs(1),
         cluster_size: None,

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use acklog_protocol::frame::{Frame, Request, encode};
+use acklog_protocol::frame::{Frame, Positions, Request, encode};
 use acklog_types::{InstanceId, LogEnd, Records, RequestId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ fn bonnie() -> (Core<FollowerDriver>, Inbox<FollowerDriver>, SecondaryHandle) {
     let options = SecondaryOptions {
         name: "bonnie".parse().unwrap(),
         instance: InstanceId::new(1),
+        http_port: None,
         request_timeout: Duration::from_millis(1500),
         reconnect_delay: Duration::from_secs(1),
         seed: 1,
@@ -60,7 +61,8 @@ async fn all_that_waits_is_taken_in_one_turn_and_a_paused_node_only_answers() {
     let mut peer = listener.accept().await.unwrap().0;
     let heartbeats = async |peer: &mut TcpStream, inbox: &Inbox<FollowerDriver>| {
         for number in 0..5 {
-            let heartbeat: Request<Records> = Request::Heartbeat { log_end: LogEnd::ZERO };
+            let heartbeat: Request<Records> =
+                Request::Heartbeat { log_end: LogEnd::ZERO, positions: Positions::default() };
             let frame = Frame::Request(RequestId::new(number), heartbeat);
             peer.write_all(&encode(&frame).head).await.unwrap();
         }
@@ -97,7 +99,8 @@ async fn a_pause_that_comes_with_a_frame_counts_behind_it() {
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let _session = core.sessions.open(stream).unwrap();
     let (mut peer, _) = listener.accept().await.unwrap();
-    let heartbeat: Request<Records> = Request::Heartbeat { log_end: LogEnd::ZERO };
+    let heartbeat: Request<Records> =
+        Request::Heartbeat { log_end: LogEnd::ZERO, positions: Positions::default() };
     let frame = Frame::Request(RequestId::new(1), heartbeat);
     peer.write_all(&encode(&frame).head).await.unwrap();
     let mut arrivals = Arrivals::default();

@@ -193,7 +193,7 @@ mod tests {
     use std::time::Duration;
 
     use acklog_log::in_memory;
-    use acklog_protocol::frame::{Frame, Response};
+    use acklog_protocol::frame::{Frame, Positions, Response};
     use acklog_types::{Batch, LogEnd, RequestId};
     use socket2::SockRef;
     use tokio::io::AsyncReadExt;
@@ -260,7 +260,11 @@ mod tests {
                 }
             };
             let read = timeout(PATIENCE, next_page).await.expect("it has its turn");
-            let page = Response::Page { run: read.records.as_ref().unwrap().range(), log_end };
+            let page = Response::Page {
+                run: read.records.as_ref().unwrap().range(),
+                log_end,
+                positions: Positions::default(),
+            };
             sessions.take_read(read);
             sessions.send(session, Frame::Response(RequestId::new(1), page));
             sessions.end_turn();
@@ -288,7 +292,11 @@ mod tests {
         let (mut sessions, mut done) = Sessions::new(events, reader, TaskTracker::new());
         let session = sessions.open(listener.accept().await.unwrap().0).unwrap();
         let range = |from, end| IdRange::new(LogEnd::new(from), LogEnd::new(end));
-        let page = Response::Page { run: range(0, 2), log_end: LogEnd::new(3) };
+        let page = Response::Page {
+            run: range(0, 2),
+            log_end: LogEnd::new(3),
+            positions: Positions::default(),
+        };
         sessions.send(session, Frame::Response(RequestId::new(1), page.clone()));
         let order =
             ReadOrder { from: LogEnd::new(2), until: LogEnd::new(3), max_bytes: RUN_BYTES_MAX };

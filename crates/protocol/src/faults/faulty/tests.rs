@@ -6,7 +6,7 @@ use acklog_types::{LogEnd, Rate, RequestId};
 
 use super::*;
 use crate::events::{Event, FrameEvent, FrameStage};
-use crate::frame::{FrameKind, Request};
+use crate::frame::{FrameKind, Positions, Request};
 use crate::own_time::OwnTime;
 use crate::{CloseReason, SessionEnd};
 
@@ -107,7 +107,10 @@ fn delayed() -> Faults {
 /// Has the machine send a run.
 fn send(faulty: &mut Faulty<Echo>, number: u64) {
     let run = IdRange::new(LogEnd::new(number), LogEnd::new(number + 1));
-    let frame = Frame::Request(RequestId::new(number), Request::AddMessage { run });
+    let frame = Frame::Request(
+        RequestId::new(number),
+        Request::AddMessage { run, positions: Positions::default() },
+    );
     faulty.machine.effects.push_back(Effect::Send { session: SESSION, frame });
 }
 

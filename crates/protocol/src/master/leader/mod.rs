@@ -169,6 +169,11 @@ impl<L: LogView> Leader<L> {
         DiskHealth::new(self.own.is_on_disk(), self.reported_fault())
     }
 
+    /// Returns whether the log is on disk.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.own.is_on_disk()
+    }
+
     /// Returns why the disk takes nothing.
     pub(super) fn disk_fault(&self) -> Option<&DiskFault> {
         self.own.fault()

@@ -95,6 +95,11 @@ impl Replicas {
         &self.held
     }
 
+    /// Returns the ends that 1..n nodes held when they were [made](Self::held) last.
+    pub(super) fn settled(&self) -> &HeldEnds {
+        &self.held
+    }
+
     /// Returns the nodes that have everything before `end`: the master, if it is given, then the
     /// replicas that count.
     pub(super) fn acked_by(&mut self, master: Option<&NodeName>, end: LogEnd) -> Arc<[NodeName]> {

@@ -33,6 +33,16 @@ impl<L: LogView> Leader<L> {
         self.replicas.on_event(event);
     }
 
+    /// Brings the ends that 1..n nodes hold up to date.
+    pub(in crate::master) fn settle_held(&mut self) {
+        self.replicas.held(self.own.durable_end());
+    }
+
+    /// Returns the end that `nodes` nodes hold, as of the last [settling](Self::settle_held).
+    pub(in crate::master) fn held_end(&self, nodes: u16) -> LogEnd {
+        self.replicas.settled().by(nodes)
+    }
+
     /// Returns the end of what a peer acked, as far as is known.
     pub(in crate::master) fn acked_end(&self, peer: MemberId) -> LogEnd {
         self.replicas.get(peer).map_or(LogEnd::ZERO, |replica| replica.acked_end())

@@ -31,7 +31,7 @@ impl ClusterView {
     }
 
     /// Returns how many nodes are a majority.
-    pub(super) fn majority(self) -> u16 {
+    pub(in crate::master) fn majority(self) -> u16 {
         Quorum::Majority.required(self.size)
     }
 }

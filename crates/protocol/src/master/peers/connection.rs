@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{IdRange, InstanceId, LogEnd, RequestId, SessionId};
+use acklog_types::{IdRange, InstanceId, LogEnd, RequestId, SessionId, Storage};
 
 use super::options::PeerOptions;
 use crate::frame::FrameKind;
@@ -64,6 +64,10 @@ pub(in crate::master) struct NewConnection {
     pub(in crate::master) address: String,
     /// The position that the handshake reported.
     pub(in crate::master) end: LogEnd,
+    /// The port at which it serves HTTP; none where it did not tell it.
+    pub(in crate::master) http_port: Option<u16>,
+    /// The place where it keeps its log; none where it did not tell it.
+    pub(in crate::master) storage: Option<Storage>,
 }
 
 /// The connection of a peer.
@@ -72,6 +76,7 @@ pub(super) struct PeerConnection {
     session: SessionId,
     instance: InstanceId,
     address: String,
+    http_port: Option<u16>,
     ready: bool,
     /// The `SecondaryNodeReady` requests that are answered once the name is persisted.
     ready_requests: Vec<RequestId>,
@@ -99,6 +104,7 @@ impl PeerConnection {
             session: new.session,
             instance: new.instance,
             address: new.address,
+            http_port: new.http_port,
             ready: false,
             ready_requests: Vec::new(),
             health: PeerLiveness::new(now, options.heartbeat_interval),
@@ -124,6 +130,10 @@ impl PeerConnection {
 
     pub(super) fn address(&self) -> &str {
         &self.address
+    }
+
+    pub(super) fn http_port(&self) -> Option<u16> {
+        self.http_port
     }
 
     pub(super) fn status(&self) -> Status {

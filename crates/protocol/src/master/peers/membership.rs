@@ -259,7 +259,8 @@ mod tests {
 
     fn connection(session: u64) -> NewConnection {
         let (instance, address) = (InstanceId::new(1), "host".to_owned());
-        NewConnection { session: SessionId::new(session), instance, address, end: LogEnd::ZERO }
+        let (session, end) = (SessionId::new(session), LogEnd::ZERO);
+        NewConnection { session, instance, address, end, http_port: None, storage: None }
     }
 
     fn events(members: &mut Membership) -> Vec<PeerEvent> {

@@ -11,6 +11,8 @@ use acklog_types::{NodeName, Quorum};
 pub(in crate::master) struct PeerOptions {
     /// The name of this node.
     pub(in crate::master) name: NodeName,
+    /// The port at which it serves HTTP; none where peers are not told.
+    pub(in crate::master) http_port: Option<u16>,
     /// Time after which a request without a response has failed.
     pub(in crate::master) request_timeout: Duration,
     /// Time between two heartbeats to a peer.

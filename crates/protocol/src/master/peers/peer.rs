@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{InstanceId, LogEnd, NodeName, RequestId, SessionId};
+use acklog_types::{InstanceId, LogEnd, NodeName, RequestId, SessionId, Storage};
 
 use super::connection::{Awaited, AwaitedPage, NewConnection, PeerConnection};
 use super::options::PeerOptions;
@@ -13,7 +13,9 @@ use crate::frame::FrameKind;
 use crate::in_flight::Completed;
 use crate::line::{LineView, LongFrameLosses};
 use crate::progress::{RunPlan, SentRun};
-use crate::status::{MemberPhase, Status};
+use crate::status::Status;
+
+mod view;
 
 /// Whether a secondary's name counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(in crate::master) struct Peer {
     name: NodeName,
     standing: Standing,
     connection: Option<PeerConnection>,
+    /// The place where it keeps its log, as it told last.
+    storage: Option<Storage>,
     rtt: Option<Duration>,
     /// Last contact, on whatever connection.
     last_seen: Option<Instant>,
@@ -56,15 +60,12 @@ impl Peer {
             name,
             standing,
             connection: None,
+            storage: None,
             rtt: None,
             last_seen: None,
             long_frame_losses: LongFrameLosses::default(),
             unanswered: UnansweredPages::default(),
         }
-    }
-
-    pub(in crate::master) fn name(&self) -> &NodeName {
-        &self.name
     }
 
     pub(in crate::master) fn standing(&self) -> Standing {
@@ -104,30 +105,6 @@ impl Peer {
         self.is_ready() && self.status() == Status::Healthy
     }
 
-    /// Returns how far it is in joining.
-    pub(in crate::master) fn phase(&self) -> MemberPhase {
-        match &self.connection {
-            None => MemberPhase::Disconnected,
-            Some(connection) if connection.is_ready() => MemberPhase::Ready,
-            Some(_) => MemberPhase::CatchingUp,
-        }
-    }
-
-    /// Returns where the connection comes from.
-    pub(in crate::master) fn address(&self) -> Option<&str> {
-        self.connection.as_ref().map(PeerConnection::address)
-    }
-
-    /// Returns the round-trip time of the last heartbeat, while there is a connection.
-    pub(in crate::master) fn rtt(&self) -> Option<Duration> {
-        self.rtt.filter(|_| self.connection.is_some())
-    }
-
-    /// Returns when it was last heard from.
-    pub(in crate::master) fn last_seen(&self) -> Option<Instant> {
-        self.last_seen
-    }
-
     /// Takes a new connection.
     pub(super) fn connect(
         &mut self,
@@ -140,6 +117,7 @@ impl Peer {
             self.emit_recovered(Status::Unhealthy, true, events);
         }
         self.last_seen = Some(now);
+        self.storage = new.storage;
         self.connection = Some(PeerConnection::new(now, new, options));
     }
 

@@ -122,13 +122,13 @@ impl PendingSessions {
 
 #[cfg(test)]
 mod tests {
-    use acklog_types::{InstanceId, LogEnd};
+    use acklog_types::InstanceId;
 
     use super::*;
 
     fn handshake(name: &str, instance: u128) -> Handshake {
         let (name, instance) = (name.parse().unwrap(), InstanceId::new(instance));
-        Handshake { name, instance, log: None, end: LogEnd::ZERO, checksum: None }
+        Handshake::new(name, instance)
     }
 
     fn three() -> (PendingSessions, Instant, [SessionId; 3]) {

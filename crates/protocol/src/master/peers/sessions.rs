@@ -7,7 +7,7 @@ use acklog_types::{IdRange, LogEnd, NodeName, RequestId, SessionId};
 use super::event::MemberId;
 use super::{Output, Peer, Peers};
 use crate::events::{ConnectionEvent, Detail, Ending, Events, NodeEvent};
-use crate::frame::{Frame, Handshake, Request, Response};
+use crate::frame::{Frame, Handshake, Positions, Request, Response};
 use crate::machine::Effect;
 use crate::progress::RunPlan;
 use crate::status::Status;
@@ -182,11 +182,12 @@ impl Peers {
         &mut self,
         now: Instant,
         member: MemberId,
-        plan: RunPlan,
+        (plan, positions): (RunPlan, Positions),
         out: &mut Output,
     ) {
         let make = |peer: &mut Peer, events: &mut Events| peer.make_run(now, plan, events);
-        self.send_request(now, member, make, Request::AddMessage { run: plan.range }, out);
+        let request = Request::AddMessage { run: plan.range, positions };
+        self.send_request(now, member, make, request, out);
     }
 
     /// Requests the messages from `from` on from a member.
@@ -224,13 +225,13 @@ impl Peers {
         &mut self,
         now: Instant,
         member: MemberId,
-        log_end: LogEnd,
+        (log_end, positions): (LogEnd, Positions),
         out: &mut Output,
     ) -> bool {
         let peer = self.members.get_mut(member);
         let made = peer.and_then(|peer| peer.make_heartbeat(now, &mut out.events));
         let Some((session, id)) = made else { return false };
-        let frame = Frame::Request(id, Request::Heartbeat { log_end });
+        let frame = Frame::Request(id, Request::Heartbeat { log_end, positions });
         out.push(Effect::Send { session, frame });
         true
     }

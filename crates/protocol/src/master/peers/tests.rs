@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_types::{InstanceId, LogEnd, Quorum};
+use acklog_types::{InstanceId, Quorum};
 
 use super::*;
 use crate::CloseReason;
@@ -11,6 +11,7 @@ use crate::machine::Effect;
 
 pub(super) fn options() -> PeerOptions {
     PeerOptions {
+        http_port: None,
         name: "master".parse().unwrap(),
         request_timeout: Duration::from_secs(1),
         heartbeat_interval: Duration::from_secs(1),
@@ -23,7 +24,7 @@ pub(super) fn options() -> PeerOptions {
 
 fn handshake(who: &str, instance: u128) -> Handshake {
     let (name, instance) = (who.parse().unwrap(), InstanceId::new(instance));
-    Handshake { name, instance, log: None, end: LogEnd::ZERO, checksum: None }
+    Handshake::new(name, instance)
 }
 
 /// Admits a secondary on a new session.
@@ -33,7 +34,8 @@ fn join(peers: &mut Peers, now: Instant, session: u64, handshake: &Handshake) ->
     peers.check_name(handshake).unwrap();
     let (id, address) = peers.admit(now, session, handshake, &mut out);
     let (instance, end) = (handshake.instance, handshake.end);
-    peers.connect(now, id, NewConnection { session, instance, address, end }, &mut out.events);
+    let new = NewConnection { session, instance, address, end, http_port: None, storage: None };
+    peers.connect(now, id, new, &mut out.events);
     out
 }
 

@@ -41,7 +41,7 @@ impl Node {
         instance: u64,
         end: u64,
     ) -> Vec<Effect<LeaderEffect>> {
-        self.ask(session, request, Request::Handshake(handshake("bonnie", instance, end)))
+        self.ask(session, request, Request::from(handshake("bonnie", instance, end)))
     }
 }
 

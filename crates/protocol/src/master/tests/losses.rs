@@ -93,7 +93,7 @@ fn a_copy_that_was_made_after_a_loss_was_accepted_is_behind_those_who_have_the_n
     for (session, end) in [(9, 8), (10, 7)] {
         node.meet(session);
         let told = Handshake { checksum: Some(Checksum::new(77)), ..handshake("bonnie", 9, end) };
-        let effects = node.ask(session, 0, Request::Handshake(told));
+        let effects = node.ask(session, 0, Request::from(told));
         let (code, detail) = refusal(&effects);
         assert_eq!(code, RefusalCode::LongerLog);
         assert!(detail.contains("put back from an older copy"), "{detail}");
@@ -115,7 +115,7 @@ fn other_messages_of_this_log_are_refused_without_advice_to_throw_them_away_firs
     let mut node = Node::restarted(true);
     node.meet(9);
     let other = Handshake { checksum: Some(Checksum::new(2)), ..handshake("bonnie", 9, 5) };
-    let effects = node.ask(9, 0, Request::Handshake(other));
+    let effects = node.ask(9, 0, Request::from(other));
     let (code, detail) = refusal(&effects);
     assert_eq!(code, RefusalCode::OtherRecord);
     assert!(detail.contains("Keep this node as it is"), "{detail}");
@@ -128,7 +128,7 @@ fn a_master_whose_log_began_with_this_start_is_not_ready_while_others_have_messa
         let mut node = Node::new(options(), RestoredMaster { is_old, ..restored() }, true);
         node.meet(9);
         let other = Handshake { log: Some(LogId::new(8)), ..handshake("dora", 9, 3) };
-        node.ask(9, 0, Request::Handshake(other));
+        node.ask(9, 0, Request::from(other));
         let health = node.machine.health(node.now);
         assert_eq!((health.refused.len(), health.read_only), (1, false));
         (node, health.is_ready())

@@ -172,7 +172,7 @@ fn frames_of_a_connection_that_was_replaced_count_no_more() {
     node.ask(1, 1, Request::GetMessages { from: LogEnd::new(5), again: false });
     // The same instance comes again, with less.
     node.meet(2);
-    let effects = node.ask(2, 0, Request::Handshake(handshake("bonnie", 1, 3)));
+    let effects = node.ask(2, 0, Request::from(handshake("bonnie", 1, 3)));
     assert_eq!(closed(&effects), [(1, &CloseReason::Replaced)]);
     let late = node.ask(1, 2, Request::GetMessages { from: LogEnd::new(6), again: false });
     assert_eq!(late, []);
@@ -186,7 +186,7 @@ fn something_else_than_a_handshake_costs_a_new_connection() {
     let effects = node.ask(9, 1, Request::GetMessages { from: LogEnd::ZERO, again: false });
     assert!(matches!(closed(&effects)[..], [(9, CloseReason::Protocol(_))]), "{effects:?}");
     node.meet(10);
-    let effects = node.ask(10, 1, Request::HandshakeOfVersion(PROTOCOL_VERSION + 1));
+    let effects = node.ask(10, 1, Request::HandshakeOfVersion(5));
     let refused = responses(&effects);
     assert!(matches!(refused[..], [Response::Refused { code: RefusalCode::Version, .. }]));
 }

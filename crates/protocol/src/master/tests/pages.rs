@@ -63,7 +63,7 @@ fn log_ends(effects: &[Effect<LeaderEffect>]) -> Vec<u64> {
 
 fn runs(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64)> {
     let run = |effect: &Effect<LeaderEffect>| match effect {
-        Effect::Send { frame: Frame::Request(_, Request::AddMessage { run }), .. } => {
+        Effect::Send { frame: Frame::Request(_, Request::AddMessage { run, .. }), .. } => {
             Some((run.start().get(), run.end().get()))
         }
         _ => None,

@@ -41,7 +41,11 @@ fn answer(
 }
 
 fn page(from: u64, until: u64) -> Response<Records> {
-    Response::Page { run: records(from, until, "text"), log_end: LogEnd::new(5) }
+    Response::Page {
+        run: records(from, until, "text"),
+        log_end: LogEnd::new(5),
+        positions: Positions::default(),
+    }
 }
 
 fn failed() -> Response<Records> {
@@ -136,8 +140,7 @@ fn an_instance_that_ends_its_connection_when_it_is_asked_is_not_asked_again() {
     assert_eq!(asked(&node.step(Input::Damage(Some(damage(1))))).len(), 1);
     let join = |node: &mut Node, session: u64, instance: u64| {
         node.meet(session);
-        let mut effects =
-            node.ask(session, 0, Request::Handshake(handshake("bonnie", instance, 5)));
+        let mut effects = node.ask(session, 0, Request::from(handshake("bonnie", instance, 5)));
         effects.extend(node.ready(session, 1, 5));
         effects.extend(pass(node, Duration::from_secs(1)));
         asked(&effects).len()

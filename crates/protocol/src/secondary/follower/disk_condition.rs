@@ -34,6 +34,11 @@ impl DiskCondition {
         Self { on_disk, fault: None, repair: None }
     }
 
+    /// Returns whether the log is not in memory only.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.on_disk
+    }
+
     /// Notes that the disk takes nothing, for the moment or until a restart.
     pub(super) fn note_fault(&mut self, fault: DiskFault) {
         self.fault = Some(fault);

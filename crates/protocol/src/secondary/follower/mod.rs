@@ -12,6 +12,7 @@ mod buffer;
 mod catch_up;
 mod disk_condition;
 mod gap_buffer;
+mod master_positions;
 mod pending_answers;
 mod store;
 
@@ -28,13 +29,14 @@ pub use self::buffer::HELD_BYTES_MAX;
 use self::catch_up::{CatchUp, LocalLog};
 use self::disk_condition::DiskCondition;
 pub use self::gap_buffer::GapBuffer;
+use self::master_positions::MasterPositions;
 use self::pending_answers::PendingAnswers;
 pub(super) use self::store::PageAnswer;
 use super::io::RestoredSecondary;
 use crate::ProtocolError;
 use crate::events::{ConnectionEvent, Detail, Events};
 use crate::faults::StoreFaults;
-use crate::frame::{FrameKind, Request, Response};
+use crate::frame::{FrameKind, Positions, Request, Response};
 use crate::status::{DiskHealth, SecondaryPhase};
 
 /// A log that follows the master's. `L` is a view of it.
@@ -46,8 +48,8 @@ pub(super) struct Follower<L> {
     log_end: LogEnd,
     /// The contiguous end: what is durable, visible and acked. Invariant: `durable_end <= log_end`.
     durable_end: LogEnd,
-    /// The highest end of the master's log that the master reported.
-    master_log_end: Option<LogEnd>,
+    /// The positions of the master's log that the master told.
+    master: MasterPositions,
     disk: DiskCondition,
     store_faults: StoreFaults,
     /// None while the master has not accepted this node on the current connection.
@@ -94,7 +96,7 @@ impl<L: LogView> Follower<L> {
             log_id: restored.log,
             log_end: restored.end,
             durable_end: restored.end,
-            master_log_end: None,
+            master: MasterPositions::default(),
             disk: DiskCondition::new(restored.on_disk),
             store_faults: StoreFaults::new(Faults::default(), seed),
             intake: None,
@@ -137,8 +139,10 @@ impl<L> Follower<L> {
     /// Begins to catch up: the master, whose log this is and ends at `master_end`, accepted the
     /// node. Call [`check_identity`](Self::check_identity) before.
     pub(super) fn join(&mut self, log: LogId, master_end: LogEnd, request_timeout: Duration) {
-        self.log_id = Some(log);
-        self.master_log_end = Some(master_end);
+        if self.log_id.replace(log) != Some(log) {
+            self.master = MasterPositions::default();
+        }
+        self.master.begin(master_end);
         self.intake = Some(Intake {
             catch_up: CatchUp::new(request_timeout),
             buffer: Buffer::new(),
@@ -154,7 +158,12 @@ impl<L> Follower<L> {
 
     /// Notes that the master's log reaches up to `end`.
     pub(super) fn note_master_end(&mut self, end: LogEnd) {
-        self.master_log_end = self.master_log_end.max(Some(end));
+        self.master.note_end(end);
+    }
+
+    /// Notes positions of the log that the master told.
+    pub(super) fn note_positions(&mut self, told: Positions) {
+        self.master.note(told);
     }
 
     /// Notes that the master takes this node for a ready one: runs may come from here on.
@@ -305,7 +314,23 @@ impl<L> Follower<L> {
 
     /// Returns the end of the master's log, as far as the master reported it.
     pub(super) fn master_log_end(&self) -> Option<LogEnd> {
-        self.master_log_end
+        self.master.log_end()
+    }
+
+    /// Returns the end of what a majority of the cluster holds, as far as this node has it and the
+    /// master told that.
+    pub(super) fn committed_end(&self) -> LogEnd {
+        self.master.committed_end().min(self.durable_end)
+    }
+
+    /// Returns the end of what all nodes hold, as far as the master told that.
+    pub(super) fn all_end(&self) -> LogEnd {
+        self.master.all_end().min(self.durable_end)
+    }
+
+    /// Returns whether the log is on disk.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.disk.is_on_disk()
     }
 
     /// Returns how many messages are above a gap.

@@ -22,8 +22,10 @@ fn what_waits_above_a_gap_is_bounded_and_the_run_beyond_is_answered_with_no_room
     let (mut added, mut refused) = (0, 0);
     for n in 0..40 {
         // Message 1 is lost on its way.
-        let frame =
-            Frame::Request(RequestId::new(n), Request::AddMessage { run: run(2 + n, length) });
+        let frame = Frame::Request(
+            RequestId::new(n),
+            Request::AddMessage { run: run(2 + n, length), positions: Positions::default() },
+        );
         for effect in node.step(Input::Frame { session: SessionId::new(1), frame }) {
             match effect {
                 Effect::Send { frame: Frame::Response(_, answer), .. } => match answer {

@@ -175,17 +175,32 @@ impl Life {
         match self.rng.random_range(0..100) {
             0..45 => match self.asked.take() {
                 Some((id, request)) => Frame::Response(id, self.answer(&request, log_end)),
-                None => Frame::Request(id, Request::Heartbeat { log_end }),
+                None => Frame::Request(
+                    id,
+                    Request::Heartbeat { log_end, positions: Positions::default() },
+                ),
             },
             45..85 if self.takes_runs() => {
                 let from =
                     self.rng.random_range(self.appended.saturating_sub(2)..self.appended + 6);
-                Frame::Request(id, Request::AddMessage { run: self.run(from) })
+                Frame::Request(
+                    id,
+                    Request::AddMessage { run: self.run(from), positions: Positions::default() },
+                )
             }
-            45..95 => Frame::Request(id, Request::Heartbeat { log_end }),
+            45..95 => {
+                Frame::Request(id, Request::Heartbeat { log_end, positions: Positions::default() })
+            }
             95..98 => {
                 let from = self.rng.random_range(0..MESSAGES);
-                Frame::Response(id, Response::Page { run: self.run(from), log_end })
+                Frame::Response(
+                    id,
+                    Response::Page {
+                        run: self.run(from),
+                        log_end,
+                        positions: Positions::default(),
+                    },
+                )
             }
             _ => self.odd_frame(id, log_end),
         }
@@ -205,7 +220,7 @@ impl Life {
                 let run = self.run(from);
                 let end = run.range().end();
                 let log_end = if self.rng.random_bool(0.7) { end } else { log_end.max(end) };
-                Response::Page { run, log_end }
+                Response::Page { run, log_end, positions: Positions::default() }
             }
             Request::SecondaryNodeReady { .. } => Response::ReadyNoted,
             other => panic!("no secondary asks that: {other:?}"),
@@ -232,9 +247,9 @@ impl Life {
             7 => Frame::Response(id, Response::ReadyNoted),
             _ => {
                 let (name, log) = ("other".parse().unwrap(), None);
-                let (instance, checksum) = (InstanceId::new(3), None);
-                let handshake = Handshake { name, instance, log, end, checksum };
-                Frame::Request(id, Request::Handshake(handshake))
+                let instance = InstanceId::new(3);
+                let handshake = Handshake { log, end, ..Handshake::new(name, instance) };
+                Frame::Request(id, Request::from(handshake))
             }
         }
     }

@@ -6,7 +6,11 @@ use crate::frame::{ErrorCode, FrameKind};
 const SESSION: SessionId = SessionId::new(1);
 
 fn page(from: u64, until: u64) -> Response<Records> {
-    Response::Page { run: records(from, until, "text"), log_end: LogEnd::new(until) }
+    Response::Page {
+        run: records(from, until, "text"),
+        log_end: LogEnd::new(until),
+        positions: Positions::default(),
+    }
 }
 
 /// A secondary with five messages that is catching up, or ready.
@@ -38,7 +42,8 @@ fn pass(node: &mut Node, time: Duration) -> Vec<Effect<FollowerEffect>> {
     while node.now < end {
         node.now += Duration::from_millis(50);
         node.machine.handle_timeout(node.now);
-        let heartbeat = Request::Heartbeat { log_end: LogEnd::new(5) };
+        let heartbeat =
+            Request::Heartbeat { log_end: LogEnd::new(5), positions: Positions::default() };
         let frame = Frame::Request(RequestId::new(0), heartbeat);
         effects.extend(node.step(Input::Frame { session: SESSION, frame }));
     }
@@ -101,7 +106,8 @@ fn a_master_that_asks_is_given_a_page_by_a_node_that_told_that_it_is_ready() {
         let mut node = joined(is_answered);
         for from in [0, 4] {
             let run = IdRange::new(LogEnd::new(from), LogEnd::new(5));
-            let page = Response::Page { run, log_end: LogEnd::new(5) };
+            let page =
+                Response::Page { run, log_end: LogEnd::new(5), positions: Positions::default() };
             let frame = Frame::Response(RequestId::new(9), page);
             assert_eq!(ask(&mut node, from), [Effect::Send { session: SESSION, frame }]);
         }

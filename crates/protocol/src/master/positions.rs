@@ -1,0 +1,60 @@
+//! The positions of the log that other nodes and readers are told: which end so many nodes hold.
+
+use acklog_types::{LogEnd, LogView, NodeName, Storage};
+
+use super::Master;
+use crate::frame::Positions;
+
+/// The facts that a secondary told of itself in its handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerFacts<'a> {
+    /// Its name.
+    pub name: &'a NodeName,
+    /// The place where it keeps its log, as it told last; none where it did not.
+    pub storage: Option<Storage>,
+    /// The address of its connection; none without one.
+    pub address: Option<&'a str>,
+    /// The port at which it serves HTTP; none without a connection, or where it did not tell it.
+    pub http_port: Option<u16>,
+}
+
+impl<L: LogView> Master<L> {
+    /// Returns the end of the messages that at least `nodes` nodes hold durably, the master among
+    /// them: zero for more nodes than are known to hold anything. What 0 nodes hold is what one
+    /// does.
+    pub fn held_end(&self, nodes: u64) -> LogEnd {
+        u16::try_from(nodes).map_or(LogEnd::ZERO, |nodes| self.leader.held_end(nodes))
+    }
+
+    /// Returns the committed end: that of the messages that a majority of the cluster holds.
+    pub fn committed_end(&self) -> LogEnd {
+        self.leader.held_end(self.peers.cluster().majority())
+    }
+
+    /// Returns the end of the messages that all nodes of the cluster hold.
+    pub fn all_end(&self) -> LogEnd {
+        self.leader.held_end(self.peers.cluster().size)
+    }
+
+    /// Returns the number of nodes of the cluster, including the master.
+    pub fn cluster_size(&self) -> u16 {
+        self.peers.cluster().size
+    }
+
+    /// Returns the facts that each secondary told of itself that ever registered, in that order.
+    pub fn peer_facts(&self) -> impl Iterator<Item = PeerFacts<'_>> {
+        self.peers.registered().map(|(_, peer)| PeerFacts {
+            name: peer.name(),
+            storage: peer.storage(),
+            address: peer.address(),
+            http_port: peer.http_port(),
+        })
+    }
+
+    /// Returns the positions that frames tell now.
+    pub(super) fn positions(&mut self) -> Positions {
+        self.leader.settle_held();
+        let (committed_end, all_end) = (self.committed_end(), self.all_end());
+        Positions { log_start: LogEnd::ZERO, committed_end, all_end }
+    }
+}
