@@ -3,6 +3,7 @@
 
 mod bounds;
 mod lines;
+mod positions;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod forged;
+mod positions;
 
 use acklog_types::{
     Damage, DiskFault, Faults, HEARTBEAT_INTERVAL_MAX, InBatch, InstanceId, LogEnd, MessageId,
