@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::server::node::SecondaryHandle;
+
 /// A secondary's knowledge of where clients reach its master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct KnownMaster {
@@ -11,6 +13,23 @@ pub(super) struct KnownMaster {
     pub(super) address: String,
     /// The URL at which it serves HTTP, where a handshake has told its port.
     pub(super) url: Option<String>,
+}
+
+impl KnownMaster {
+    /// Returns what a secondary knows of its master: at least the address that it dials.
+    pub(super) async fn of(secondary: &SecondaryHandle) -> Self {
+        // Best effort: without an answer of the core task, the address must do.
+        let (name, http_port) = match secondary.health().await {
+            Ok(health) => (health.master, health.master_http_port),
+            Err(_) => (None, None),
+        };
+        let address = secondary.master_address();
+        Self {
+            name: name.map(|name| name.to_string()),
+            address: address.to_string(),
+            url: http_port.map(|port| address.http_url(port)),
+        }
+    }
 }
 
 impl fmt::Display for KnownMaster {

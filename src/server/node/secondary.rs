@@ -13,7 +13,7 @@ use acklog_protocol::{
     FollowerEffect, FollowerInput, Input, Machine, RestoredSecondary, Secondary, SecondaryHealth,
     SecondaryOptions, SessionEnd,
 };
-use acklog_types::Faults;
+use acklog_types::{Faults, LogEnd};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use super::commands::{ControlLane, FollowerControl, Queued};
 use super::driver::{CarriedOut, Core, Inbox, NodeRole, sessions};
 use super::faults::NodeFaults;
 use super::protocol_log::LogRole;
+use super::read_positions::{KnownEnds, ReadPositions};
 use super::{NodeStopped, now};
 use crate::server::net::Dialer;
 
@@ -59,6 +60,7 @@ pub struct SecondaryHandle {
     control: ControlLane<FollowerControl>,
     faults: NodeFaults,
     reader: LogReader,
+    positions: ReadPositions,
     master_address: Arc<MasterAddress>,
 }
 
@@ -66,6 +68,11 @@ impl SecondaryHandle {
     /// Returns the log.
     pub fn reader(&self) -> &LogReader {
         &self.reader
+    }
+
+    /// Returns the positions up to which reads may show the log.
+    pub fn positions(&self) -> &ReadPositions {
+        &self.positions
     }
 
     /// Returns the address at which the node dials its master.
@@ -133,7 +140,9 @@ fn core(
         connections,
         done,
     };
-    let handle = SecondaryHandle { control, faults: node_faults, reader, master_address };
+    let positions = core.positions.clone();
+    let handle =
+        SecondaryHandle { control, faults: node_faults, reader, positions, master_address };
     (core, inbox, handle)
 }
 
@@ -194,6 +203,19 @@ impl NodeRole for FollowerDriver {
                 CarriedOut::Wrote
             }
         }
+    }
+
+    fn publish(core: &mut Core<Self>) {
+        let machine = core.machine.get_ref();
+        let known = KnownEnds {
+            log: machine.log_id(),
+            majority: machine.committed_end(),
+            all: machine.all_end(),
+            log_end: machine.master_log_end().unwrap_or(LogEnd::ZERO),
+            cluster_size: 0,
+        };
+        // A secondary knows of no other numbers of nodes.
+        core.positions.publish(known, |_| LogEnd::ZERO);
     }
 
     fn end(mut core: Core<Self>, _: Inbox<Self>, _: VecDeque<Queued<Infallible>>) {
