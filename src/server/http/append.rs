@@ -14,7 +14,8 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 
-pub(super) use self::request::{ParsedAppend, parse};
+pub use self::lines::{LineSplitter, StreamLine};
+pub(super) use self::request::{ParsedAppend, parse, parse_line};
 use self::stream::AnswerStream;
 use super::accepted::Accepted;
 use super::body::{BodyLimits, Collected};

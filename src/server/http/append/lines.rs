@@ -2,7 +2,7 @@
 
 /// A line of an append stream, without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StreamLine<'a> {
+pub enum StreamLine<'a> {
     /// The body of an append.
     Body(&'a [u8]),
     /// A line of white space: skipped and counted.
@@ -15,7 +15,7 @@ pub(crate) enum StreamLine<'a> {
 /// Splits bytes that come in pieces into lines. It keeps a line that is not complete, up to a
 /// limit.
 #[derive(Debug)]
-pub(crate) struct LineSplitter {
+pub struct LineSplitter {
     /// Longest line, in bytes.
     line_bytes_max: usize,
     /// The beginning of the line that is not complete.
@@ -28,23 +28,23 @@ pub(crate) struct LineSplitter {
 
 impl LineSplitter {
     /// Creates a splitter for lines of at most so many bytes, without their ends.
-    pub(crate) fn new(line_bytes_max: usize) -> Self {
+    pub fn new(line_bytes_max: usize) -> Self {
         Self { line_bytes_max, partial: Vec::new(), is_returned: false, skips: false }
     }
 
     /// Returns the number of bytes that are kept of the line that is not complete.
-    pub(crate) fn partial_bytes(&self) -> usize {
+    pub fn partial_bytes(&self) -> usize {
         if self.is_returned { 0 } else { self.partial.len() }
     }
 
     /// Drops what is kept of the line that is not complete, and passes over the rest of it.
-    pub(crate) fn skip_line(&mut self) {
+    pub fn skip_line(&mut self) {
         self.partial = Vec::new();
         self.skips = true;
     }
 
     /// Takes the next line out of a piece. None once all of it is taken.
-    pub(crate) fn next<'a, 'b: 'a>(&'a mut self, piece: &mut &'b [u8]) -> Option<StreamLine<'a>> {
+    pub fn next<'a, 'b: 'a>(&'a mut self, piece: &mut &'b [u8]) -> Option<StreamLine<'a>> {
         self.drop_returned();
         if self.skips {
             let end = memchr::memchr(b'\n', piece);
@@ -76,7 +76,7 @@ impl LineSplitter {
     }
 
     /// Returns the last line, if it lacks its end.
-    pub(crate) fn last(&mut self) -> Option<StreamLine<'_>> {
+    pub fn last(&mut self) -> Option<StreamLine<'_>> {
         self.drop_returned();
         self.is_returned = true;
         (!self.partial.is_empty()).then(|| self.line(&self.partial))
