@@ -14,6 +14,11 @@ impl<'a> BytesIn<'a> {
         self.0.is_empty()
     }
 
+    /// Takes all bytes that are left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     /// Takes one byte.
     pub(crate) fn byte(&mut self) -> u8 {
         let (&first, rest) = self.0.split_first().unwrap_or((&0, &[]));

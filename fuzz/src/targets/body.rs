@@ -8,7 +8,7 @@ use acklog_types::{BATCH_BYTES_MAX, Rate, WriteConcern};
 use serde_json::Value;
 
 /// Most bytes of a message here: few, so that the limit is met.
-const MESSAGE_BYTES_MAX: usize = 1000;
+pub(super) const MESSAGE_BYTES_MAX: usize = 1000;
 
 /// Longest wait that is kept, as `docs/reference/http.md` has it.
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -22,7 +22,7 @@ pub fn body(data: &[u8]) {
     match append_body(data, MESSAGE_BYTES_MAX) {
         Ok((batch, wait)) => {
             let texts: Vec<&str> = batch.iter().collect();
-            check_texts(data, &texts);
+            check_texts(data, &texts, false);
             check_wait(&wait);
         }
         Err(detail) => check_detail(&detail),
@@ -41,12 +41,15 @@ pub fn body(data: &[u8]) {
     }
 }
 
-fn check_texts(data: &[u8], texts: &[&str]) {
+/// Checks the texts of a body that was parsed, or of a line of an append stream.
+pub(super) fn check_texts(data: &[u8], texts: &[&str], is_line: bool) {
     let data = data.strip_prefix("\u{feff}".as_bytes()).unwrap_or(data);
     let value: Value = serde_json::from_slice(data).expect("a body that was parsed is JSON");
     let members = value.as_object().expect("a body that was parsed is an object");
-    const KNOWN: [&str; 5] = ["message", "messages", "writeConcern", "w", "timeoutMs"];
-    members.keys().for_each(|name| assert!(KNOWN.contains(&name.as_str()), "{name:?}"));
+    const KNOWN: [&str; 6] =
+        ["message", "messages", "writeConcern", "w", "timeoutMs", "expectedEnd"];
+    let known = |name: &str| KNOWN.contains(&name) || (is_line && name == "key");
+    members.keys().for_each(|name| assert!(known(name), "{name:?}"));
     let given = |name: &str| members.get(name).filter(|value| !value.is_null());
     match (given("message"), given("messages")) {
         (Some(Value::String(one)), None) => assert_eq!(texts, [one]),

@@ -10,6 +10,7 @@ mod record;
 mod scenario;
 mod secondary;
 mod segment;
+mod stream;
 
 pub use body::body;
 pub use frame::frame;
@@ -21,12 +22,13 @@ pub use record::record;
 pub use scenario::scenario;
 pub use secondary::secondary;
 pub use segment::segment;
+pub use stream::stream;
 
 /// A target: panics where a property does not hold.
 pub type Target = fn(&[u8]);
 
 /// All targets, each with the name of its program and of its folder in `corpus`.
-pub const ALL: [(&str, Target); 10] = [
+pub const ALL: [(&str, Target); 11] = [
     ("body", body),
     ("frame", frame),
     ("index", index),
@@ -37,4 +39,5 @@ pub const ALL: [(&str, Target); 10] = [
     ("scenario", scenario),
     ("secondary", secondary),
     ("segment", segment),
+    ("stream", stream),
 ];

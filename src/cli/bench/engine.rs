@@ -52,6 +52,21 @@ impl BenchProgress {
         self.failed.load(Ordering::Relaxed)
     }
 
+    /// Counts requests that were answered.
+    pub(super) fn note_answers(&self, count: u64) {
+        self.answered.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts failures.
+    pub(super) fn note_failures(&self, count: u64) {
+        self.failed.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Waits until the run is stopped early.
+    pub(super) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
     /// Returns whether the run was stopped early.
     pub fn is_stopped(&self) -> bool {
         self.stop.is_cancelled()
@@ -81,12 +96,37 @@ pub fn run<T: LoadTarget>(
     load: &BenchLoad,
     progress: &Arc<BenchProgress>,
 ) -> Result<BenchReport, RequestFailure> {
+    let target = Arc::new(target);
+    run_on_threads(load, |share, begin| {
+        run_thread(Arc::clone(&target), load, share, begin, Arc::clone(progress))
+    })
+}
+
+/// The part of a load that one thread sends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ThreadShare {
+    number: usize,
+    threads: usize,
+}
+
+impl ThreadShare {
+    /// Returns the number of clients of the thread.
+    pub(super) fn clients(self, load: &BenchLoad) -> usize {
+        (load.clients + self.threads - 1 - self.number) / self.threads
+    }
+}
+
+/// Runs a load on its threads; returns what they measured together.
+pub(super) fn run_on_threads(
+    load: &BenchLoad,
+    run: impl Fn(ThreadShare, &StartBarrier) -> Result<(Tally, Duration), RequestFailure> + Sync,
+) -> Result<BenchReport, RequestFailure> {
     let threads = load.threads.clamp(1, load.clients.max(1));
-    let (target, begin) = (Arc::new(target), StartBarrier::new(threads));
+    let begin = StartBarrier::new(threads);
     let shares: Vec<_> = std::thread::scope(|scope| {
-        let begun = |thread| {
-            let (target, begin, progress) = (Arc::clone(&target), &begin, Arc::clone(progress));
-            scope.spawn(move || run_thread(target, load, (thread, threads), begin, progress))
+        let begun = |number| {
+            let (run, begin) = (&run, &begin);
+            scope.spawn(move || run(ThreadShare { number, threads }, begin))
         };
         let running: Vec<_> = (0..threads).map(begun).collect();
         running.into_iter().map(|thread| thread.join().expect("a panic aborts")).collect()
@@ -107,7 +147,7 @@ pub fn run<T: LoadTarget>(
 }
 
 /// Barrier at which threads meet, so that all begin to send at the same time.
-struct StartBarrier {
+pub(super) struct StartBarrier {
     connected: AtomicU64,
     failure: Mutex<Option<RequestFailure>>,
     barrier: Barrier,
@@ -123,7 +163,7 @@ impl StartBarrier {
     ///
     /// # Errors
     /// When no client of any thread has a connection.
-    fn wait(
+    pub(super) fn wait(
         &self,
         connected: usize,
         failure: Option<RequestFailure>,
@@ -146,16 +186,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs the share of one thread, `number` of `threads`; returns its counts and the time that it
+/// Runs the share of one thread; returns its counts and the time that it
 /// measured.
 fn run_thread<T: LoadTarget>(
     target: Arc<T>,
     load: &BenchLoad,
-    (number, threads): (usize, usize),
+    share: ThreadShare,
     begin: &StartBarrier,
     progress: Arc<BenchProgress>,
 ) -> Result<(Tally, Duration), RequestFailure> {
-    let clients = (load.clients + threads - 1 - number) / threads;
+    let clients = share.clients(load);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let connecting = async {
         tokio::select! {
@@ -177,7 +217,7 @@ fn run_thread<T: LoadTarget>(
     let (schedule, tally) = match load.model {
         LoadModel::Closed => (None, Tally::of_closed_loop(from, until)),
         LoadModel::Open { per_second } => (
-            Some(SendSchedule::share(per_second, number, threads)),
+            Some(SendSchedule::share(per_second, share.number, share.threads)),
             Tally::of_open_loop(from, until),
         ),
     };
@@ -303,12 +343,12 @@ impl<T> LoadThread<T> {
 
     fn answered(&self, due: Instant) {
         lock(&self.tally).answered(due, Instant::now());
-        self.progress.answered.fetch_add(1, Ordering::Relaxed);
+        self.progress.note_answers(1);
     }
 
     fn failed(&self, due: Instant, failure: &RequestFailure) {
         lock(&self.tally).failed(due, failure);
-        self.progress.failed.fetch_add(1, Ordering::Relaxed);
+        self.progress.note_failures(1);
     }
 
     /// Returns the counts between these two times and leaves an empty tally.

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acklog_api::headers;
-use acklog_types::escaped;
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::engine::{LoadConnection, LoadTarget, RequestFailure};
-use super::response::{RawResponse, ResponseReader};
+use super::response::{RawResponse, ResponseReader, refusal};
 use crate::cli::NodeUrl;
 
 /// An HTTP server and the one request that it is sent.
@@ -86,15 +84,7 @@ fn check_status(response: &RawResponse<'_>) -> Result<(), RequestFailure> {
     if (200..300).contains(&response.status) {
         return Ok(());
     }
-    // A proxy may answer with only some members of a problem.
-    let problem: Value = serde_json::from_slice(response.body).unwrap_or_default();
-    let said = |member| problem.get(member).and_then(Value::as_str);
-    let status = hyper::StatusCode::from_u16(response.status).ok();
-    let reason = status.and_then(|status| status.canonical_reason());
-    let title = said("title").or(reason).unwrap_or_default();
-    let kind = escaped(format!("{} {title}", response.status).trim_end()).into_owned();
-    let detail = said("detail").map(|detail| escaped(detail).into_owned());
-    Err(RequestFailure::Refused { kind, detail })
+    Err(refusal(response.status, response.body))
 }
 
 #[cfg(test)]

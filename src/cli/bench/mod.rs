@@ -17,6 +17,8 @@ mod report;
 mod request_timeout;
 mod response;
 mod schedule;
+mod stream;
+mod stream_answers;
 mod table;
 mod tally;
 mod target;
@@ -38,6 +40,7 @@ pub use report::{BenchReport, FailureCount, Percentiles};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::engine::{BenchLoad, BenchProgress, LoadModel, RequestFailure};
+use self::stream::StreamTarget;
 use super::client::master_of;
 use super::{NodeUrl, TargetArgs};
 use crate::config::{Stop, interval_with_unit, number};
@@ -48,6 +51,10 @@ const CLIENTS_MAX: usize = 10_000;
 
 /// Most threads. With more, the threads measure how they disturb each other.
 const THREADS_MAX: usize = 64;
+
+/// Most lines under way in one stream: as many as a node lets wait. With more, lines wait to be
+/// read.
+const WINDOW_MAX: usize = 16_384;
 
 /// Time between two updates of the progress bar.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -60,10 +67,19 @@ const ALL_FAILS_MAX: Duration = Duration::from_secs(1);
 /// Flags of `acklog bench`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct BenchArgs {
-    /// Clients, each with a connection and one request under way
+    /// Clients, each with a connection and one request under way; with --stream, streams [default:
+    /// 64; 1 with --stream]
     #[arg(long, env = "ACKLOG_CLIENTS", value_name = "N", value_parser = clients)]
-    #[arg(default_value_t = 64)]
-    clients: usize,
+    clients: Option<usize>,
+
+    /// Send lines in append streams, each with many lines under way
+    #[arg(long, env = "ACKLOG_STREAM")]
+    stream: bool,
+
+    /// Lines under way in each stream
+    #[arg(long, env = "ACKLOG_WINDOW", value_name = "N", value_parser = window)]
+    #[arg(default_value_t = 4096)]
+    window: usize,
 
     /// Messages a second that are due, answered or not; latencies count from then [default: each
     /// client waits]
@@ -117,6 +133,10 @@ fn clients(text: &str) -> Result<usize, String> {
     number(text, 1, CLIENTS_MAX)
 }
 
+fn window(text: &str) -> Result<usize, String> {
+    number(text, 1, WINDOW_MAX)
+}
+
 fn threads(text: &str) -> Result<usize, String> {
     number(text, 1, THREADS_MAX)
 }
@@ -142,7 +162,7 @@ impl BenchArgs {
             per_second: f64::from(rate) / batch as f64,
         });
         BenchLoad {
-            clients: self.clients,
+            clients: self.clients.unwrap_or(if self.stream { 1 } else { 64 }),
             model,
             warm_up: self.warm_up,
             duration: self.duration,
@@ -165,6 +185,10 @@ impl BenchArgs {
 
     /// Returns why the flags are unusable together; `None` if they are usable.
     fn unusable(&self) -> Option<String> {
+        if self.stream && self.rate.is_some() {
+            let why = "--stream sends as lines are answered; it has no --rate";
+            return Some(why.to_owned());
+        }
         (self.batch.saturating_mul(self.size) > MESSAGE_BYTES_LIMIT).then(|| {
             format!(
                 "--batch {} with --size {} is more than any node takes in one request: \
@@ -188,12 +212,21 @@ pub(super) fn run(args: &BenchArgs) -> ExitCode {
 async fn measure(args: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let url = &master_of(&args.target.urls).await?;
     let (load, progress) = (args.load(), Arc::new(BenchProgress::default()));
-    let target = HttpTarget::post(url.clone(), paths::MESSAGES, &args.body());
+    let (url_of_target, body) = (url.clone(), args.body());
+    let window = args.stream.then_some(args.window);
     // Held until the end: a pool that is dropped runs no work.
     let thread = ThreadPool::new("bench", 1);
     let running = {
         let (load, progress) = (load.clone(), Arc::clone(&progress));
-        thread.run(move || engine::run(target, &load, &progress))
+        thread.run(move || match window {
+            Some(window) => {
+                stream::run(StreamTarget::new(url_of_target, &body, window), &load, &progress)
+            }
+            None => {
+                let target = HttpTarget::post(url_of_target, paths::MESSAGES, &body);
+                engine::run(target, &load, &progress)
+            }
+        })
     };
     let watched = tokio::spawn(watch(Arc::clone(&progress), args.warm_up + args.duration));
     let hopeless = tokio::spawn(stop_where_all_fails(Arc::clone(&progress), args.warm_up));

@@ -3,7 +3,9 @@
 //! A load generator must cost little, so it does no more than that: a response that is chunked or
 //! has no length is refused.
 
+use acklog_types::escaped;
 use httparse::{EMPTY_HEADER, Header, Status};
+use serde_json::Value;
 
 use super::engine::RequestFailure;
 
@@ -94,6 +96,19 @@ impl ResponseReader {
             body: self.bytes.get(head.body..head.end).unwrap_or_default(),
         }))
     }
+}
+
+/// Returns the failure of a request that was answered with this status and body.
+pub(super) fn refusal(status: u16, body: &[u8]) -> RequestFailure {
+    // A proxy may answer with only some members of a problem.
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said = |member| problem.get(member).and_then(Value::as_str);
+    let reason = hyper::StatusCode::from_u16(status).ok();
+    let reason = reason.and_then(|status| status.canonical_reason());
+    let title = said("title").or(reason).unwrap_or_default();
+    let kind = escaped(format!("{status} {title}").trim_end()).into_owned();
+    let detail = said("detail").map(|detail| escaped(detail).into_owned());
+    RequestFailure::Refused { kind, detail }
 }
 
 fn unsupported<T>(why: &str) -> Result<T, RequestFailure> {

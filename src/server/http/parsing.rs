@@ -2,9 +2,10 @@
 //! a node. Errors are the `detail` of the answer.
 
 use acklog_protocol::Wait;
-use acklog_types::{Batch, Faults};
+use acklog_types::{Batch, Faults, IdempotencyKey};
 
 use super::append::{self, ParsedAppend};
+pub use super::append::{LineSplitter, StreamLine};
 use super::problem::RequestProblem;
 use super::read_request::ReadBegin;
 use super::{faults, query};
@@ -15,8 +16,21 @@ use super::{faults, query};
 /// When the body is not one.
 pub fn append_body(body: &[u8], message_bytes_max: usize) -> Result<(Batch, Wait), String> {
     let parsed = append::parse(body, message_bytes_max).map_err(detail)?;
-    let ParsedAppend { batch, count: _, wait } = parsed;
+    let ParsedAppend { batch, count: _, wait, .. } = parsed;
     Ok((batch, wait))
+}
+
+/// Parses a line of an append stream, as [`append_body`] does a body. Returns the key too.
+///
+/// # Errors
+/// When the line is none.
+pub fn append_line(
+    line: &[u8],
+    message_bytes_max: usize,
+) -> Result<(Batch, Wait, Option<IdempotencyKey>), String> {
+    let ParsedAppend { batch, wait, key, .. } =
+        append::parse_line(line, message_bytes_max).map_err(detail)?;
+    Ok((batch, wait, key))
 }
 
 /// Parses the body of `PUT /faults`.

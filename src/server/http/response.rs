@@ -1,15 +1,16 @@
 //! The bodies of answers, and answers that are one JSON value.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use acklog_api::headers;
-use acklog_log::ReadError;
 use bytes::Bytes;
 use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::connections::Busy;
 use super::listing::MessageStream;
@@ -17,6 +18,10 @@ use super::listing::MessageStream;
 /// The content type of every answer that is not a problem, except listings in lines.
 pub(super) const APPLICATION_JSON: HeaderValue =
     HeaderValue::from_static(headers::APPLICATION_JSON);
+
+/// The content type of an answer of one JSON object a line.
+pub(super) const APPLICATION_NDJSON: HeaderValue =
+    HeaderValue::from_static(headers::APPLICATION_NDJSON);
 
 /// Returns an answer with this value as JSON and status 200.
 pub(super) fn json_response(value: &impl Serialize) -> Response<ResponseBody> {
@@ -39,17 +44,48 @@ pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     body
 }
 
+/// The reason why a body ends before its end.
+pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A body that is made in pieces as the client takes them.
 pub(super) trait BodyPieces {
-    /// Returns the next piece; none at the end. Nothing follows an error, which aborts the
-    /// connection.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>>;
+    /// Returns whether the rest of the request is read while the pieces are made.
+    fn reads_request(&self) -> bool {
+        false
+    }
+
+    /// Begins a body that [reads the request](Self::reads_request): its connection is known from
+    /// here on.
+    fn begin(&mut self, _attendance: Attendance) {}
+
+    /// Returns the next piece; none at the end.
+    ///
+    /// # Errors
+    /// When it cannot be continued. Nothing follows an error, which aborts the connection.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
 }
 
 impl BodyPieces for MessageStream {
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
-        self.poll_chunk(cx)
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        self.poll_chunk(cx).map_err(Into::into)
     }
+}
+
+/// The connection of a body that reads the request.
+pub(super) struct Attendance {
+    /// Whether the client is there.
+    pub(super) presence: Box<dyn Presence>,
+    /// Cancelled when the server stops.
+    pub(super) closing: CancellationToken,
+}
+
+/// Finds out whether a client is there that sends nothing more.
+pub(super) trait Presence {
+    /// Returns that something should be sent now, to find out. Pending while there is no doubt.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 /// The body of an answer.
@@ -67,12 +103,28 @@ impl ResponseBody {
     }
 
     /// Keeps the connection busy until the answer is complete.
-    pub(super) fn hold(&mut self, busy: Busy) {
+    pub(super) fn attend(
+        &mut self,
+        busy: Busy,
+        presence: impl FnOnce() -> Box<dyn Presence>,
+        closing: &CancellationToken,
+    ) {
         match self {
             // It is complete, but for the writing.
             Self::Full(_) => drop(busy),
-            Self::Pieces(_, held) => *held = Some(busy),
+            Self::Pieces(pieces, held) => {
+                *held = Some(busy);
+                if pieces.reads_request() {
+                    let closing = closing.clone();
+                    pieces.begin(Attendance { presence: presence(), closing });
+                }
+            }
         }
+    }
+
+    /// Returns whether the rest of the request is read while the answer is sent.
+    pub(super) fn reads_request(&self) -> bool {
+        matches!(self, Self::Pieces(pieces, _) if pieces.reads_request())
     }
 
     /// Creates a body that is known as a whole.
@@ -84,12 +136,12 @@ impl ResponseBody {
 /// An error aborts the connection: an incomplete body never looks complete.
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = ReadError;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Pieces(pieces, _) => {

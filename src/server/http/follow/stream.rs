@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use acklog_api::follow::{CAUGHT_UP_EVENT, CaughtUp, Open, SIGN_OF_LIFE_SECONDS, TAIL_EVENT, Tail};
-use acklog_log::{LogReader, ReadError};
+use acklog_log::LogReader;
 use acklog_types::{IdRange, LogEnd, MessageId, rfc3339};
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
@@ -15,7 +15,7 @@ use super::hub::Waiter;
 use super::limit::Follower;
 use super::pages::Place;
 use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
-use crate::server::http::response::BodyPieces;
+use crate::server::http::response::{BodyError, BodyPieces};
 use crate::server::node::ReadPositions;
 
 /// Time without messages after which a follower is sent a sign of life.
@@ -177,7 +177,7 @@ impl FollowStream {
 }
 
 impl BodyPieces for FollowStream {
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let piece = match self.next.take() {
             Some(next) => Some(next),
             None => match self.poll_messages(cx) {

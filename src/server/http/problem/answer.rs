@@ -69,6 +69,7 @@ impl RequestProblem {
             Self::TransferEncoding(_) => Code::UnsupportedTransferEncoding,
             Self::WrongHost { .. } => Code::WrongHost,
             Self::Refused(Refusal::KeyReused { .. }) => Code::KeyReused,
+            Self::Refused(Refusal::EndMoved { .. }) => Code::EndMoved,
             Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,
             Self::AppendLost => Code::AnswerLost,
             Self::Refused(Refusal::NoQuorum { .. }) => Code::NoQuorum,
@@ -96,6 +97,10 @@ impl RequestProblem {
 
     /// Returns whether the same request can succeed later, without doing anything twice.
     fn retry(&self, kind: RequestKind) -> bool {
+        if let Self::Refused(Refusal::EndMoved { expected, end }) = self {
+            // The log grows, and so reaches an end that it has not reached yet.
+            return end < expected;
+        }
         let status = self.status();
         match kind {
             _ if status == StatusCode::REQUEST_TIMEOUT => true,
@@ -160,10 +165,13 @@ impl RequestProblem {
         }
     }
 
-    /// Returns the end of the log, where a reader would begin beyond it.
+    /// Returns the end of the log, where a reader would begin beyond it, or an append expected
+    /// another one.
     fn log_end(&self) -> Option<LogEnd> {
         match self {
-            Self::BeyondEnd { end, .. } => Some(*end),
+            Self::BeyondEnd { end, .. } | Self::Refused(Refusal::EndMoved { end, .. }) => {
+                Some(*end)
+            }
             _ => None,
         }
     }
@@ -222,11 +230,20 @@ impl RequestProblem {
         }
     }
 
+    /// Returns the answer to a line of an append stream.
+    pub(in crate::server::http) fn line(&self, line: u64, kind: RequestKind) -> Vec<u8> {
+        to_json(&api::Problem { line: Some(line), ..self.problem(kind) })
+    }
+
     /// Returns the body of the answer, with a line feed at its end.
     pub(in crate::server::http) fn body(&self, kind: RequestKind) -> Vec<u8> {
+        to_json(&self.problem(kind))
+    }
+
+    fn problem(&self, kind: RequestKind) -> api::Problem {
         let status = self.status();
         let accepted = self.accepted();
-        to_json(&api::Problem {
+        api::Problem {
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             detail: self.detail(kind),
@@ -239,6 +256,7 @@ impl RequestProblem {
             start: None,
             end: self.log_end().map(LogEnd::get),
             outcome: self.outcome(kind),
-        })
+            line: None,
+        }
     }
 }

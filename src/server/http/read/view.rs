@@ -24,12 +24,8 @@ use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::query::{self, FOLLOW_HAS_NO_TIMEOUT};
 use crate::server::http::read_request::{ReadBegin, ReadRequest};
-use crate::server::http::response::{APPLICATION_JSON, ResponseBody};
+use crate::server::http::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody};
 use crate::server::node::{ReadLevel, ReadPositions, SecondaryHandle};
-
-/// The content type of a listing in lines.
-pub(super) const APPLICATION_NDJSON: HeaderValue =
-    HeaderValue::from_static(names::APPLICATION_NDJSON);
 
 /// The content type of a stream of events.
 const TEXT_EVENT_STREAM: HeaderValue = HeaderValue::from_static(names::TEXT_EVENT_STREAM);
