@@ -198,11 +198,12 @@ fn problems(health: &Health) -> String {
 
 fn master_head(health: &MasterHealth) -> String {
     format!(
-        "{} ({}): {}, log end {}, cluster size {}, waiting senders {}\n",
+        "{} ({}): {}, log end {}, committed end {}, cluster size {}, waiting senders {}\n",
         word(health.name.as_deref()),
         health.role,
         word(health.mode.as_ref().map(Mode::as_str)),
         number(health.log_end),
+        number(health.committed_end),
         number(health.cluster_size),
         number(health.waiting_senders),
     )
@@ -210,11 +211,12 @@ fn master_head(health: &MasterHealth) -> String {
 
 fn secondary_head(health: &SecondaryHealth) -> String {
     format!(
-        "{} ({}): {}, log end {}, buffered {}\n",
+        "{} ({}): {}, log end {}, committed end {}, buffered {}\n",
         word(health.name.as_deref()),
         health.role,
         word(health.phase.as_ref().map(Phase::as_str)),
         number(health.log_end),
+        number(health.committed_end),
         number(health.buffered),
     )
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::cli::test_node::{LocalNode, TestNode};
 
 const MASTER: &str = r#"{"name": "master", "role": "master", "mode": "read-write",
-    "logEnd": 42, "clusterSize": 3, "quorum": null, "waitingSenders": 1, "secondaries": [
+    "logEnd": 42, "committedEnd": 40, "clusterSize": 3, "quorum": null, "waitingSenders": 1, "secondaries": [
     {"name": "bonnie", "status": "healthy", "phase": "ready", "ackedEnd": 42, "lag": 0,
      "inFlight": 0, "retries": 0, "rttMs": 0.42, "lastSeenMs": 40, "address": "x"},
     {"name": "clyde", "status": "unhealthy", "phase": "disconnected", "ackedEnd": 7,
@@ -18,7 +18,7 @@ fn shown(health: &str, colour: bool) -> String {
 #[test]
 fn a_master_shows_itself_and_a_row_for_each_secondary() {
     let expected = "\
-master (master): read-write, log end 42, cluster size 3, waiting senders 1
+master (master): read-write, log end 42, committed end 40, cluster size 3, waiting senders 1
 
 NAME    STATUS     PHASE         ACKED  LAG  IN-FLIGHT  RETRIES     RTT   LAST SEEN
 bonnie  healthy    ready            42    0          0        0  0.4 ms   40 ms ago
@@ -47,11 +47,11 @@ fn colour_marks_the_status_and_moves_no_column() {
 #[test]
 fn a_secondary_shows_its_own_facts_and_its_master() {
     let health = r#"{"name": "bonnie", "role": "secondary", "phase": "catching-up",
-        "logEnd": 3, "buffered": 2, "master": {"address": "127.0.0.1:6000",
+        "logEnd": 3, "committedEnd": 2, "buffered": 2, "master": {"address": "127.0.0.1:6000",
         "connected": true, "name": "master", "logEnd": 9}, "disk": null}"#;
     assert_eq!(
         shown(health, false),
-        "bonnie (secondary): catching-up, log end 3, buffered 2\n\
+        "bonnie (secondary): catching-up, log end 3, committed end 2, buffered 2\n\
          its master: master at 127.0.0.1:6000, connected, log end 9\n"
     );
 }
@@ -62,7 +62,7 @@ fn what_is_not_known_is_a_dash_and_trouble_is_told() {
         "disk": {"state": "failed", "detail": "no\nspace"}}"#;
     assert_eq!(
         shown(health, false),
-        "m (master): -, log end -, cluster size -, waiting senders -\n\
+        "m (master): -, log end -, committed end -, cluster size -, waiting senders -\n\
          quorum: 1 healthy of 2 required\n\
          disk failed: no\\nspace\n\
          no secondaries: one is listed from when it is ready until it is forgotten\n"
@@ -88,12 +88,12 @@ async fn a_node_that_is_not_ready_says_in_one_line_what_it_lacks() {
     let read_only = r#"{"name": "m", "role": "master", "mode": "read-only", "logEnd": 3,
         "clusterSize": 3, "waitingSenders": 0, "quorum": {"required": 2, "healthy": 1},
         "secondaries": [{"name": "bonnie"}]}"#;
-    let expected = "not ready: m (master): read-only, log end 3, cluster size 3, \
-        waiting senders 0; quorum: 1 healthy of 2 required";
+    let expected = "not ready: m (master): read-only, log end 3, committed end -, \
+        cluster size 3, waiting senders 0; quorum: 1 healthy of 2 required";
     assert_eq!(ready(503, read_only).await.unwrap_err(), expected);
     let cut_off = r#"{"name": "bonnie", "role": "secondary", "phase": "ready", "logEnd": 3,
         "buffered": 0, "master": {"name": "m", "address": "a:1", "connected": false}}"#;
-    let expected = "not ready: bonnie (secondary): ready, log end 3, buffered 0; \
+    let expected = "not ready: bonnie (secondary): ready, log end 3, committed end -, buffered 0; \
         its master: m at a:1, not connected, log end -";
     assert_eq!(ready(503, cut_off).await.unwrap_err(), expected);
     assert_eq!(ready(503, r#"{"detail": "stopping"}"#).await.unwrap_err(), "stopping");
@@ -134,7 +134,7 @@ fn a_refused_secondary_and_a_failed_attempt_are_told() {
         {"name": "bonnie", "code": "other-log", "logEnd": 5, "lastSeenMs": 1200}]}"#;
     assert_eq!(
         shown(master, false),
-        "m (master): read-write, log end 1, cluster size 1, waiting senders 0\n\
+        "m (master): read-write, log end 1, committed end -, cluster size 1, waiting senders 0\n\
          refused bonnie: other-log, log end 5, 1.2 s ago\n\
          no secondaries: one is listed from when it is ready until it is forgotten\n"
     );

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acklog_protocol::frame::{Frame, FrameKind};
+use acklog_protocol::frame::{Frame, FrameKind, Handshake, ProtocolVersion, Request};
 use acklog_protocol::{LineView, frame};
 use acklog_types::{NodeName, Records, SessionId};
 use bytes::{Bytes, BytesMut};
@@ -61,7 +61,7 @@ impl Cluster {
     pub(super) fn transmit(&mut self, number: u64, from_master: bool, frame: &Frame<Records>) {
         let Some(link) = self.links.get(&number) else { return };
         let (peer, kind) = (link.peer.clone(), frame.kind());
-        let bytes = payload_of(frame);
+        let (bytes, length) = (payload_of(frame), length_on_line(frame));
         let rule = self.take_rule(&peer, kind);
         let lost = self.partitioned.contains(&peer)
             || matches!(rule, Some(RuleAction::Drop))
@@ -71,7 +71,7 @@ impl Cluster {
         // Heartbeats would hide what a trace is read for.
         if !matches!(kind, FrameKind::Heartbeat | FrameKind::Alive) {
             let rate = self.network.bytes_per_second;
-            let fate = if rate.is_some_and(|rate| time_on_line(bytes.len(), rate) > PART) {
+            let fate = if rate.is_some_and(|rate| time_on_line(length, rate) > PART) {
                 " (slowly)"
             } else if lost {
                 " (lost)"
@@ -93,7 +93,7 @@ impl Cluster {
         }
         for copy in 0..=usize::from(twice) {
             let subject = FrameSubject::of(frame).filter(|_| copy == 0);
-            let sent = self.pass(number, from_master, bytes.len(), subject);
+            let sent = self.pass(number, from_master, length, subject);
             let mut at = sent
                 + match rule {
                     Some(RuleAction::Delay(delay)) => delay,
@@ -177,4 +177,19 @@ pub(super) fn payload_of(frame: &Frame<Records>) -> Bytes {
     let mut bytes = BytesMut::from(encoded.head.get(4..).unwrap_or_default());
     bytes.extend_from_slice(&encoded.records);
     bytes.freeze()
+}
+
+/// Returns how many bytes of a frame take time on a slow line: as many as it had in version 3 of the
+/// protocol. So a seed gives the same schedule, and a transcript the same times, whatever a version
+/// adds to the heads of frames.
+fn length_on_line(frame: &Frame<Records>) -> usize {
+    let version = ProtocolVersion::V3;
+    let encoded = match frame {
+        Frame::Request(id, Request::Handshake(handshake)) => {
+            let handshake = Handshake { version, ..(**handshake).clone() };
+            frame::encode_as(&Frame::Request(*id, handshake.into()), version)
+        }
+        frame => frame::encode_as(frame, version),
+    };
+    encoded.bytes().saturating_sub(4)
 }
