@@ -4,7 +4,7 @@ One file for Python 3.8 or later, standard library only. Copy it into your proje
 
     from acklog import Client, Gap
 
-    client = Client("http://localhost:8000", "http://localhost:8001")
+    client = Client("http://localhost:8000,http://localhost:8001")
     client.append("hello", write_concern="majority")
     for item in client.follow(cursor=stored_cursor):
         if isinstance(item, Gap):
@@ -27,7 +27,8 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Union
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 __all__ = ["Appended", "Client", "Error", "Gap", "Message"]
@@ -127,17 +128,18 @@ class Error(Exception):
 
 
 class Client:
-    """A client of the nodes with these URLs, in any order: appends find the master among them,
-    followers take them in turn. `silence` is the time in seconds after which a follower that hears
-    nothing connects again; a node sends something every 10 s.
+    """A client of the nodes with these URLs, a list or a text with commas between them. Appends
+    find the master among them, followers take them in turn. `silence` is the time in seconds after
+    which a follower that hears nothing connects again; a node sends something every 10 s.
 
     Not for several threads at once: make a client for each.
     """
 
-    def __init__(self, *urls: str, silence: float = 30.0) -> None:
-        if not urls:
+    def __init__(self, urls: Union[str, Sequence[str]], silence: float = 30.0) -> None:
+        each = [url.strip() for url in (urls.split(",") if isinstance(urls, str) else urls)]
+        if not any(each):
             raise ValueError("the URL of a node is missing")
-        self._nodes = [urlsplit(url if "//" in url else f"http://{url}") for url in urls]
+        self._nodes = [urlsplit(url if "//" in url else f"http://{url}") for url in each]
         self._silence = silence
         self._kept: Optional[http.client.HTTPConnection] = None
         self._kept_since = 0.0
@@ -246,16 +248,15 @@ class Client:
         pauses = _Pauses()
         # Answers in a row that say that the node is not the master.
         strangers = 0
-        last = Error("there was no time to append")
+        last: Optional[Error] = None
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise last
+            # Never 0, which would be a socket that does not wait.
+            left = max(deadline - time.monotonic(), 0.001)
             try:
                 return self._post({**body, "timeoutMs": int(left * NODES_SHARE * 1000)}, key, left)
             except Error as error:
                 strangers = strangers + 1 if error.code == "not-the-master" else 0
-                last = _combined(last, error)
+                last = _combined(last, error) if last else error
             if not last.retry and not 0 < strangers < len(self._nodes):
                 raise last
             if strangers or not last.code:
@@ -263,8 +264,10 @@ class Client:
                 self.close()
                 self._nodes.append(self._nodes.pop(0))
             if not strangers:
-                left = max(0.0, deadline - time.monotonic())
-                time.sleep(min(max(pauses.next(), last.retry_after), left))
+                pause = max(pauses.next(), last.retry_after)
+                if time.monotonic() + pause >= deadline:
+                    raise last
+                time.sleep(pause)
 
     def _post(self, body: Dict[str, Any], key: str, timeout: float) -> Appended:
         """Sends an append to the first node, once."""

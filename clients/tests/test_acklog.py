@@ -30,7 +30,7 @@ class Cases(unittest.TestCase):
     def play(self, case: Dict[str, Any]) -> None:
         nodes = ScriptedNodes(case)
         self.addCleanup(nodes.close)
-        client = acklog.Client(*nodes.urls, silence=case.get("silence", 30))
+        client = acklog.Client(nodes.urls, silence=case.get("silence", 30))
         self.addCleanup(client.close)
         error = None
         try:
