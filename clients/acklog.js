@@ -124,15 +124,15 @@ export class Client {
    * @param {{start?: number, last?: number, since?: string, cursor?: string,
    *   readConcern?: number | string, giveUpAfterMs?: number, signal?: AbortSignal,
    *   onLost?: (error: AcklogError, node: string) => void}} [options]
-   *   `onLost` hears of each connection that was lost, or not made. After `giveUpAfterMs` without
-   *   one, the follower fails.
+   *   `onLost` is told of each connection that was lost, or not made; by default they are warnings
+   *   on the console. After `giveUpAfterMs` without one, the follower fails.
    * @returns {AsyncGenerator<Message | Gap>}
    * @throws {AcklogError} where going on makes no sense, such as the code `other-log`: the cursor
    *   is of another log than the node's. The signal's reason where `signal` is aborted.
    */
   async *follow(options = {}) {
-    const { start, last, since, cursor, readConcern, signal, onLost } = options;
-    const { giveUpAfterMs = Infinity } = options;
+    const { start, last, since, cursor, readConcern, signal } = options;
+    const { giveUpAfterMs = Infinity, onLost = warn } = options;
     const position = new Position({ from: start, last, since }, cursor);
     let pauses = new Pauses();
     let lostAt = performance.now();
@@ -156,7 +156,7 @@ export class Client {
         const detail = `no node could be followed, at last: ${reason.message}`;
         throw new AcklogError(detail, { cause: reason });
       }
-      onLost?.(reason, node);
+      onLost(reason, node);
       await sleep(Math.max(pauses.next(), reason.retryAfterMs), signal);
     }
   }
@@ -292,11 +292,12 @@ class Position {
 
   #opened({ log, next }) {
     const known = this.#log ?? this.#cursor?.split(".")[0] ?? "";
-    if (!log.startsWith(known)) {
+    // A secondary that never joined its master knows no log yet.
+    if (log !== null && !log.startsWith(known)) {
       const detail = `the position is in the log ${known}, and the node has the log ${log}`;
       throw new AcklogError(detail, { problem: { code: "other-log" } });
     }
-    this.#log = log;
+    this.#log = log ?? this.#log;
     // "The last 10" or "since noon" would be another place at the next connection.
     if (this.#cursor === undefined) this.#begin = [["from", next]];
   }
@@ -463,6 +464,10 @@ function joined(parts) {
     at += part.length;
   }
   return whole;
+}
+
+function warn(error, node) {
+  console.warn(`acklog: ${node} is followed no more: ${error.message}`);
 }
 
 /** Waits, or fails with the reason of the signal. */

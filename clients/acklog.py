@@ -385,12 +385,13 @@ class _Position:
             self.cursor, self.gap = f"{log_and_epoch}.{member['id']}", None
             yield Message(member["id"], member["message"], self.cursor, member.get("batch"))
 
-    def _opened(self, log: str, next_id: int) -> None:
+    def _opened(self, log: Optional[str], next_id: int) -> None:
         known = self.log or (self.cursor or "").partition(".")[0]
-        if not log.startswith(known):
+        # A secondary that never joined its master knows no log yet.
+        if log is not None and not log.startswith(known):
             detail = f"the position is in the log {known}, and the node has the log {log}"
             raise Error(detail, problem={"code": "other-log"})
-        self.log = log
+        self.log = log or self.log
         if self.cursor is None:
             # "The last 10" or "since noon" would be another place at the next connection.
             self.begin = {"from": next_id}

@@ -151,7 +151,7 @@ async function sendStream(socket, step) {
   socket.write(`${head.join("\r\n")}\r\n\r\n`);
   let sends = step.sends.map((text) => Buffer.from(text));
   if (step.opens !== undefined) {
-    const [end, log] = [step.opens, step.log ?? LOG];
+    const [end, log] = [step.opens, step.log === undefined ? LOG : step.log];
     const data = JSON.stringify({ log, epoch: 1, start: 0, end, next: end, readConcern: 1 });
     sends.unshift(Buffer.from(`: acklog\nretry: 1000\n\nevent: open\ndata: ${data}\n\n`));
   }
