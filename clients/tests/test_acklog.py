@@ -138,8 +138,14 @@ class RealCluster(unittest.TestCase):
                 # One of them is inside the batch.
                 with closing(self.client(node).follow(cursor=cursor)) as items:
                     self.assert_next(items, n, texts[n:])
-            with closing(self.client(node).follow(last=2, read_concern="all")) as items:
+            with closing(self.client(node).follow(last=2)) as items:
                 self.assert_next(items, 4, texts[4:])
+
+    def test_what_all_nodes_have_is_shown_by_each(self) -> None:
+        self.client().append_batch(["a", "b"], write_concern=1)
+        for node in self.cluster.nodes:
+            with closing(self.client(node).follow(read_concern="all")) as items:
+                self.assert_next(items, 0, ["a", "b"])
 
     def test_a_node_that_is_killed_while_it_is_followed_loses_and_repeats_nothing(self) -> None:
         for node in self.cluster.nodes:
