@@ -118,7 +118,7 @@ test("a_signal_ends_what_waits_for_a_node_to_come_back", PATIENCE, async () => {
   await assert.rejects(appending, { name: "AbortError" });
 });
 
-test("a real cluster", { timeout: 600_000 }, async (t) => {
+test("a real cluster", { timeout: 180_000 }, async (t) => {
   const cluster = await Cluster.start(t);
 
   await t.test("the_master_is_found_and_a_key_is_stored_once", async () => {

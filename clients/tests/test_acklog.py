@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import signal
 import sys
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ FOLDER = Path(__file__).parent
 sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 
 import acklog  # noqa: E402
-from cluster import Cluster, Node  # noqa: E402
+from cluster import PATIENCE, Cluster, Node  # noqa: E402
 from scripted import ScriptedNodes  # noqa: E402
 
 Item = Union[acklog.Message, acklog.Gap]
@@ -85,6 +86,13 @@ class RealCluster(unittest.TestCase):
     """The client against three nodes with logs on disk."""
 
     def setUp(self) -> None:
+        def fail(*_: object) -> None:
+            raise AssertionError(f"this took longer than {PATIENCE} s")
+
+        # A follower waits for ever where something is lost.
+        signal.signal(signal.SIGALRM, fail)
+        signal.alarm(PATIENCE)
+        self.addCleanup(signal.alarm, 0)
         self.cluster = Cluster()
         self.addCleanup(self.cluster.close)
 
