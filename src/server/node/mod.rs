@@ -16,6 +16,7 @@ mod faults;
 mod log_watch;
 mod master;
 mod protocol_log;
+mod read_positions;
 mod secondary;
 mod sessions;
 mod timer;
@@ -27,6 +28,7 @@ use acklog_types::{Batch, IdempotencyKey, KeyHash, Share};
 pub use appender::{Appender, NoOutcome};
 pub use faults::NodeFaults;
 pub use master::{MasterHandle, start_master};
+pub use read_positions::{ReadLevel, ReadPositions, ReaderThread, WakeUp};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
 use thiserror::Error;
 

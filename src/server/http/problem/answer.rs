@@ -2,6 +2,7 @@
 
 use acklog_api::{self as api, Outcome, ProblemCode as Code, headers};
 use acklog_protocol::{ForgetError, Refusal};
+use acklog_types::LogEnd;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
     HeaderName, HeaderValue, RETRY_AFTER,
@@ -39,8 +40,14 @@ impl RequestProblem {
             | Self::ChunkedTwice
             | Self::Key(_)
             | Self::BadHost(_)
-            | Self::NotMastersWait { .. } => Code::BadRequest,
+            | Self::NotMastersWait { .. }
+            | Self::NotMastersRead { .. } => Code::BadRequest,
             Self::Refused(Refusal::WriteConcern { .. }) => Code::UnsatisfiableWriteConcern,
+            Self::ReadConcern { .. } => Code::UnsatisfiableReadConcern,
+            Self::OtherLog { .. } => Code::OtherLog,
+            Self::BeyondEnd { .. } => Code::BeyondEnd,
+            Self::UnknownEpoch { .. } => Code::UnknownEpoch,
+            Self::TooManyFollowers { .. } => Code::TooManyFollowers,
             Self::FaultsOff => Code::FaultsOff,
             Self::WrongOrigin(_) => Code::WrongOrigin,
             Self::NoPath | Self::NotAMastersPath => Code::NotFound,
@@ -92,6 +99,8 @@ impl RequestProblem {
         let status = self.status();
         match kind {
             _ if status == StatusCode::REQUEST_TIMEOUT => true,
+            // The log may grow.
+            _ if status == StatusCode::RANGE_NOT_SATISFIABLE => true,
             // A message that may be in the log is sent again safely only under its key.
             RequestKind::Append { keyed } if self.outcome(kind) != Some(Outcome::Refused) => keyed,
             _ => status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED,
@@ -151,6 +160,14 @@ impl RequestProblem {
         }
     }
 
+    /// Returns the end of the log, where a reader would begin beyond it.
+    fn log_end(&self) -> Option<LogEnd> {
+        match self {
+            Self::BeyondEnd { end, .. } => Some(*end),
+            _ => None,
+        }
+    }
+
     /// Returns the answer to a request of this kind.
     pub(in crate::server::http) fn answer_to(self, kind: RequestKind) -> Response<ResponseBody> {
         let mut response = Response::new(ResponseBody::full(self.body(kind)));
@@ -205,7 +222,8 @@ impl RequestProblem {
         }
     }
 
-    pub(super) fn body(&self, kind: RequestKind) -> Vec<u8> {
+    /// Returns the body of the answer, with a line feed at its end.
+    pub(in crate::server::http) fn body(&self, kind: RequestKind) -> Vec<u8> {
         let status = self.status();
         let accepted = self.accepted();
         to_json(&api::Problem {
@@ -218,6 +236,8 @@ impl RequestProblem {
             count: accepted.and_then(|accepted| accepted.count).map(|count| count as u64),
             write_concern: accepted.map(|accepted| accepted.receipt.write_concern.into()),
             acked_by: accepted.map(Accepted::acked_by),
+            start: None,
+            end: self.log_end().map(LogEnd::get),
             outcome: self.outcome(kind),
         })
     }
