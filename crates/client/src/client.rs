@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::answer::{Answer, NotANode};
 use crate::endpoint::{Dial, Endpoint};
 use crate::error::{Cause, Error};
+use crate::follow::{Follow, FollowOptions};
 use crate::messages::Messages;
 use crate::node::CallError;
 use crate::nodes::{NodesClient, NodesError};
@@ -155,6 +156,15 @@ impl<D: Dial> Client<D> {
     /// Returns the messages from an id on that the first node that can be reached has.
     pub const fn read(&mut self, from: u64) -> Messages<'_, D> {
         Messages::new(&mut self.nodes, self.deadline, from)
+    }
+
+    /// Begins to follow the log at the first node that can be reached, over a connection of its
+    /// own.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn follow(&self, options: FollowOptions) -> Follow {
+        Follow::new(self.targets.clone(), self.deadline, options)
     }
 
     /// Returns what the first node that can be reached reports about itself.

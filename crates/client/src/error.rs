@@ -36,6 +36,26 @@ pub enum Cause {
     /// A node ended a listing in the middle of a message.
     #[error("the listing ends in the middle of a message")]
     CutOff,
+    /// A follower's stream comes from no node.
+    #[error("{0}")]
+    NoFollower(String),
+    /// A node ended a follower's stream: it stops, or something in between ends connections.
+    #[error("{0} ended the stream")]
+    StreamEnded(String),
+    /// The log is another one than the follower began with.
+    #[error(
+        "the log is another one than before: the node lost it, or it is a node of another \
+         cluster; what was read so far says nothing about it, so begin anew"
+    )]
+    OtherLog,
+    /// A node left messages out of a follower's stream, or repeated some.
+    #[error("message {seen} came where {expected} must come next")]
+    OutOfOrder {
+        /// The id that must come next.
+        expected: u64,
+        /// The id that came.
+        seen: u64,
+    },
     /// No request was sent, since no time was left.
     #[error("there was no time left to ask")]
     NoTime,

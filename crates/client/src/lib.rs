@@ -45,11 +45,13 @@ mod answer;
 mod client;
 mod endpoint;
 mod error;
+pub mod follow;
 mod lines;
 mod messages;
 mod node;
 mod nodes;
 mod retry;
+mod sse;
 #[cfg(any(test, feature = "test-node"))]
 pub mod test_node;
 
@@ -57,6 +59,7 @@ pub use answer::{Answer, NotANode};
 pub use client::{AppendOptions, Client};
 pub use endpoint::{Dial, Endpoint};
 pub use error::{Cause, Error};
+pub use follow::{Cursor, Follow, FollowFrom, FollowOptions, Followed};
 pub use lines::{LINE_BYTES_MAX, LineTooLong, Lines};
 pub use messages::Messages;
 pub use node::{CallError, NodeClient, READ_TIMEOUT, Unreachable};

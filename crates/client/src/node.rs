@@ -123,10 +123,23 @@ impl<D: Dial> NodeClient<D> {
         accept: &'static str,
     ) -> Result<Incoming, CallError> {
         let path = format!("{}?{}={from}&{}={limit}", paths::MESSAGES, query::FROM, query::LIMIT);
-        let (header, patience) = (Some((ACCEPT, accept)), Some(READ_TIMEOUT));
-        let (response, _) = self.send(Method::GET, &path, header, Bytes::new(), patience).await?;
+        Ok(self.stream(&path, &[(ACCEPT, accept)], READ_TIMEOUT).await?.into_body())
+    }
+
+    /// Asks for something that is still to be read; its head may take this long.
+    ///
+    /// # Errors
+    /// As [`NodeClient::list`].
+    pub(crate) async fn stream(
+        &mut self,
+        path: &str,
+        headers: &[(HeaderName, &str)],
+        patience: Duration,
+    ) -> Result<Response<Incoming>, CallError> {
+        let patience = Some(patience);
+        let (response, _) = self.send(Method::GET, path, headers, Bytes::new(), patience).await?;
         match response.status() {
-            StatusCode::OK => Ok(response.into_body()),
+            StatusCode::OK => Ok(response),
             _ => match timeout(READ_TIMEOUT, self.whole(response)).await {
                 Ok(answer) => Err(CallError::Refused(Box::new(answer?))),
                 Err(_) => Err(self.silent()),
@@ -149,8 +162,9 @@ impl<D: Dial> NodeClient<D> {
         body: impl Into<Bytes>,
         patience: Option<Duration>,
     ) -> Result<Answer, CallError> {
-        let header = key.map(|key| (HeaderName::from_static(headers::IDEMPOTENCY_KEY), key));
-        let (response, deadline) = self.send(method, path, header, body.into(), patience).await?;
+        let key = key.map(|key| (HeaderName::from_static(headers::IDEMPOTENCY_KEY), key));
+        let sent = self.send(method, path, key.as_slice(), body.into(), patience);
+        let (response, deadline) = sent.await?;
         self.by(deadline, self.whole(response)).await?
     }
 
@@ -159,19 +173,18 @@ impl<D: Dial> NodeClient<D> {
         &mut self,
         method: Method,
         path: &str,
-        header: Option<(HeaderName, &str)>,
+        headers: &[(HeaderName, &str)],
         body: Bytes,
         patience: Option<Duration>,
     ) -> Result<(Response<Incoming>, Option<Instant>), CallError> {
-        let head = Request::builder()
+        let mut head = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, self.target.endpoint().authority())
             .header(CONTENT_TYPE, headers::APPLICATION_JSON);
-        let head = match header {
-            Some((name, value)) => head.header(name, value),
-            None => head,
-        };
+        for (name, value) in headers {
+            head = head.header(name, *value);
+        }
         let mut request = head.body(Full::new(body))?;
         loop {
             let (mut connection, fresh) = match self.connection.take() {
@@ -234,9 +247,16 @@ impl<D: Dial> NodeClient<D> {
     /// # Errors
     /// When the answer breaks off or the node falls silent.
     pub async fn next_piece(&self, body: &mut Incoming) -> Result<Option<Bytes>, CallError> {
-        while let Some(frame) =
-            timeout(READ_TIMEOUT, body.frame()).await.map_err(|_| self.silent())?
-        {
+        self.next_piece_within(body, READ_TIMEOUT).await
+    }
+
+    /// As [`NodeClient::next_piece`], of an answer that may be silent for this long.
+    pub(crate) async fn next_piece_within(
+        &self,
+        body: &mut Incoming,
+        patience: Duration,
+    ) -> Result<Option<Bytes>, CallError> {
+        while let Some(frame) = timeout(patience, body.frame()).await.map_err(|_| self.silent())? {
             let frame = frame.map_err(|error| self.broken_off(error))?;
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));

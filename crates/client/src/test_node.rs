@@ -2,6 +2,10 @@
 //!
 //! Only with the feature `test-node`.
 
+mod scripted;
+
+pub use scripted::{Script, ScriptedNode};
+
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
