@@ -16,7 +16,7 @@ use std::time::Duration;
 use acklog_types::WriteConcern;
 use futures_core::Stream;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::position::Position;
 use self::reconnecting::Reconnecting;
@@ -106,7 +106,7 @@ pub struct Follow {
     batch: VecDeque<Handed>,
     cursor: Option<Cursor>,
     link: watch::Receiver<FollowLink>,
-    task: JoinHandle<()>,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Follow {
@@ -128,7 +128,7 @@ impl Follow {
             _ => None,
         };
         let task = tokio::spawn(follower.run(sender));
-        Self { batches, batch: VecDeque::new(), cursor, link, task }
+        Self { batches, batch: VecDeque::new(), cursor, link, _task: AbortOnDropHandle::new(task) }
     }
 
     /// Returns the next item; `None` behind an error, which is the last item. Cancel safe.
@@ -164,12 +164,6 @@ impl Stream for Follow {
                 None => return Poll::Ready(None),
             }
         }
-    }
-}
-
-impl Drop for Follow {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -42,6 +42,7 @@
 //! | [`Dial`] | connects; [`Endpoint`] does it with the system's resolver | all of these |
 
 mod answer;
+mod append_stream;
 mod client;
 mod endpoint;
 mod error;
@@ -56,6 +57,7 @@ mod sse;
 pub mod test_node;
 
 pub use answer::{Answer, NotANode};
+pub use append_stream::{AppendStream, AppendStreamOptions, PendingAppend};
 pub use client::{AppendOptions, Client};
 pub use endpoint::{Dial, Endpoint};
 pub use error::{Cause, Error};

@@ -5,12 +5,13 @@ use std::time::Duration;
 use acklog_api::{headers, paths, query};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -140,7 +141,7 @@ impl<D: Dial> NodeClient<D> {
         let (response, _) = self.send(Method::GET, path, headers, Bytes::new(), patience).await?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            _ => match timeout(READ_TIMEOUT, self.whole(response)).await {
+            _ => match timeout(READ_TIMEOUT, whole(self.target.endpoint(), response)).await {
                 Ok(answer) => Err(CallError::Refused(Box::new(answer?))),
                 Err(_) => Err(self.silent()),
             },
@@ -165,7 +166,7 @@ impl<D: Dial> NodeClient<D> {
         let key = key.map(|key| (HeaderName::from_static(headers::IDEMPOTENCY_KEY), key));
         let sent = self.send(method, path, key.as_slice(), body.into(), patience);
         let (response, deadline) = sent.await?;
-        self.by(deadline, self.whole(response)).await?
+        self.by(deadline, whole(self.target.endpoint(), response)).await?
     }
 
     /// Sends a request; returns the head of the answer, and until when the rest of it may take.
@@ -189,7 +190,12 @@ impl<D: Dial> NodeClient<D> {
         loop {
             let (mut connection, fresh) = match self.connection.take() {
                 Some(kept) if !kept.is_closed() => (kept, false),
-                _ => (self.connect().await?, true),
+                _ => {
+                    let (sender, driver) = connect(&self.target).await?;
+                    // Its errors come out of the request that they break.
+                    tokio::spawn(driver);
+                    (sender, true)
+                }
             };
             let deadline = patience.map(|patience| Instant::now() + patience);
             if let Err(error) = self.by(deadline, connection.ready()).await? {
@@ -214,32 +220,6 @@ impl<D: Dial> NodeClient<D> {
                 },
             }
         }
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Unreachable> {
-        let unreachable = |reason: String| Unreachable::new(self.target.endpoint(), reason);
-        let stream =
-            self.target.dial().await.map_err(|error| unreachable(self.target.reason(&error)))?;
-        // Without this a small request can wait for the answer to the one before.
-        let _ = stream.set_nodelay(true);
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (connection, driver) = handshake.map_err(|error| unreachable(error.to_string()))?;
-        // Its errors come out of the request that they break.
-        tokio::spawn(driver);
-        Ok(connection)
-    }
-
-    async fn whole(&self, response: Response<Incoming>) -> Result<Answer, CallError> {
-        let (head, mut body) = response.into_parts();
-        let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| self.broken_off(error))?;
-            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
-            if bytes.len() > ANSWER_BYTES_MAX {
-                return Err(CallError::TooLong(self.target.endpoint().clone()));
-            }
-        }
-        Ok(Answer { status: head.status, headers: head.headers, body: bytes.into() })
     }
 
     /// Returns the next bytes of an answer that is read piece by piece; `None` at its end.
@@ -288,6 +268,45 @@ impl<D: Dial> NodeClient<D> {
     fn broken_off(&self, error: hyper::Error) -> CallError {
         CallError::BrokenOff(self.target.endpoint().clone(), error)
     }
+}
+
+/// Connects to a node. The connection must be polled for anything to happen on it.
+///
+/// # Errors
+/// When the node cannot be reached.
+pub(crate) async fn connect<D: Dial, B: Body + 'static>(
+    target: &D,
+) -> Result<(SendRequest<B>, Connection<TokioIo<TcpStream>, B>), Unreachable>
+where
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let unreachable = |reason: String| Unreachable::new(target.endpoint(), reason);
+    let stream = target.dial().await.map_err(|error| unreachable(target.reason(&error)))?;
+    // Without this a small request can wait for the answer to the one before.
+    let _ = stream.set_nodelay(true);
+    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    handshake.map_err(|error| unreachable(error.to_string()))
+}
+
+/// Takes the rest of an answer.
+///
+/// # Errors
+/// When it breaks off, or is too long.
+pub(crate) async fn whole(
+    endpoint: &Endpoint,
+    response: Response<Incoming>,
+) -> Result<Answer, CallError> {
+    let (head, mut body) = response.into_parts();
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| CallError::BrokenOff(endpoint.clone(), error))?;
+        bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        if bytes.len() > ANSWER_BYTES_MAX {
+            return Err(CallError::TooLong(endpoint.clone()));
+        }
+    }
+    Ok(Answer { status: head.status, headers: head.headers, body: bytes.into() })
 }
 
 #[cfg(test)]

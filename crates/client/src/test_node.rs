@@ -2,8 +2,10 @@
 //!
 //! Only with the feature `test-node`.
 
+mod appends;
 mod scripted;
 
+pub use appends::{AppendsNode, LineReply};
 pub use scripted::{Script, ScriptedNode};
 
 use std::convert::Infallible;

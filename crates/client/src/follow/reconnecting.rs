@@ -13,7 +13,7 @@ use super::position::Position;
 use super::{FollowLink, Followed, Handed};
 use crate::endpoint::Dial;
 use crate::error::{Cause, Error};
-use crate::node::{CallError, NodeClient, Unreachable};
+use crate::node::{CallError, NodeClient};
 use crate::nodes::NodesError;
 use crate::retry::{Failure, RetryPauses};
 
@@ -77,7 +77,7 @@ impl<D: Dial> Reconnecting<D> {
             }
             let is_late = !self.position.was_open() && Instant::now() >= deadline;
             if is_late || causes.is_empty() {
-                return Some(of_all(causes));
+                return Some(Cause::of_all(causes));
             }
             sleep(pauses.pause()).await;
         }
@@ -174,23 +174,4 @@ impl<D: Dial> Reconnecting<D> {
 fn ended<D: Dial>(node: &NodeClient<D>) -> StreamEnd {
     let cause = Cause::StreamEnded(node.target().endpoint().to_string());
     StreamEnd::Failed(Failure::of_cause(cause, true))
-}
-
-/// Returns the failures of all nodes as one: the last one of a node that can be reached, or that
-/// none can.
-fn of_all(causes: Vec<Cause>) -> Cause {
-    let (mut unreachable, mut last) = (Vec::new(), None);
-    for cause in causes {
-        match cause {
-            Cause::Nodes(NodesError::Call(CallError::Unreachable(error))) => {
-                unreachable.push(error);
-            }
-            cause => last = Some(cause),
-        }
-    }
-    let nobody = || match Unreachable::of_all(unreachable) {
-        Some(error) => CallError::from(error).into(),
-        None => NodesError::Nobody,
-    };
-    last.unwrap_or_else(|| nobody().into())
 }
