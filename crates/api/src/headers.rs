@@ -14,3 +14,27 @@ pub const APPLICATION_NDJSON: &str = "application/x-ndjson";
 
 /// Content type of every error.
 pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Content type of a stream of server-sent events.
+pub const TEXT_EVENT_STREAM: &str = "text/event-stream";
+
+/// The id of the log, 32 hexadecimal digits.
+pub const ACKLOG_LOG: &str = "acklog-log";
+
+/// The number of the master's term.
+pub const ACKLOG_EPOCH: &str = "acklog-epoch";
+
+/// The id of the first message that is still in the log.
+pub const ACKLOG_START: &str = "acklog-start";
+
+/// The end of what is shown under the read concern that was asked for.
+pub const ACKLOG_END: &str = "acklog-end";
+
+/// The position at which the next read continues; only where the answer ends by itself.
+pub const ACKLOG_NEXT: &str = "acklog-next";
+
+/// The id of the last event that a follower received, by which it continues.
+pub const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Tells proxies not to collect a stream before they pass it on.
+pub const X_ACCEL_BUFFERING: &str = "x-accel-buffering";

@@ -32,6 +32,7 @@
 mod append;
 pub mod concern;
 mod faults;
+pub mod follow;
 pub mod headers;
 mod health;
 mod message;

@@ -3,8 +3,26 @@
 /// Id of the first message of a listing.
 pub const FROM: &str = "from";
 
+/// Number of messages at the end of the log with which a listing begins.
+pub const LAST: &str = "last";
+
+/// Instant at or after which the first message of a listing was accepted, by RFC 3339.
+pub const SINCE: &str = "since";
+
+/// Id before which a listing ends.
+pub const UNTIL: &str = "until";
+
 /// Most messages of a listing.
 pub const LIMIT: &str = "limit";
+
+/// Number of nodes that must have what is shown.
+pub const READ_CONCERN: &str = "readConcern";
+
+/// Whether the answer goes on with the messages that come later.
+pub const FOLLOW: &str = "follow";
+
+/// The id of an event behind which the answer begins, as the header `Last-Event-ID`.
+pub const LAST_EVENT_ID: &str = "lastEventId";
 
 /// Number of nodes that must have a message before it is shown.
 pub const WRITE_CONCERN: &str = "writeConcern";
@@ -12,7 +30,7 @@ pub const WRITE_CONCERN: &str = "writeConcern";
 /// Another name of [`WRITE_CONCERN`].
 pub const W: &str = "w";
 
-/// Longest wait for the write concern, in milliseconds.
+/// Longest wait for the write concern, or for a message that can be shown, in milliseconds.
 pub const TIMEOUT_MS: &str = "timeoutMs";
 
 /// The parameters of a listing.

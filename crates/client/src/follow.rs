@@ -1,9 +1,7 @@
 //! Following the log: its messages as they come, across the ends of connections and nodes.
 
 mod connection;
-mod cursor;
 mod events;
-mod names;
 mod position;
 mod reconnecting;
 
@@ -13,6 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use acklog_api::query;
 use acklog_types::WriteConcern;
 use futures_core::Stream;
 use tokio::sync::{mpsc, watch};
@@ -23,9 +22,9 @@ use self::reconnecting::Reconnecting;
 use crate::endpoint::Dial;
 use crate::error::Error;
 
+pub use acklog_api::follow::{EventId as Cursor, GapReason};
 pub use connection::{EventStream, FollowRequest, SILENCE_MAX};
-pub use cursor::{Cursor, NoCursor};
-pub use events::{BadFollowStream, FollowEvent, FollowGap, FollowOpen, FollowedMessage};
+pub use events::{BadFollowStream, FollowEvent, StreamedMessage};
 
 /// Where a follower begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +40,19 @@ pub enum FollowFrom {
     Since(String),
     /// Behind this message, if it still is one of this log.
     Behind(Cursor),
+}
+
+impl FollowFrom {
+    /// Returns the name and the value of the query parameter that asks for this place. A cursor is
+    /// asked for by a header.
+    pub fn parameter(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Start | Self::Behind(_) => None,
+            Self::Id(id) => Some((query::FROM, id.to_string())),
+            Self::Last(count) => Some((query::LAST, count.to_string())),
+            Self::Since(time) => Some((query::SINCE, time.clone())),
+        }
+    }
 }
 
 /// The options of a follower. The default: everything that the node shows, from the start of the
@@ -71,8 +83,8 @@ pub enum Followed {
         from: u64,
         /// The first id that is there again.
         to: u64,
-        /// Why: `trimmed`, `cut`.
-        why: String,
+        /// The reason.
+        why: GapReason,
     },
 }
 

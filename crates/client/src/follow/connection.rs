@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use acklog_api::paths;
+use acklog_api::{headers, paths, query};
 use acklog_types::WriteConcern;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use thiserror::Error;
 
 use super::events::{BadFollowStream, FollowEvent};
-use super::names;
 use crate::endpoint::Dial;
 use crate::node::{CallError, NodeClient};
 use crate::sse::SseParser;
@@ -59,7 +58,7 @@ impl FollowRequest {
             parameters.push(format!("{name}={value}"));
         }
         if let Some(concern) = self.read_concern {
-            parameters.push(format!("{}={concern}", names::READ_CONCERN));
+            parameters.push(format!("{}={concern}", query::READ_CONCERN));
         }
         match parameters.is_empty() {
             true => paths::MESSAGES.to_owned(),
@@ -77,15 +76,15 @@ impl EventStream {
         node: &mut NodeClient<D>,
         request: &FollowRequest,
     ) -> Result<Self, FollowError> {
-        let mut lines = vec![(ACCEPT, names::TEXT_EVENT_STREAM)];
+        let mut lines = vec![(ACCEPT, headers::TEXT_EVENT_STREAM)];
         if let Some(id) = &request.last_event_id {
-            lines.push((HeaderName::from_static(names::LAST_EVENT_ID), id));
+            lines.push((HeaderName::from_static(headers::LAST_EVENT_ID), id));
         }
         let response = node.stream(&request.path(), &lines, SILENCE_MAX).await?;
         let is_stream = response
             .headers()
             .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(names::TEXT_EVENT_STREAM.as_bytes()));
+            .is_some_and(|kind| kind.as_bytes().starts_with(headers::TEXT_EVENT_STREAM.as_bytes()));
         match is_stream {
             true => Ok(Self { body: response.into_body(), parser: SseParser::default() }),
             false => Err(FollowError::NoStream),

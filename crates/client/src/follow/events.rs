@@ -1,9 +1,12 @@
 //! The events of a follower's stream, read from their names and bodies.
 
 use acklog_api::Problem;
-use serde::Deserialize;
+use acklog_api::follow::{
+    CAUGHT_UP_EVENT, CaughtUp, ERROR_EVENT, EventId, FollowedMessage, GAP_EVENT, Gap, OPEN_EVENT,
+    Open, TAIL_EVENT, Tail,
+};
+use thiserror::Error;
 
-use super::cursor::Cursor;
 use crate::answer::NotANode;
 use crate::sse::{BadEventStream, SseEvent};
 
@@ -11,33 +14,24 @@ use crate::sse::{BadEventStream, SseEvent};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FollowEvent {
     /// The stream begins.
-    Open(FollowOpen),
+    Open(Open),
     /// A message.
-    Message(FollowedMessage),
+    Message(StreamedMessage),
     /// Messages are gone; the stream goes on behind them.
-    Gap(FollowGap),
+    Gap(Gap),
     /// The end of the log was reached for the first time.
-    CaughtUp,
+    CaughtUp(CaughtUp),
     /// Nothing came for a while.
-    Tail,
+    Tail(Tail),
     /// The stream ends.
     Error(Box<Problem>),
     /// An event of a later version.
     Other,
 }
 
-/// The beginning of a follower's stream.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct FollowOpen {
-    /// The identity of the log.
-    pub log: String,
-    /// The id of the next message.
-    pub next: u64,
-}
-
 /// A message of a follower's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FollowedMessage {
+pub struct StreamedMessage {
     /// The id.
     pub id: u64,
     /// The text.
@@ -45,31 +39,11 @@ pub struct FollowedMessage {
     /// The id of the first message of its batch, if it is a member of one.
     pub batch: Option<u64>,
     /// The cursor behind it; none within a batch, which is resumed as a whole.
-    pub cursor: Option<Cursor>,
-}
-
-/// A place in the log whose messages are gone.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct FollowGap {
-    /// The first id that is missing.
-    pub from: u64,
-    /// The first id that is there again.
-    pub to: u64,
-    /// Why: `trimmed`, `cut`.
-    pub why: String,
-}
-
-/// The body of a message.
-#[derive(Deserialize)]
-struct MessageBody {
-    id: u64,
-    message: String,
-    #[serde(default)]
-    batch: Option<u64>,
+    pub cursor: Option<EventId>,
 }
 
 /// The fault of a stream that no node sends.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Error)]
 pub enum BadFollowStream {
     /// It is none of events.
     #[error(transparent)]
@@ -98,32 +72,34 @@ impl FollowEvent {
     pub(super) fn of(event: SseEvent<'_>) -> Result<Self, BadFollowStream> {
         let data = event.data;
         Ok(match event.name {
-            "" | "message" => Self::Message(message(event)?),
-            "open" => Self::Open(serde_json::from_str(data)?),
-            "gap" => Self::Gap(serde_json::from_str(data)?),
-            "caughtup" => Self::CaughtUp,
-            "tail" => Self::Tail,
-            "error" => Self::Error(serde_json::from_str(data)?),
+            "" => Self::Message(message(event)?),
+            OPEN_EVENT => Self::Open(serde_json::from_str(data)?),
+            GAP_EVENT => Self::Gap(serde_json::from_str(data)?),
+            CAUGHT_UP_EVENT => Self::CaughtUp(serde_json::from_str(data)?),
+            TAIL_EVENT => Self::Tail(serde_json::from_str(data)?),
+            ERROR_EVENT => Self::Error(serde_json::from_str(data)?),
             _ => Self::Other,
         })
     }
 }
 
-fn message(event: SseEvent<'_>) -> Result<FollowedMessage, BadFollowStream> {
-    let MessageBody { id, message, batch } = serde_json::from_str(event.data)?;
+fn message(event: SseEvent<'_>) -> Result<StreamedMessage, BadFollowStream> {
+    let FollowedMessage { id, message, batch } = serde_json::from_str(event.data)?;
     let cursor = match event.id {
         Some(text) => {
-            let cursor = text.parse().ok().filter(|cursor: &Cursor| cursor.id() == id);
+            let cursor = text.parse().ok().filter(|cursor: &EventId| cursor.id == id);
             let wrong = || BadFollowStream::Cursor { id, cursor: text.to_owned() };
             Some(cursor.ok_or_else(wrong)?)
         }
         None => None,
     };
-    Ok(FollowedMessage { id, text: message, batch, cursor })
+    Ok(StreamedMessage { id, text: message.into_owned(), batch, cursor })
 }
 
 #[cfg(test)]
 mod tests {
+    use acklog_api::follow::GapReason;
+
     use super::*;
 
     fn read(name: &str, id: Option<&str>, data: &str) -> Result<FollowEvent, BadFollowStream> {
@@ -139,7 +115,7 @@ mod tests {
         assert_eq!((message.text.as_str(), message.batch), ("a\u{2028}", Some(17)));
         assert_eq!(message.cursor.unwrap().to_string(), "1f2e3d4c.1.18");
         let gap = read("gap", None, r#"{"from":3,"to":9,"why":"trimmed"}"#).unwrap();
-        let expected = FollowGap { from: 3, to: 9, why: "trimmed".to_owned() };
+        let expected = Gap { from: 3, to: 9, why: GapReason::Trimmed };
         assert_eq!(gap, FollowEvent::Gap(expected));
         assert_eq!(read("of-later", None, "x").unwrap(), FollowEvent::Other);
     }

@@ -142,7 +142,7 @@ impl<D: Dial> Reconnecting<D> {
         for event in events {
             match event {
                 FollowEvent::Open(open) => {
-                    self.position.opened(open).map_err(fatal)?;
+                    self.position.opened(&open).map_err(fatal)?;
                     *is_open = true;
                     let url = node.target().endpoint().to_string();
                     self.link.send_replace(FollowLink::Open(url));
@@ -163,7 +163,7 @@ impl<D: Dial> Reconnecting<D> {
                     let retry = problem.retry;
                     return Err(Failure::of_cause(Cause::Problem(problem), retry));
                 }
-                FollowEvent::CaughtUp | FollowEvent::Tail | FollowEvent::Other => {}
+                FollowEvent::CaughtUp(_) | FollowEvent::Tail(_) | FollowEvent::Other => {}
             }
         }
         Ok(())

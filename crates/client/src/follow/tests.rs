@@ -112,7 +112,7 @@ async fn a_batch_that_is_cut_in_two_is_resumed_as_a_whole_and_each_member_comes_
     let node = node.await;
     let mut follow = follow(&[&node], FollowFrom::Start);
     assert_eq!(ids(&mut follow, 2).await, [0, 1]);
-    assert_eq!(follow.cursor().unwrap().id(), 0);
+    assert_eq!(follow.cursor().unwrap().id, 0);
     assert_eq!(ids(&mut follow, 3).await, [2, 3, 4]);
     let resumed: Vec<_> = node.requests().into_iter().filter_map(|(_, id)| id).collect();
     assert_eq!(resumed, ["1f2e3d4c.1.0"; 3]);
@@ -142,7 +142,7 @@ async fn a_gap_is_told_once_and_the_stream_goes_on_behind_it() {
     let node = node.await;
     let behind = FollowFrom::Behind("1f2e3d4c.1.3".parse().unwrap());
     let mut follow = follow(&[&node], behind);
-    let expected = Followed::Gap { from: 4, to: 9, why: "trimmed".to_owned() };
+    let expected = Followed::Gap { from: 4, to: 9, why: GapReason::Trimmed };
     assert_eq!(follow.next().await.unwrap().unwrap(), expected);
     assert_eq!(ids(&mut follow, 1).await, [9]);
     assert_eq!(node.requests()[0].1.as_deref(), Some("1f2e3d4c.1.3"));
