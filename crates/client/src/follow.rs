@@ -23,7 +23,7 @@ use crate::endpoint::Dial;
 use crate::error::Error;
 
 pub use acklog_api::follow::{EventId as Cursor, GapReason};
-pub use connection::{EventStream, FollowRequest, SILENCE_MAX};
+pub use connection::{EventStream, FollowError, FollowRequest, SILENCE_MAX};
 pub use events::{BadFollowStream, FollowEvent, StreamedMessage};
 
 /// Where a follower begins.

@@ -120,11 +120,9 @@ impl Write for Shown {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self.seen.iter().filter(|byte| **byte == b'\n').count() {
-            1 => {
-                self.typist.take().map_or(Ok(()), |typist| typist.send("two\n")).unwrap();
-            }
-            _ => {}
+        let lines = self.seen.iter().filter(|byte| **byte == b'\n').count();
+        if let Some(typist) = self.typist.take_if(|_| lines == 1) {
+            typist.send("two\n").unwrap();
         }
         Ok(())
     }
