@@ -33,6 +33,12 @@ pub struct Problem {
     /// The fate of the message; only of appends and of waits for a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// The end of the log, where the request named another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
+    /// The number of the line, from 0 on; only of lines of an append stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
 }
 
 words! {
@@ -95,6 +101,8 @@ codes! {
     BodyTooSlow = "body-too-slow", 408;
     /// The secondary is not unhealthy, so it is not forgotten.
     NotUnhealthy = "not-unhealthy", 409;
+    /// The log does not end where an append expected.
+    EndMoved = "end-moved", 412;
     /// The body or a message is too long.
     TooLarge = "too-large", 413;
     /// The target is too long.
@@ -170,6 +178,8 @@ mod tests {
             write_concern: None,
             acked_by: None,
             outcome: None,
+            end: None,
+            line: None,
         };
         let json = concat!(
             r#"{"title":"Bad Request","status":400,"detail":"no","#,

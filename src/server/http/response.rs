@@ -1,15 +1,16 @@
 //! The bodies of answers, and answers that are one JSON value.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use acklog_api::headers;
-use acklog_log::ReadError;
 use bytes::Bytes;
 use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::connections::Busy;
 use super::listing::MessageStream;
@@ -17,6 +18,10 @@ use super::listing::MessageStream;
 /// The content type of every answer that is not a problem, except listings in lines.
 pub(super) const APPLICATION_JSON: HeaderValue =
     HeaderValue::from_static(headers::APPLICATION_JSON);
+
+/// The content type of an answer of one JSON object a line.
+pub(super) const APPLICATION_NDJSON: HeaderValue =
+    HeaderValue::from_static(headers::APPLICATION_NDJSON);
 
 /// Returns an answer with this value as JSON and status 200.
 pub(super) fn json_response(value: &impl Serialize) -> Response<ResponseBody> {
@@ -46,6 +51,42 @@ pub(super) enum ResponseBody {
     /// Messages, rendered as the client reads them. Boxed, since it is rare and several times as
     /// large.
     Messages(Box<MessageStream>, Option<Busy>),
+    /// Pieces that arise while the request goes on.
+    Streamed(Box<dyn StreamedBody>),
+}
+
+/// The reason why a body ends before its end.
+pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body whose pieces arise while the request goes on.
+pub(super) trait StreamedBody {
+    /// Begins: its connection is known from here on.
+    fn attend(&mut self, attendance: Attendance);
+
+    /// Returns the next piece; none at the end.
+    ///
+    /// # Errors
+    /// When it cannot be continued; nothing follows an error.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+}
+
+/// What a streamed body knows of its connection.
+pub(super) struct Attendance {
+    /// Whether the client is there.
+    pub(super) presence: Box<dyn Presence>,
+    /// Cancelled when the server stops.
+    pub(super) closing: CancellationToken,
+    /// Keeps the connection busy.
+    pub(super) busy: Busy,
+}
+
+/// Finds out whether a client is there that sends nothing more.
+pub(super) trait Presence {
+    /// Returns that something should be sent now, to find out. Pending while there is no doubt.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 impl ResponseBody {
@@ -55,12 +96,25 @@ impl ResponseBody {
     }
 
     /// Keeps the connection busy until the answer is complete.
-    pub(super) fn hold(&mut self, busy: Busy) {
+    pub(super) fn attend(
+        &mut self,
+        busy: Busy,
+        presence: impl FnOnce() -> Box<dyn Presence>,
+        closing: &CancellationToken,
+    ) {
         match self {
             // It is complete, but for the writing.
             Self::Full(_) => drop(busy),
             Self::Messages(_, held) => *held = Some(busy),
+            Self::Streamed(body) => {
+                body.attend(Attendance { presence: presence(), closing: closing.clone(), busy });
+            }
         }
+    }
+
+    /// Returns whether it goes on while the request does.
+    pub(super) fn is_streamed(&self) -> bool {
+        matches!(self, Self::Streamed(_))
     }
 
     /// Creates a body that is known as a whole.
@@ -72,16 +126,20 @@ impl ResponseBody {
 /// An error aborts the connection: an incomplete body never looks complete.
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = ReadError;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Messages(stream, _) => {
-                stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+                let chunk = stream.poll_chunk(cx);
+                chunk.map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk?))))
+            }
+            Self::Streamed(body) => {
+                body.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
             }
         }
     }
@@ -89,7 +147,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Messages(..) => false,
+            Self::Messages(..) | Self::Streamed(_) => false,
         }
     }
 
@@ -98,7 +156,7 @@ impl Body for ResponseBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Messages(..) => SizeHint::new(),
+            Self::Messages(..) | Self::Streamed(_) => SizeHint::new(),
         }
     }
 }

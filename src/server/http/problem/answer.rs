@@ -62,6 +62,7 @@ impl RequestProblem {
             Self::TransferEncoding(_) => Code::UnsupportedTransferEncoding,
             Self::WrongHost { .. } => Code::WrongHost,
             Self::Refused(Refusal::KeyReused { .. }) => Code::KeyReused,
+            Self::Refused(Refusal::EndMoved { .. }) => Code::EndMoved,
             Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,
             Self::AppendLost => Code::AnswerLost,
             Self::Refused(Refusal::NoQuorum { .. }) => Code::NoQuorum,
@@ -89,6 +90,10 @@ impl RequestProblem {
 
     /// Returns whether the same request can succeed later, without doing anything twice.
     fn retry(&self, kind: RequestKind) -> bool {
+        if let Self::Refused(Refusal::EndMoved { expected, end }) = self {
+            // The log grows, and so reaches an end that it has not reached yet.
+            return end < expected;
+        }
         let status = self.status();
         match kind {
             _ if status == StatusCode::REQUEST_TIMEOUT => true,
@@ -138,6 +143,14 @@ impl RequestProblem {
                 | Self::TargetTooLong
                 | Self::TooManyBodies
         )
+    }
+
+    /// Returns the end of the log, where the client expected another one.
+    fn end(&self) -> Option<u64> {
+        match self {
+            Self::Refused(Refusal::EndMoved { end, .. }) => Some(end.get()),
+            _ => None,
+        }
     }
 
     /// Returns what is known about the message or the batch, where it has an id.
@@ -205,10 +218,19 @@ impl RequestProblem {
         }
     }
 
+    /// Returns the answer to a line of an append stream.
+    pub(in crate::server::http) fn line(&self, line: u64, kind: RequestKind) -> Vec<u8> {
+        to_json(&api::Problem { line: Some(line), ..self.problem(kind) })
+    }
+
     pub(super) fn body(&self, kind: RequestKind) -> Vec<u8> {
+        to_json(&self.problem(kind))
+    }
+
+    fn problem(&self, kind: RequestKind) -> api::Problem {
         let status = self.status();
         let accepted = self.accepted();
-        to_json(&api::Problem {
+        api::Problem {
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             detail: self.detail(kind),
@@ -219,6 +241,8 @@ impl RequestProblem {
             write_concern: accepted.map(|accepted| accepted.receipt.write_concern.into()),
             acked_by: accepted.map(Accepted::acked_by),
             outcome: self.outcome(kind),
-        })
+            end: self.end(),
+            line: None,
+        }
     }
 }
