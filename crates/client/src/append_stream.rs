@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use acklog_api::{AppendRequest, Appended, Outcome};
+use acklog_api::{AppendLine, AppendRequest, Appended, Outcome};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -127,12 +127,12 @@ impl AppendStream {
         options: &AppendOptions,
     ) -> Result<PendingAppend, Error> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let request = options.applied_to(request);
         let key = match &options.key {
-            Some(key) => key.as_str().to_owned(),
-            None => format!("{:016x}-{number}", self.key_prefix),
+            Some(key) => key.as_str().into(),
+            None => format!("{:016x}-{number}", self.key_prefix).into(),
         };
-        let line = entry::unfinished_line(&request, &key);
+        let request = options.applied_to(request);
+        let line = entry::unfinished(&AppendLine { request, key: Some(key) });
         let bytes = u32::try_from(line.len()).unwrap_or(u32::MAX).saturating_add(APPEND_BYTES);
         let room = Arc::clone(&self.window).acquire_many_owned(bytes.min(WINDOW_BYTES)).await;
         let room = room.map_err(|_| gone())?;

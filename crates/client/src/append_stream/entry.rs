@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_api::{AppendRequest, Appended, Outcome};
+use acklog_api::{AppendLine, Appended, Outcome};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
@@ -25,13 +25,11 @@ pub(super) struct StreamedAppend {
     _room: OwnedSemaphorePermit,
 }
 
-/// Returns the line of an append without its end: a time limit depends on when it is sent.
-pub(super) fn unfinished_line(request: &AppendRequest<'_>, key: &str) -> Vec<u8> {
-    // Neither can fail: both are text and numbers.
-    let mut line = serde_json::to_vec(request).unwrap_or_default();
+/// Returns a line without its end: the time limit depends on when it is sent.
+pub(super) fn unfinished(line: &AppendLine<'_>) -> Vec<u8> {
+    // Cannot fail: it is text and numbers.
+    let mut line = serde_json::to_vec(line).unwrap_or_default();
     line.pop();
-    line.extend_from_slice(b",\"key\":");
-    line.extend_from_slice(&serde_json::to_vec(key).unwrap_or_default());
     line
 }
 
@@ -76,10 +74,10 @@ impl StreamedAppend {
         self.outcome = combined(self.outcome.clone(), outcome);
     }
 
-    /// Answers it.
+    /// Answers it as if it had been sent alone.
     pub(super) fn succeed(self, appended: Appended) {
         // Nobody may wait for it.
-        let _ = self.answer.send(Ok(appended));
+        let _ = self.answer.send(Ok(Appended { line: None, ..appended }));
     }
 
     /// Answers it with the failure of the last attempt.

@@ -260,10 +260,14 @@ impl<D: Dial> Sending<D> {
             if status.is_none() {
                 let appended: Appended = serde_json::from_slice(line)?;
                 self.pauses = RetryPauses::new();
-                append.into_iter().for_each(|append| append.succeed(appended.clone()));
+                if let Some(append) = append {
+                    append.succeed(appended);
+                }
             } else {
                 let problem: Problem = serde_json::from_slice(line)?;
-                append.into_iter().for_each(|append| self.refused(append, problem.clone()));
+                if let Some(append) = append {
+                    self.refused(append, Problem { line: None, ..problem });
+                }
             }
             Ok(())
         })
