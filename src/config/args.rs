@@ -34,6 +34,16 @@ pub struct CommonConfig {
     #[arg(default_value = defaults::LISTING_BYTES, value_parser = values::listing_bytes)]
     pub max_listing_bytes: usize,
 
+    /// Most readers that wait for messages or follow the log at once
+    #[arg(long, env = "ACKLOG_MAX_FOLLOWERS", value_name = "N")]
+    #[arg(default_value = defaults::FOLLOWERS, value_parser = values::followers)]
+    pub max_followers: usize,
+
+    /// Read concern of reads that name none: 1, majority or all
+    #[arg(long, env = "ACKLOG_DEFAULT_READ_CONCERN", value_name = "R")]
+    #[arg(default_value = defaults::READ_CONCERN, value_parser = values::read_concern)]
+    pub default_read_concern: WriteConcern,
+
     /// Threads for the communication between nodes
     #[arg(long, env = "ACKLOG_COMM_WORKERS", value_name = "N")]
     #[arg(default_value = defaults::COMM_WORKERS, value_parser = values::workers)]

@@ -30,6 +30,16 @@ pub const COMM_PORT: u16 = 6000;
 pub(super) const HTTP_WORKERS: &str = "3";
 pub(super) const LISTING_BYTES: &str = "128MiB";
 
+/// Readers that wait or follow at once. Each takes a connection and, while it reads nothing, a page
+/// of memory.
+pub(super) const FOLLOWERS: &str = "1024";
+
+/// Most that `--max-followers` may say: so many blocked readers hold about 4 GiB.
+pub(super) const FOLLOWERS_MAX: usize = 65_536;
+
+/// Read concern of reads that name none: what the node has itself, without waiting for others.
+pub(super) const READ_CONCERN: &str = "1";
+
 /// Threads for the communication between nodes. One is the fastest while there are few secondaries:
 /// nothing is passed between threads.
 pub(super) const COMM_WORKERS: &str = "1";

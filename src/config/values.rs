@@ -10,7 +10,9 @@ use acklog_types::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::defaults::{IDEMPOTENCY_WINDOW_MAX, INTERVAL_MIN, WAITING_MAX, WORKERS_MAX};
+use super::defaults::{
+    FOLLOWERS_MAX, IDEMPOTENCY_WINDOW_MAX, INTERVAL_MIN, WAITING_MAX, WORKERS_MAX,
+};
 use crate::telemetry::LogFormat;
 
 /// Most memory that listings may be given, in bytes; their counter has 32 bits.
@@ -54,6 +56,20 @@ pub(super) fn workers(text: &str) -> Result<usize, String> {
 
 pub(super) fn waiting(text: &str) -> Result<usize, String> {
     number(text, 1, WAITING_MAX)
+}
+
+pub(super) fn followers(text: &str) -> Result<usize, String> {
+    number(text, 1, FOLLOWERS_MAX)
+}
+
+/// Reads a read concern that every node knows.
+pub(super) fn read_concern(text: &str) -> Result<WriteConcern, String> {
+    match text.parse() {
+        Ok(concern @ (WriteConcern::Nodes(1) | WriteConcern::Majority | WriteConcern::All)) => {
+            Ok(concern)
+        }
+        _ => Err("it must be 1, majority or all".to_owned()),
+    }
 }
 
 pub(super) fn idempotency_window(text: &str) -> Result<usize, String> {

@@ -182,6 +182,8 @@ fn http_config(name: NodeName, flags: &CommonConfig) -> HttpConfig {
         workers: flags.http_workers,
         max_message_bytes: 0,
         max_listing_bytes: flags.max_listing_bytes,
+        max_followers: flags.max_followers,
+        default_read_concern: flags.default_read_concern,
         max_connections: 0,
         allow_faults: flags.allow_faults,
         hosts: HostNames::new(name, flags.allowed_hosts()),

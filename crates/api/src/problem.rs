@@ -30,12 +30,15 @@ pub struct Problem {
     /// The nodes that had acked so far, where there is an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acked_by: Option<Vec<String>>,
+    /// The first id that is still in the log, where an earlier one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<u64>,
+    /// The end of the log, where the request names another one or begins beyond it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
     /// The fate of the message; only of appends and of waits for a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// The end of the log, where the request named another one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end: Option<u64>,
     /// The number of the line, from 0 on; only of lines of an append stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
@@ -83,6 +86,8 @@ codes! {
     BadRequest = "bad-request", 400;
     /// More nodes than the cluster can ever have.
     UnsatisfiableWriteConcern = "unsatisfiable-write-concern", 400;
+    /// More nodes than the cluster has.
+    UnsatisfiableReadConcern = "unsatisfiable-read-concern", 400;
     /// Fault injection is off.
     FaultsOff = "faults-off", 403;
     /// A web page of another origin sent it.
@@ -101,6 +106,10 @@ codes! {
     BodyTooSlow = "body-too-slow", 408;
     /// The secondary is not unhealthy, so it is not forgotten.
     NotUnhealthy = "not-unhealthy", 409;
+    /// The reader's last event is of another log.
+    OtherLog = "other-log", 409;
+    /// The messages were trimmed from the log's beginning.
+    Trimmed = "trimmed", 410;
     /// The log does not end where an append expected.
     EndMoved = "end-moved", 412;
     /// The body or a message is too long.
@@ -109,6 +118,8 @@ codes! {
     TargetTooLong = "target-too-long", 414;
     /// The body is compressed.
     UnsupportedEncoding = "unsupported-encoding", 415;
+    /// The reader would begin beyond the end of the log.
+    BeyondEnd = "beyond-end", 416;
     /// The node does not go by that host name.
     WrongHost = "wrong-host", 421;
     /// The idempotency key belongs to another message.
@@ -127,6 +138,10 @@ codes! {
     Behind = "behind", 503;
     /// Too many clients wait.
     TooManyWaiting = "too-many-waiting", 503;
+    /// Too many readers wait or follow.
+    TooManyFollowers = "too-many-followers", 503;
+    /// The reader's last event is of an epoch that the node does not know yet.
+    UnknownEpoch = "unknown-epoch", 503;
     /// No room for the body, or for what it holds.
     TooBusy = "too-busy", 503;
     /// The disk refuses.
@@ -146,6 +161,12 @@ impl ProblemCode {
                 | Self::NoSuchMessage
                 | Self::UnknownSecondary
                 | Self::NotUnhealthy
+                | Self::UnsatisfiableReadConcern
+                | Self::OtherLog
+                | Self::Trimmed
+                | Self::BeyondEnd
+                | Self::TooManyFollowers
+                | Self::UnknownEpoch
                 | Self::Other(_)
         )
     }
@@ -177,8 +198,9 @@ mod tests {
             count: None,
             write_concern: None,
             acked_by: None,
-            outcome: None,
+            start: None,
             end: None,
+            outcome: None,
             line: None,
         };
         let json = concat!(

@@ -34,7 +34,8 @@ pub const W: &str = "w";
 pub const TIMEOUT_MS: &str = "timeoutMs";
 
 /// The parameters of a listing.
-pub const OF_LISTING: [&str; 2] = [FROM, LIMIT];
+pub const OF_LISTING: [&str; 9] =
+    [FROM, LAST, SINCE, UNTIL, LIMIT, READ_CONCERN, TIMEOUT_MS, FOLLOW, LAST_EVENT_ID];
 
 /// The parameters of a wait for one message.
 pub const OF_WAIT: [&str; 3] = [WRITE_CONCERN, W, TIMEOUT_MS];

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use acklog_api::follow::{CaughtUp, FollowedMessage, Gap, GapLine, GapReason, Open, Tail};
 use acklog_api::{
     AckedMessage, AppendLine, AppendRequest, Appended, Disconnected, Disk, DiskState, Faults,
     FaultsRequest, MasterHealth, MasterLink, MemberHealth, MemberStatus, Message, Mode, OPENAPI,
@@ -158,12 +159,37 @@ fn bodies_of_answers_are_described() {
         count: Some(2),
         write_concern: Some(2),
         acked_by: Some(names()),
+        start: Some(5),
+        end: Some(7),
         outcome: Some(Outcome::Unknown),
         end: Some(7),
         line: Some(0),
         ..problem.clone()
     };
     assert_described("Problem", &[value(&problem), value(&late)]);
+}
+
+#[test]
+fn bodies_of_streams_are_described() {
+    let open = |log, concern| Open {
+        log,
+        epoch: 1,
+        start: 0,
+        end: 5,
+        next: 3,
+        read_concern: Some(concern),
+    };
+    let known = open(Some("0f".repeat(16)), WriteConcern::Majority);
+    assert_described("Open", &[value(&known), value(&open(None, WriteConcern::Nodes(1)))]);
+    let message = FollowedMessage { id: 3, message: "a".into(), batch: None };
+    let member = FollowedMessage { batch: Some(2), ..message.clone() };
+    assert_described("FollowedMessage", &[value(&message), value(&member)]);
+    assert_described("CaughtUp", &[value(&CaughtUp { end: 5 })]);
+    let tail = Tail { end: 5, time: "2026-11-28T10:00:00.000Z".to_owned() };
+    assert_described("Tail", &[value(&tail)]);
+    let gap = Gap { from: 3, to: 5, why: GapReason::Trimmed };
+    assert_described("Gap", &[value(&gap)]);
+    assert_described("GapLine", &[value(&GapLine { gap })]);
 }
 
 #[test]
@@ -254,6 +280,7 @@ fn words_and_codes_are_listed_and_no_others() {
     }
     assert_eq!(listed("schemas/ProblemCode"), words(ProblemCode::ALL));
     assert_eq!(listed("schemas/Outcome"), words(Outcome::ALL));
+    assert_eq!(listed("schemas/Gap/properties/why"), words(GapReason::ALL));
     assert_eq!(listed("schemas/MasterHealth/properties/mode"), words(Mode::ALL));
     assert_eq!(listed("schemas/MemberHealth/properties/status"), words(MemberStatus::ALL));
     assert_eq!(listed("schemas/Refused/properties/code"), words(RefusedCode::ALL));
@@ -299,7 +326,11 @@ fn parameters_are_those_of_their_routes_and_no_others() {
                 method == "post" && [paths::MESSAGES, paths::NEW_MESSAGE].contains(&path.as_str());
             let keys: Vec<_> =
                 named("header").iter().map(|name| name.to_ascii_lowercase()).collect();
-            let expected: &[&str] = if is_append { &[headers::IDEMPOTENCY_KEY] } else { &[] };
+            let expected: &[&str] = match is_append {
+                true => &[headers::IDEMPOTENCY_KEY],
+                false if path == paths::MESSAGES && is_read => &[headers::LAST_EVENT_ID],
+                false => &[],
+            };
             assert_eq!(keys, expected, "{method} {path}");
         }
     }

@@ -49,6 +49,7 @@ mod open;
 mod opened;
 mod reader;
 mod reset;
+mod seek;
 #[cfg(any(test, feature = "sim-disk"))]
 mod sim_disk;
 pub mod storage;

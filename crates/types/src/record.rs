@@ -317,14 +317,14 @@ fn split_key_bytes(flags: u8, body: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     Some((Some(key), payload))
 }
 
-/// Splits the record at the front of `bytes` into its text and the bytes behind the record, without
-/// checking either. None if there is no complete record.
-pub(super) fn text_of_checked(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Splits the record at the front of `bytes` into its place in its batch, its text, and the bytes
+/// behind the record, without checking any of them. None if there is no complete record.
+pub(super) fn text_of_checked(bytes: &[u8]) -> Option<(InBatch, &[u8], &[u8])> {
     let (record, behind) = bytes.split_at_checked(record_size(bytes)?)?;
     let (head, body) = record.split_first_chunk::<RECORD_HEADER_BYTES>()?;
     let [.., flags] = *head;
     let (_, text) = split_key_bytes(flags, body)?;
-    Some((text, behind))
+    Some((in_batch(record), text, behind))
 }
 
 #[cfg(test)]

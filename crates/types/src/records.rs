@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::record::{Record, RecordError, record_at, record_size, text_of_checked};
+use super::record::{InBatch, Record, RecordError, record_at, record_size, text_of_checked};
 use super::{IdRange, LogEnd, MessageId};
 
 /// Iterates over records whose bytes were checked before, starting with message `at`.
@@ -111,23 +111,23 @@ impl Records {
         checked_records(self.range.start(), &self.bytes)
     }
 
-    /// Iterates over the id and the text of each record. The bytes are not checked again: for
-    /// callers that pass many texts on and need nothing else.
+    /// Iterates over the id of each record, its place in its batch, and its text. The bytes are not
+    /// checked again: for callers that pass many texts on and need nothing else.
     ///
     /// # Panics
     /// When the bytes are not records although they were checked: memory that changed since cannot
     /// be repaired.
-    pub fn texts(&self) -> impl Iterator<Item = (MessageId, &[u8])> {
+    pub fn texts(&self) -> impl Iterator<Item = (MessageId, InBatch, &[u8])> {
         let mut rest: &[u8] = &self.bytes;
         let mut at = self.range.start();
         std::iter::from_fn(move || {
             if rest.is_empty() {
                 return None;
             }
-            let (text, behind) = text_of_checked(rest).expect("a checked record");
+            let (in_batch, text, behind) = text_of_checked(rest).expect("a checked record");
             let id = at.next_id();
             (rest, at) = (behind, at.plus(1));
-            Some((id, text))
+            Some((id, in_batch, text))
         })
     }
 

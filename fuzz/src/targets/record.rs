@@ -57,7 +57,7 @@ fn check_run(run: &Records) {
     assert_eq!(run.iter().count() as u64, range.len());
     let encoded: Vec<u8> = run.iter().flat_map(|record| encoded_record(&record)).collect();
     assert_eq!(encoded, run.as_bytes().as_ref());
-    let texts = run.iter().map(|record| (record.id, record.text.as_bytes()));
+    let texts = run.iter().map(|record| (record.id, record.in_batch(), record.text.as_bytes()));
     assert!(run.texts().eq(texts), "texts are found without decoding");
     let checksums = run.iter().map(|record: Record<'_>| record.checksum);
     let running = checksums

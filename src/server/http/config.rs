@@ -1,5 +1,7 @@
 //! The settings of the HTTP server, and the node that it serves.
 
+use acklog_types::WriteConcern;
+
 use super::host::HostNames;
 use crate::server::node::{MasterHandle, SecondaryHandle};
 
@@ -12,6 +14,10 @@ pub struct HttpConfig {
     pub max_message_bytes: usize,
     /// Memory of all listings together, in bytes.
     pub max_listing_bytes: usize,
+    /// Most readers that wait or follow at once.
+    pub max_followers: usize,
+    /// The read concern of reads that name none.
+    pub default_read_concern: WriteConcern,
     /// Most connections at once.
     pub max_connections: usize,
     /// Whether faults may be injected over HTTP.

@@ -38,6 +38,9 @@ pub(super) trait Handler: 'static {
 
     /// Returns how many bytes of a refused request are discarded at most.
     fn discarded_bytes(&self) -> usize;
+
+    /// Ends the answers that would go on for ever, since the server stops.
+    fn stop(&self) {}
 }
 
 /// Returns the settings with which connections are served: the same for all of a thread.

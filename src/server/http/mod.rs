@@ -15,6 +15,7 @@
 //! - `connections` bounds their number; the one that has been idle longest makes room.
 //! - `paths` knows the paths and their methods; `routes` maps a method and a URI to an action.
 //!   `query` reads the parameters; `params` holds the rules that queries and bodies share.
+//! - `follow` serves readers that follow the log, or wait for its next message.
 //! - `append`, `read`, `health` and `faults` answer; `body` reads request bodies, `response` holds
 //!   those of answers, `listing` renders the log. The types of bodies are those of `acklog_api`.
 //! - `host` refuses requests for other hosts, and those of foreign web pages.
@@ -41,6 +42,7 @@ mod config;
 mod connection;
 mod connections;
 mod faults;
+mod follow;
 mod health;
 mod host;
 mod json;
@@ -52,6 +54,7 @@ mod paths;
 mod problem;
 mod query;
 mod read;
+mod read_request;
 mod response;
 mod routes;
 mod server;

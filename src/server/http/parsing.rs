@@ -6,7 +6,7 @@ use acklog_types::{Batch, Faults};
 
 use super::append::{self, ParsedAppend};
 use super::problem::RequestProblem;
-use super::read::ListingSelection;
+use super::read_request::ReadBegin;
 use super::{faults, query};
 
 /// Parses the body of `POST /newMessage`. Each message has at most `message_bytes_max` bytes.
@@ -27,13 +27,18 @@ pub fn faults_body(body: &[u8]) -> Result<Faults, String> {
     faults::parse(body).map_err(detail)
 }
 
-/// Parses the query of `GET /messages`. Returns the first id and the most messages that are shown.
+/// Parses the query of `GET /messages`. Returns the first id, where the read begins at one, and the
+/// most messages that are shown.
 ///
 /// # Errors
 /// When the query is not one.
-pub fn listing_query(query: Option<&str>) -> Result<(u64, u64), String> {
-    let ListingSelection { from, limit } = query::selection(query).map_err(detail)?;
-    Ok((from, limit))
+pub fn listing_query(query: Option<&str>) -> Result<(Option<u64>, u64), String> {
+    let read = query::read(query).map_err(detail)?;
+    let from = match read.begin {
+        ReadBegin::From(id) => Some(id),
+        ReadBegin::Last(_) | ReadBegin::Since(_) => None,
+    };
+    Ok((from, read.limit))
 }
 
 /// Parses the query of `GET /messages/<id>`. Returns what to wait for before the message is shown;

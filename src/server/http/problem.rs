@@ -10,9 +10,10 @@
 
 mod answer;
 
+use acklog_api::follow::EventId;
 use acklog_log::ReadError;
 use acklog_protocol::{ForgetError, Refusal};
-use acklog_types::{BATCH_BYTES_MAX, DiskFault, LogEnd};
+use acklog_types::{BATCH_BYTES_MAX, DiskFault, LogEnd, LogId};
 pub(super) use answer::{IDEMPOTENT_REPLAYED, NO_STORE};
 use thiserror::Error;
 
@@ -64,6 +65,74 @@ pub(super) enum RequestProblem {
         master: Option<String>,
         /// The address at which the master listens for secondaries, as `host:port`.
         address: String,
+    },
+    /// A secondary was asked for a read concern that only a master knows.
+    #[error(
+        "this node is a secondary and knows only what it has itself, what a majority has and what \
+         all nodes have; read with readConcern 1, majority or all, or ask the HTTP port of its \
+         master{} for {nodes} nodes. This node knows only the master's port for secondaries: \
+         {address}",
+        named(.master)
+    )]
+    NotMastersRead {
+        /// The read concern.
+        nodes: u64,
+        /// The master's name, where a handshake has named it.
+        master: Option<String>,
+        /// The address at which the master listens for secondaries, as `host:port`.
+        address: String,
+    },
+    /// A read asked for more nodes than the cluster has.
+    #[error(
+        "no message is held by {nodes} nodes, since the cluster has {size}; read with a \
+         readConcern of at most {size}, majority or all"
+    )]
+    ReadConcern {
+        /// The read concern.
+        nodes: u64,
+        /// The number of nodes.
+        size: u16,
+    },
+    /// The reader's last event is of another log.
+    #[error(
+        "the last event {given} is of another log than this node's, {log}: the log was begun \
+         anew, or this is another cluster; read from its start, as with from=0, and forget the \
+         position"
+    )]
+    OtherLog {
+        /// The id of the event.
+        given: EventId,
+        /// The log's identity.
+        log: LogId,
+    },
+    /// The reader's last event is of an epoch that the node does not know.
+    #[error(
+        "this node does not know yet the log and the epoch of the last event {given}; try again, \
+         or ask another node"
+    )]
+    UnknownEpoch {
+        /// The id of the event.
+        given: EventId,
+    },
+    /// A reader would wait for messages beyond the end of the log.
+    #[error(
+        "the log ends at id {end}, and a reader that waits from {from} on could miss what comes \
+         before; read from at most {end}"
+    )]
+    BeyondEnd {
+        /// The first id that was asked for.
+        from: LogEnd,
+        /// The end of the log.
+        end: LogEnd,
+    },
+    /// As many readers wait or follow as may.
+    #[error(
+        "{max} readers wait or follow already, which is the limit (--max-followers); try again, \
+         or ask another node"
+    )]
+    TooManyFollowers {
+        /// Most readers.
+        max: usize,
     },
     /// The header `Host` is missing, given twice, or cannot name a host.
     #[error("{0}; send one line like Host: localhost:8000")]

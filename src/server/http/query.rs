@@ -1,26 +1,110 @@
 //! Reads query strings. An unknown or repeated parameter is refused, not ignored.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use acklog_api::follow::{EventId, NoEventId};
 use acklog_api::query as names;
 use acklog_protocol::Wait;
 use acklog_types::WriteConcern;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::params::{one_of_two_names, timeout_of};
 use super::problem::{RequestProblem, clip};
-use super::read::ListingSelection;
+use super::read_request::{LONG_POLL_MAX, ReadBegin, ReadRequest};
 
-/// Reads `?from=<id>&limit=<n>`.
+/// The detail for a reader that follows and has a time limit.
+pub(super) const FOLLOW_HAS_NO_TIMEOUT: &str =
+    "a reader that follows waits without a time limit: leave out timeoutMs, or follow";
+
+/// Reads the query of `GET /messages`.
 ///
 /// # Errors
-/// As every function here: when a parameter is unknown, given twice, or has a bad value.
-pub(super) fn selection(query: Option<&str>) -> Result<ListingSelection, RequestProblem> {
-    let [from, limit] = parameters(query, names::OF_LISTING, "known are from and limit")?;
-    let all = ListingSelection::ALL;
-    Ok(ListingSelection {
-        from: from.map_or(Ok(all.from), |value| whole_number(names::FROM, &value))?,
-        limit: limit.map_or(Ok(all.limit), |value| whole_number(names::LIMIT, &value))?,
+/// As every function here: when a parameter is unknown, given twice, or has a bad value. Also when
+/// the read would begin at two places, or waits and follows.
+pub(super) fn read(query: Option<&str>) -> Result<ReadRequest, RequestProblem> {
+    let known = "known are from, last, since, until, limit, readConcern, timeoutMs, follow and \
+                 lastEventId";
+    let [from, last, since, until, limit, concern, timeout_ms, follow, last_event] =
+        parameters(query, names::OF_LISTING, known)?;
+    let number_of = |name, value: Option<Cow<'_, str>>| {
+        value.map(|value| whole_number(name, &value)).transpose()
+    };
+    let begins = [
+        number_of(names::FROM, from)?.map(ReadBegin::From),
+        number_of(names::LAST, last)?.map(ReadBegin::Last),
+        since.map(|value| instant(&value).map(ReadBegin::Since)).transpose()?,
+    ];
+    let mut begins = begins.into_iter().flatten();
+    let begin = begins.next().unwrap_or(ReadRequest::ALL.begin);
+    if begins.next().is_some() {
+        return Err(bad("from, last and since each say where to begin: give one of them"));
+    }
+    let timeout = number_of(names::TIMEOUT_MS, timeout_ms)?.map(long_poll).transpose()?;
+    let follow = follow.map_or(Ok(false), |value| truth(names::FOLLOW, &value))?;
+    if follow && timeout.is_some() {
+        return Err(bad(FOLLOW_HAS_NO_TIMEOUT));
+    }
+    Ok(ReadRequest {
+        begin,
+        until: number_of(names::UNTIL, until)?.unwrap_or(ReadRequest::ALL.until),
+        limit: number_of(names::LIMIT, limit)?.unwrap_or(ReadRequest::ALL.limit),
+        concern: concern.map(|value| concern_of(names::READ_CONCERN, &value)).transpose()?,
+        timeout,
+        follow,
+        last_event: last_event.map_or(Ok(None), |value| last_event_of(&value))?,
     })
+}
+
+/// Reads the id of the last event that a reader received; none where it is empty, since the reader
+/// received none.
+pub(super) fn last_event_of(text: &str) -> Result<Option<EventId>, RequestProblem> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|NoEventId| {
+        bad_value("lastEventId (or the header Last-Event-ID)", "the id of an event", text)
+    })
+}
+
+/// Reads an instant by RFC 3339, as milliseconds since 1970, rounded up.
+fn instant(text: &str) -> Result<u64, RequestProblem> {
+    // A plus sign that is not encoded arrives as a space.
+    let zone = text.len().checked_sub("+00:00".len());
+    let encoded = zone.filter(|&at| text.as_bytes().get(at) == Some(&b' ')).map(|at| {
+        let (front, behind) = text.split_at(at);
+        format!("{front}+{}", behind.trim_start())
+    });
+    let parsed = OffsetDateTime::parse(encoded.as_deref().unwrap_or(text), &Rfc3339);
+    let Ok(instant) = parsed else {
+        let expected = "an instant with a zone, as 2026-11-28T10:00:00Z";
+        return Err(bad_value(names::SINCE, expected, text));
+    };
+    let nanoseconds = u128::try_from(instant.unix_timestamp_nanos()).unwrap_or(0);
+    Ok(u64::try_from(nanoseconds.div_ceil(1_000_000)).unwrap_or(u64::MAX))
+}
+
+fn truth(name: &str, value: &str) -> Result<bool, RequestProblem> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(bad_value(name, "true or false", value)),
+    }
+}
+
+fn long_poll(ms: u64) -> Result<Duration, RequestProblem> {
+    let (timeout, max) = (Duration::from_millis(ms), LONG_POLL_MAX.as_millis());
+    if timeout > LONG_POLL_MAX {
+        return Err(bad(&format!(
+            "a read waits for at most {max} ms: give a timeoutMs of at most that, and ask again"
+        )));
+    }
+    Ok(timeout)
+}
+
+fn bad(text: &str) -> RequestProblem {
+    RequestProblem::Query(text.to_owned())
 }
 
 /// Reads `?writeConcern=<w>&timeoutMs=<ms>`: what to wait for before a message is shown; none where
@@ -28,19 +112,17 @@ pub(super) fn selection(query: Option<&str>) -> Result<ListingSelection, Request
 pub(super) fn wait(query: Option<&str>) -> Result<Option<Wait>, RequestProblem> {
     let known = "known are writeConcern (or w) and timeoutMs";
     let [write_concern, w, timeout_ms] = parameters(query, names::OF_WAIT, known)?;
-    let concern = |name, value: Option<Cow<'_, str>>| {
-        value.map(|value| self::write_concern(name, &value)).transpose()
-    };
+    let concern =
+        |name, value: Option<Cow<'_, str>>| value.map(|value| concern_of(name, &value)).transpose();
     let write_concern =
         one_of_two_names(concern(names::WRITE_CONCERN, write_concern)?, concern(names::W, w)?)
-            .map_err(|text| RequestProblem::Query(text.to_owned()))?;
+            .map_err(bad)?;
     let timeout = timeout_ms
         .map(|value| whole_number(names::TIMEOUT_MS, &value).map(timeout_of))
         .transpose()?;
     match (write_concern, timeout) {
         (None, Some(_)) => {
-            let text = "timeoutMs limits the wait for a write concern: give a writeConcern, too";
-            Err(RequestProblem::Query(text.to_owned()))
+            Err(bad("timeoutMs limits the wait for a write concern: give a writeConcern, too"))
         }
         (None, None) => Ok(None),
         (write_concern, timeout) => Ok(Some(Wait { write_concern, timeout })),
@@ -78,7 +160,7 @@ fn whole_number(name: &str, value: &str) -> Result<u64, RequestProblem> {
     number(value).ok_or_else(|| bad_value(name, "a whole number", value))
 }
 
-fn write_concern(name: &str, value: &str) -> Result<WriteConcern, RequestProblem> {
+fn concern_of(name: &str, value: &str) -> Result<WriteConcern, RequestProblem> {
     match (value, number(value)) {
         // 0 means 1, and so the two are equal.
         (_, Some(nodes)) => Ok(WriteConcern::Nodes(nodes.max(1))),

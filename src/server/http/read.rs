@@ -1,6 +1,8 @@
 //! `GET /messages` and `GET /messages/<id>`: the log as JSON.
 //!
-//! A listing is one array, or one object per line where the client prefers that ([`accept`]).
+//! A listing is one array, or one object per line where the client prefers that ([`accept`]). It
+//! may wait for its first message (long poll). A stream follows the log, in lines or as server-sent
+//! events.
 //!
 //! The end of a listing is fixed when the request begins. A listing is rendered page by page as the
 //! client reads it, so that it never needs more memory than one page, or one long message, however
@@ -9,61 +11,21 @@
 //! disk: a slow one delays only the client that asked.
 
 mod accept;
+mod view;
 
 use std::future::poll_fn;
 
-use acklog_api::headers;
 use acklog_log::LogReader;
 use acklog_protocol::Receipt;
-use acklog_types::{IdRange, LogEnd, MessageId};
+use acklog_types::MessageId;
 use hyper::Response;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 
+pub(super) use self::view::LogView;
 use super::accepted::write_acks;
 use super::listing::{ListingForm, ListingRoom, MessageStream};
 use super::problem::RequestProblem;
 use super::response::{APPLICATION_JSON, ResponseBody};
-
-/// The content type of a listing in lines.
-const APPLICATION_NDJSON: HeaderValue = HeaderValue::from_static(headers::APPLICATION_NDJSON);
-
-/// The part of the log that a listing shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ListingSelection {
-    /// The first id.
-    pub(super) from: u64,
-    /// Most messages.
-    pub(super) limit: u64,
-}
-
-impl ListingSelection {
-    /// The whole log.
-    pub(super) const ALL: Self = Self { from: 0, limit: u64::MAX };
-}
-
-/// Answers with a listing of the log, in the form that the request's headers ask for.
-///
-/// # Errors
-/// When its beginning cannot be read.
-pub(super) async fn messages(
-    (log, room): (&LogReader, &ListingRoom),
-    selection: ListingSelection,
-    headers: &HeaderMap,
-) -> Result<Response<ResponseBody>, RequestProblem> {
-    let lines = accept::prefers_lines(headers.get_all(ACCEPT));
-    let (form, content_type) = if lines {
-        (ListingForm::LINES, APPLICATION_NDJSON)
-    } else {
-        (ListingForm::ARRAY, APPLICATION_JSON)
-    };
-    let end = log.durable_end();
-    let until = LogEnd::new(selection.from.saturating_add(selection.limit)).min(end);
-    let from = LogEnd::new(selection.from).min(until);
-    let stream = MessageStream::new(log.clone(), room.clone(), IdRange::new(from, until), form);
-    let mut response = respond(stream, content_type).await?;
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
-    Ok(response)
-}
 
 /// Answers with one message, as an object.
 ///
@@ -112,7 +74,7 @@ async fn respond(
         ResponseBody::Full((!first.is_empty()).then_some(first))
     } else {
         stream.put_back(first);
-        ResponseBody::messages(stream)
+        ResponseBody::pieces(stream)
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, content_type);

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use acklog_api::headers;
+use acklog_log::ReadError;
 use bytes::Bytes;
 use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
@@ -44,13 +45,25 @@ pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     body
 }
 
+/// A body that is made in pieces as the client takes them.
+pub(super) trait BodyPieces {
+    /// Returns the next piece; none at the end. Nothing follows an error, which aborts the
+    /// connection.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>>;
+}
+
+impl BodyPieces for MessageStream {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
+        self.poll_chunk(cx)
+    }
+}
+
 /// The body of an answer.
 pub(super) enum ResponseBody {
     /// A whole body; none where it is empty or was sent.
     Full(Option<Bytes>),
-    /// Messages, rendered as the client reads them. Boxed, since it is rare and several times as
-    /// large.
-    Messages(Box<MessageStream>, Option<Busy>),
+    /// Pieces that are made as the client reads them.
+    Pieces(Box<dyn BodyPieces>, Option<Busy>),
     /// Pieces that arise while the request goes on.
     Streamed(Box<dyn StreamedBody>),
 }
@@ -90,9 +103,9 @@ pub(super) trait Presence {
 }
 
 impl ResponseBody {
-    /// Creates a body of messages, rendered as the client reads them.
-    pub(super) fn messages(stream: MessageStream) -> Self {
-        Self::Messages(Box::new(stream), None)
+    /// Creates a body whose pieces are made as the client reads them.
+    pub(super) fn pieces(pieces: impl BodyPieces + 'static) -> Self {
+        Self::Pieces(Box::new(pieces), None)
     }
 
     /// Keeps the connection busy until the answer is complete.
@@ -105,7 +118,7 @@ impl ResponseBody {
         match self {
             // It is complete, but for the writing.
             Self::Full(_) => drop(busy),
-            Self::Messages(_, held) => *held = Some(busy),
+            Self::Pieces(_, held) => *held = Some(busy),
             Self::Streamed(body) => {
                 body.attend(Attendance { presence: presence(), closing: closing.clone(), busy });
             }
@@ -134,9 +147,9 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Messages(stream, _) => {
-                let chunk = stream.poll_chunk(cx);
-                chunk.map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk?))))
+            Self::Pieces(pieces, _) => {
+                let piece = pieces.poll_piece(cx);
+                piece.map(|piece| piece.map(|piece| Ok(Frame::data(piece?))))
             }
             Self::Streamed(body) => {
                 body.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
@@ -147,7 +160,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Messages(..) | Self::Streamed(_) => false,
+            Self::Pieces(..) | Self::Streamed(_) => false,
         }
     }
 
@@ -156,7 +169,7 @@ impl Body for ResponseBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Messages(..) | Self::Streamed(_) => SizeHint::new(),
+            Self::Pieces(..) | Self::Streamed(_) => SizeHint::new(),
         }
     }
 }

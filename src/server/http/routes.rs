@@ -16,13 +16,15 @@ use super::body::BodyLimits;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::Handler;
 use super::faults;
+use super::follow::{FollowHub, FollowerLimit};
 use super::health::{OfSecondary, health, ready};
 use super::host::HostCheck;
 use super::listing::ListingRoom;
 use super::paths::{Path, ServedRole, is_listed, takes_messages};
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::query;
-use super::read::{self, ListingSelection};
+use super::read::{self, LogView};
+use super::read_request::ReadRequest;
 use super::response::{ResponseBody, ready_made_json};
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
@@ -45,7 +47,7 @@ enum Route {
 enum CommonRoute {
     /// Lists the methods; the value of `Allow`.
     Options(&'static str),
-    Messages(ListingSelection),
+    Messages(ReadRequest),
     Message(u64),
     Health,
     Ready,
@@ -120,9 +122,9 @@ fn resource(
     query: Option<&str>,
     allow: &'static str,
 ) -> Result<Route, RequestProblem> {
-    let (mut selection, mut wait) = (ListingSelection::ALL, None);
+    let (mut read, mut wait) = (ReadRequest::ALL, None);
     match path {
-        Path::Messages if method != Method::POST => selection = query::selection(query)?,
+        Path::Messages if method != Method::POST => read = query::read(query)?,
         Path::Message(_) => wait = query::wait(query)?,
         _ => query::none(query)?,
     }
@@ -132,7 +134,7 @@ fn resource(
         Path::Messages if method == Method::POST => {
             return Ok(Route::Master(MasterRoute::Append(allow)));
         }
-        Path::Messages => CommonRoute::Messages(selection),
+        Path::Messages => CommonRoute::Messages(read),
         // A number that is too large is a number, of a message that does not exist.
         Path::Message(id) => {
             let id = query::number(id).ok_or(RequestProblem::NoNumber)?;
@@ -164,7 +166,7 @@ pub(super) struct App {
     hosts: HostCheck,
     /// Whether the id of a durable message is never given to another one.
     ids_are_stable: bool,
-    room: ListingRoom,
+    view: LogView,
     allow_faults: bool,
     limits: BodyLimits,
     /// For faults, which are short however long messages may be.
@@ -181,9 +183,24 @@ impl App {
     pub(super) fn new(
         node: ServedNode,
         limits: BodyLimits,
-        room: ListingRoom,
+        (room, followers): (ListingRoom, FollowerLimit),
         config: &HttpConfig,
     ) -> Self {
+        let (log, positions, secondary) = match &node {
+            ServedNode::Master(master) => (master.reader(), master.positions(), None),
+            ServedNode::Secondary(node) => (node.reader(), node.positions(), Some(node.clone())),
+        };
+        let hub = FollowHub::new(positions.clone());
+        tokio::task::spawn_local(hub.clone().run());
+        let view = LogView {
+            log: log.clone(),
+            positions: positions.clone(),
+            room,
+            hub,
+            followers,
+            default_concern: config.default_read_concern,
+            secondary,
+        };
         let node = match node {
             ServedNode::Master(master) => {
                 let appender = master.appender();
@@ -194,7 +211,7 @@ impl App {
         let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let hosts = HostCheck::new(config.hosts.clone());
         let faults_limits = BodyLimits::new(0);
-        Self { node, hosts, ids_are_stable, room, allow_faults, limits, faults_limits }
+        Self { node, hosts, ids_are_stable, view, allow_faults, limits, faults_limits }
     }
 
     fn table(&self) -> RouteTable {
@@ -232,13 +249,14 @@ impl App {
     async fn common(
         &self,
         route: CommonRoute,
-        headers: &HeaderMap,
+        head: &Parts,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
+        let headers = &head.headers;
         match route {
             CommonRoute::Options(allow) => Ok(options(allow)),
-            CommonRoute::Messages(selection) => {
-                read::messages(self.log(), selection, headers).await
+            CommonRoute::Messages(request) => {
+                self.view.messages(request, head.method == Method::HEAD, headers).await
             }
             CommonRoute::Message(id) => {
                 let mut response = read::message(self.log(), id).await?;
@@ -287,11 +305,7 @@ impl App {
 
     /// Returns the node's log, and the memory of its listings.
     fn log(&self) -> (&LogReader, &ListingRoom) {
-        let reader = match &self.node {
-            NodeHandle::Master(master, _) => master.reader(),
-            NodeHandle::Secondary(secondary) => secondary.reader(),
-        };
-        (reader, &self.room)
+        (&self.view.log, &self.view.room)
     }
 }
 
@@ -301,9 +315,7 @@ async fn of_secondary(secondary: &SecondaryHandle) -> Result<OfSecondary<'_>, Re
 
 /// Returns why a secondary does not carry out a master's action.
 async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> RequestProblem {
-    // Best effort: without an answer of the core task, the address must do.
-    let master = secondary.health().await.ok().and_then(|health| health.master);
-    let master = master.map(|name| name.to_string());
+    let master = secondary.master_name().await;
     let address = secondary.master_address().to_owned();
     match route {
         MasterRoute::Append(allow) => RequestProblem::NotMaster { allow, master, address },
@@ -344,7 +356,7 @@ impl App {
         }
         self.hosts.check(head)?;
         match (self.table().route(&head.method, &head.uri)?, &self.node) {
-            (Route::Common(route), _) => self.common(route, &head.headers, body).await,
+            (Route::Common(route), _) => self.common(route, head, body).await,
             (Route::Master(route), NodeHandle::Master(master, appender)) => {
                 self.master(master, appender, route, &head.headers, body).await
             }
@@ -358,6 +370,10 @@ impl App {
 impl Handler for App {
     fn discarded_bytes(&self) -> usize {
         self.limits.discarded_bytes()
+    }
+
+    fn stop(&self) {
+        self.view.hub.close();
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {

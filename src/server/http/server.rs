@@ -21,6 +21,7 @@ use super::client;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::{self, Handler};
 use super::connections::{Connections, Slot};
+use super::follow::FollowerLimit;
 use super::listing::ListingRoom;
 use super::routes::App;
 use crate::server::accepting::Accepting;
@@ -82,9 +83,10 @@ impl Server {
     ) -> io::Result<Self> {
         let limits = BodyLimits::new(config.max_message_bytes);
         let (workers, room) = (config.workers, ListingRoom::new(config.max_listing_bytes));
+        let followers = FollowerLimit::new(config.max_followers);
         let connections = Connections::new(config.max_connections);
         let server = Self::start_with(workers, connections, listener, move || {
-            App::new(node.clone(), limits.clone(), room.clone(), &config)
+            App::new(node.clone(), limits.clone(), (room.clone(), followers.clone()), &config)
         })?;
         info!(address = %server.address, workers, "serving HTTP");
         Ok(server)
@@ -223,6 +225,7 @@ impl<M> Worker<M> {
             }
         }
         accepting.shutdown().await;
+        answer.stop();
         closing.cancel();
         let grace = self.stop.borrow().unwrap_or_default();
         let rest = async { while connections.join_next().await.is_some() {} };

@@ -28,7 +28,8 @@ use super::body::BodyLimits;
 use super::connection::Handler;
 use super::connections::Connections;
 use super::listing::ListingRoom;
-use super::read::{self, ListingSelection};
+use super::read::LogView;
+use super::read_request::ReadRequest;
 use super::response::ResponseBody;
 use super::server::Server;
 
@@ -65,9 +66,8 @@ impl Handler for Fake {
         let (head, body) = request.into_parts();
         match head.uri.path() {
             "/messages" => {
-                read::messages((&self.log, &self.room), ListingSelection::ALL, &head.headers)
-                    .await
-                    .unwrap()
+                let view = LogView::of_one_node(self.log.clone(), self.room.clone());
+                view.messages(ReadRequest::ALL, false, &head.headers).await.unwrap()
             }
             "/thread" => {
                 let thread = std::thread::current().name().unwrap().to_owned();

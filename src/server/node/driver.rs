@@ -15,6 +15,7 @@ use super::commands::Queued;
 use super::faults::FaultsCommand;
 use super::log_watch::{LogChanges, LogWatch};
 use super::protocol_log::LogRole;
+use super::read_positions::ReadPositions;
 use super::sessions::{PeerRead, Sessions};
 use super::timer::DeadlineTimer;
 use super::{ITERATION_EVENTS_MAX, MAILBOX, now};
@@ -84,6 +85,9 @@ pub(super) trait NodeRole: Sized {
     /// Forgets a session that is closed.
     fn session_closed(&mut self, _session: SessionId) {}
 
+    /// Publishes the ends up to which reads may show the log.
+    fn publish(core: &mut Core<Self>);
+
     /// Called when all effects of an iteration are carried out, or as many as one iteration carries
     /// out.
     fn effects_done(_core: &mut Core<Self>, _now: Instant) {}
@@ -144,6 +148,7 @@ pub(super) struct Core<R: NodeRole> {
     pub(super) reader: LogReader,
     pub(super) sessions: Sessions,
     pub(super) log_watch: LogWatch,
+    pub(super) positions: ReadPositions,
     /// Whether records were appended and not flushed yet.
     pub(super) appended: bool,
     pub(super) role: R,
@@ -173,8 +178,11 @@ impl<R: NodeRole> Core<R> {
         let (mut machine, log_watch) =
             (Faulty::new(now(), machine, faults), LogWatch::new(reader.clone()));
         machine.events().set_detail(R::LOGS_AS.detail());
-        let mut core = Self { machine, writer, reader, sessions, log_watch, appended: false, role };
+        let (positions, appended) = (ReadPositions::new(reader.clone()), false);
+        let mut core =
+            Self { machine, writer, reader, sessions, log_watch, positions, appended, role };
         core.log_events();
+        R::publish(&mut core);
         core
     }
 
@@ -353,6 +361,8 @@ impl<R: NodeRole> Core<R> {
             self.take_log_changes(now);
         }
         self.sessions.end_turn();
+        // Before clients are answered: what they are told is stored can be read.
+        R::publish(self);
         R::effects_done(self, now);
         released == RELEASES_MAX
     }

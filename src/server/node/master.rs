@@ -26,6 +26,7 @@ use super::commands::{Commands, ControlLane, LeaderCommand, LeaderControl};
 use super::completions::Mailboxes;
 use super::driver::{Core, Inbox, sessions};
 use super::faults::NodeFaults;
+use super::read_positions::ReadPositions;
 use super::{MAILBOX, NodeStopped, now};
 use crate::server::accepting::Accepting;
 
@@ -37,12 +38,18 @@ pub struct MasterHandle {
     faults: NodeFaults,
     mailboxes: Mailboxes,
     reader: LogReader,
+    positions: ReadPositions,
 }
 
 impl MasterHandle {
     /// Returns the log.
     pub fn reader(&self) -> &LogReader {
         &self.reader
+    }
+
+    /// Returns the positions up to which reads may show the log.
+    pub fn positions(&self) -> &ReadPositions {
+        &self.positions
     }
 
     /// Creates an appender for the calling thread.
@@ -145,8 +152,9 @@ pub fn start_master(
             () = stopped.cancelled() => {}
         }
     });
+    let positions = core.positions.clone();
     tasks.spawn(core.run(inbox, stop));
-    MasterHandle { commands, control, faults: node_faults, mailboxes, reader }
+    MasterHandle { commands, control, faults: node_faults, mailboxes, reader, positions }
 }
 
 #[cfg(test)]

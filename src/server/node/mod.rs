@@ -18,6 +18,7 @@ mod line_batch;
 mod log_watch;
 mod master;
 mod protocol_log;
+mod read_positions;
 mod secondary;
 mod sessions;
 mod timer;
@@ -30,6 +31,7 @@ pub use appender::{Appender, NoOutcome};
 pub use faults::NodeFaults;
 pub use line_appender::{LineAppender, LineOutcome, LineOutcomes};
 pub use master::{MasterHandle, start_master};
+pub use read_positions::{ReadLevel, ReadPositions, ReaderThread, WakeUp};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
 use thiserror::Error;
 

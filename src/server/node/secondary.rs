@@ -13,7 +13,7 @@ use acklog_protocol::{
     FollowerEffect, FollowerInput, Input, Machine, RestoredSecondary, Secondary, SecondaryHealth,
     SecondaryOptions, SessionEnd,
 };
-use acklog_types::Faults;
+use acklog_types::{Faults, LogEnd};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use super::commands::{ControlLane, FollowerControl, Queued};
 use super::driver::{CarriedOut, Core, Inbox, NodeRole, sessions};
 use super::faults::NodeFaults;
 use super::protocol_log::LogRole;
+use super::read_positions::{KnownEnds, ReadPositions};
 use super::{NodeStopped, now};
 use crate::server::net::Dialer;
 
@@ -52,6 +53,7 @@ pub struct SecondaryHandle {
     control: ControlLane<FollowerControl>,
     faults: NodeFaults,
     reader: LogReader,
+    positions: ReadPositions,
     master_address: String,
 }
 
@@ -61,9 +63,20 @@ impl SecondaryHandle {
         &self.reader
     }
 
+    /// Returns the positions up to which reads may show the log.
+    pub fn positions(&self) -> &ReadPositions {
+        &self.positions
+    }
+
     /// Returns the address at which the node dials its master: `host:port`.
     pub fn master_address(&self) -> &str {
         &self.master_address
+    }
+
+    /// Returns the master's name; none where no handshake has named it, or the node has stopped.
+    pub async fn master_name(&self) -> Option<String> {
+        let health = self.health().await.ok()?;
+        health.master.map(|name| name.to_string())
     }
 
     /// Returns what `/health` shows.
@@ -126,7 +139,9 @@ fn core(
         connections,
         done,
     };
-    let handle = SecondaryHandle { control, faults: node_faults, reader, master_address };
+    let positions = core.positions.clone();
+    let handle =
+        SecondaryHandle { control, faults: node_faults, reader, positions, master_address };
     (core, inbox, handle)
 }
 
@@ -187,6 +202,19 @@ impl NodeRole for FollowerDriver {
                 CarriedOut::Wrote
             }
         }
+    }
+
+    fn publish(core: &mut Core<Self>) {
+        let machine = core.machine.get_ref();
+        let known = KnownEnds {
+            log: machine.log_id(),
+            majority: LogEnd::ZERO,
+            all: LogEnd::ZERO,
+            log_end: machine.master_log_end(),
+            cluster_size: 0,
+        };
+        // A secondary knows of no other numbers of nodes.
+        core.positions.publish(known, |_| LogEnd::ZERO);
     }
 
     fn end(mut core: Core<Self>, _: Inbox<Self>, _: VecDeque<Queued<Infallible>>) {

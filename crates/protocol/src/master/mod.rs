@@ -17,6 +17,7 @@ mod handshake;
 mod io;
 mod leader;
 mod peers;
+mod read_ends;
 mod registration;
 mod replication;
 

@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::LogView;
-use acklog_types::{IdRange, LogId, NodeName, Records, SessionId};
+use acklog_types::{IdRange, LogEnd, LogId, NodeName, Records, SessionId};
 pub use follower::{GapBuffer, HELD_BYTES_MAX};
 pub use io::{FollowerEffect, FollowerInput, RestoredSecondary, SecondaryOptions};
 use rand::SeedableRng;
@@ -99,6 +99,12 @@ impl<L: LogView> Secondary<L> {
     /// one.
     pub fn log_id(&self) -> Option<LogId> {
         self.follower.log_id()
+    }
+
+    /// Returns the end of the master's log, as far as this node was told; the log's beginning where
+    /// it was told nothing.
+    pub fn master_log_end(&self) -> LogEnd {
+        self.follower.master_log_end().unwrap_or(LogEnd::ZERO)
     }
 
     fn link(&self) -> Option<&LinkToMaster> {

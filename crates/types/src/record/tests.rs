@@ -27,10 +27,10 @@ fn texts_pass_by_keys_and_are_those_of_the_records() {
     for (n, (key, text)) in
         [(None, "Msg1"), (Some(&key), "Повідомлення"), (Some(&key), "")].into_iter().enumerate()
     {
-        encode_record(&mut bytes, MessageId::new(n as u64), 0, key, text, InBatch::Last);
+        encode_record(&mut bytes, MessageId::new(n as u64), 0, key, text, InBatch::at(n, 3));
     }
     let records = Records::check(IdRange::new(LogEnd::ZERO, LogEnd::new(3)), bytes.into()).unwrap();
-    let whole = records.iter().map(|record| (record.id, record.text.as_bytes()));
+    let whole = records.iter().map(|record| (record.id, record.in_batch(), record.text.as_bytes()));
     assert!(records.texts().eq(whole));
 }
 

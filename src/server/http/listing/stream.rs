@@ -1,15 +1,15 @@
 //! The log as JSON, in pieces: pages are read and rendered as the client takes them.
 
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use acklog_log::{LogReader, PageCursor, PageRead, ReadError};
 use acklog_threads::WorkHandle;
-use acklog_types::{IdRange, MessageId, RECORD_HEADER_BYTES, Records};
+use acklog_types::{IdRange, MessageId, Records};
 use bytes::{Buf, Bytes};
 
+use super::form::{FormWriter, ListingForm};
 use super::piece::{Taken, piece};
 use super::room::{BESIDES_BYTES, Held, ListingRoom, bytes_held};
 use crate::server::http::json;
@@ -21,40 +21,6 @@ const SMALL_BYTES_MAX: usize = 8 * 1024;
 
 /// Most bytes of JSON that one byte of a message can need: `\u0000`.
 const JSON_BYTES_PER_BYTE: usize = 6;
-
-/// Bytes by which a message in JSON is longer than its record, at most and without escapes and
-/// further members: the name of each member, 20 digits, and the punctuation, less the record's
-/// header. Capacity that saves growing the buffer.
-const GROWTH_BYTES: usize = 42 - RECORD_HEADER_BYTES;
-
-/// The text around the messages of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListingForm {
-    /// Before the first message.
-    opening: &'static [u8],
-    /// Between two messages.
-    between: &'static [u8],
-    /// After the text of each message.
-    behind: Cow<'static, [u8]>,
-    /// After the last message.
-    closing: &'static [u8],
-}
-
-impl ListingForm {
-    /// One array of all messages.
-    pub const ARRAY: Self =
-        Self { opening: b"[", between: b",", behind: Cow::Borrowed(b"\"}"), closing: b"]\n" };
-
-    /// One object per line.
-    pub const LINES: Self =
-        Self { opening: b"", between: b"", behind: Cow::Borrowed(b"\"}\n"), closing: b"" };
-
-    /// One message, as an object with further members.
-    pub(in crate::server::http) fn object(members: &[u8]) -> Self {
-        let behind = Cow::Owned([b"\"", members, b"}\n"].concat());
-        Self { opening: b"", between: b"", behind, closing: b"" }
-    }
-}
 
 /// Messages of the log as JSON, rendered a page at a time.
 ///
@@ -83,8 +49,9 @@ pub struct MessageStream {
     unrendered: Records,
     /// The rest of a long message's text, whose beginning was rendered.
     text: Bytes,
-    form: ListingForm,
-    progress: RenderProgress,
+    writer: FormWriter,
+    /// Whether the last byte is rendered.
+    is_done: bool,
     /// A piece that was rendered before the body was polled.
     ready: Option<Bytes>,
     /// The state of the last piece that was handed to hyper.
@@ -92,16 +59,6 @@ pub struct MessageStream {
     /// Whether other connections of the thread ran since the last piece: a client that reads a long
     /// log as fast as it is sent must not starve those that append.
     yielded: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RenderProgress {
-    /// Nothing is rendered.
-    Beginning,
-    /// A message is rendered, whole or, while `text` is not empty, in part.
-    Inside,
-    /// The last byte is rendered.
-    Done,
 }
 
 impl MessageStream {
@@ -120,8 +77,8 @@ impl MessageStream {
             reading: None,
             unrendered: Records::empty(range.start()),
             text: Bytes::new(),
-            form,
-            progress: RenderProgress::Beginning,
+            writer: FormWriter::new(form, None),
+            is_done: false,
             ready: None,
             taken: None,
             yielded: true,
@@ -139,8 +96,25 @@ impl MessageStream {
         Self { may_be_small: true, ..Self::new(log, room, range, form) }
     }
 
+    /// Sets the batch in the middle of which the stream begins, by its first message.
+    #[must_use]
+    pub(in crate::server::http) fn in_batch(mut self, batch: Option<MessageId>) -> Self {
+        self.writer = FormWriter::new(self.writer.form().clone(), batch);
+        self
+    }
+
+    /// Returns the first message of the batch that goes on behind what was rendered.
+    pub(in crate::server::http) fn open_batch(&self) -> Option<MessageId> {
+        self.writer.open_batch()
+    }
+
     pub(in crate::server::http) fn is_done(&self) -> bool {
-        self.progress == RenderProgress::Done
+        self.is_done
+    }
+
+    /// Returns whether no message is rendered in part.
+    pub(in crate::server::http) fn is_between_messages(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// Returns whether all records that were read are rendered.
@@ -280,9 +254,7 @@ impl MessageStream {
 
     fn render(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.rendered_bytes_max());
-        if self.progress == RenderProgress::Beginning {
-            out.extend_from_slice(self.form.opening);
-        }
+        self.writer.open(&mut out);
         if !self.text.is_empty() {
             self.render_text(&mut out);
         }
@@ -290,8 +262,8 @@ impl MessageStream {
             self.render_records(&mut out);
         }
         if self.is_rendered() && self.rest.is_empty() {
-            out.extend_from_slice(self.form.closing);
-            self.progress = RenderProgress::Done;
+            self.writer.close(&mut out);
+            self.is_done = true;
         }
         out
     }
@@ -300,10 +272,11 @@ impl MessageStream {
     /// never grows: while it does it takes up twice the memory.
     fn rendered_bytes_max(&self) -> usize {
         let records = &self.unrendered;
-        let members = records.range().len() as usize * (GROWTH_BYTES + self.form.behind.len());
+        let form = self.writer.form();
+        let members = records.range().len() as usize * form.growth_bytes();
         let text = records.bytes().max(self.text.len());
         (text * JSON_BYTES_PER_BYTE + members).min(2 * self.page_bytes)
-            + self.form.behind.len()
+            + form.behind_bytes()
             + BESIDES_BYTES
     }
 
@@ -311,11 +284,11 @@ impl MessageStream {
         let whole = self.page_bytes / JSON_BYTES_PER_BYTE;
         let records = self.unrendered.clone();
         let mut rendered = 0;
-        for (id, text) in records.texts() {
+        for (id, in_batch, text) in records.texts() {
             if out.len() >= self.page_bytes {
                 break;
             }
-            self.begin_message(out, id);
+            self.writer.begin_message(out, id, in_batch);
             rendered += 1;
             if text.len() > whole {
                 self.text = records.as_bytes().slice_ref(text);
@@ -323,20 +296,9 @@ impl MessageStream {
                 break;
             }
             json::write_escaped(out, text);
-            out.extend_from_slice(&self.form.behind);
+            self.writer.end_message(out);
         }
         self.unrendered = records.without(rendered);
-    }
-
-    /// Writes everything of a message before its text, and the separator from the one before.
-    fn begin_message(&mut self, out: &mut Vec<u8>, id: MessageId) {
-        if self.progress == RenderProgress::Inside {
-            out.extend_from_slice(self.form.between);
-        }
-        self.progress = RenderProgress::Inside;
-        out.extend_from_slice(b"{\"id\":");
-        json::write_number(out, id.get());
-        out.extend_from_slice(b",\"message\":\"");
     }
 
     /// Writes the next part of a long message's text, and after the last part the rest of the
@@ -344,11 +306,11 @@ impl MessageStream {
     fn render_text(&mut self, out: &mut Vec<u8>) {
         let part = self.page_bytes / JSON_BYTES_PER_BYTE;
         while self.text.has_remaining() && out.len() < self.page_bytes {
-            let part = self.text.split_to(self.text.len().min(part));
-            json::write_escaped(out, &part);
+            let part = json::char_boundary(&self.text, part);
+            json::write_escaped(out, &self.text.split_to(part));
         }
         if !self.text.has_remaining() {
-            out.extend_from_slice(&self.form.behind);
+            self.writer.end_message(out);
         }
     }
 }

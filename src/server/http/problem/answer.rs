@@ -39,8 +39,14 @@ impl RequestProblem {
             | Self::ChunkedTwice
             | Self::Key(_)
             | Self::BadHost(_)
-            | Self::NotMastersWait { .. } => Code::BadRequest,
+            | Self::NotMastersWait { .. }
+            | Self::NotMastersRead { .. } => Code::BadRequest,
             Self::Refused(Refusal::WriteConcern { .. }) => Code::UnsatisfiableWriteConcern,
+            Self::ReadConcern { .. } => Code::UnsatisfiableReadConcern,
+            Self::OtherLog { .. } => Code::OtherLog,
+            Self::BeyondEnd { .. } => Code::BeyondEnd,
+            Self::UnknownEpoch { .. } => Code::UnknownEpoch,
+            Self::TooManyFollowers { .. } => Code::TooManyFollowers,
             Self::FaultsOff => Code::FaultsOff,
             Self::WrongOrigin(_) => Code::WrongOrigin,
             Self::NoPath | Self::NotAMastersPath => Code::NotFound,
@@ -97,6 +103,8 @@ impl RequestProblem {
         let status = self.status();
         match kind {
             _ if status == StatusCode::REQUEST_TIMEOUT => true,
+            // The log may grow.
+            _ if status == StatusCode::RANGE_NOT_SATISFIABLE => true,
             // A message that may be in the log is sent again safely only under its key.
             RequestKind::Append { keyed } if self.outcome(kind) != Some(Outcome::Refused) => keyed,
             _ => status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED,
@@ -148,7 +156,9 @@ impl RequestProblem {
     /// Returns the end of the log, where the client expected another one.
     fn end(&self) -> Option<u64> {
         match self {
-            Self::Refused(Refusal::EndMoved { end, .. }) => Some(end.get()),
+            Self::Refused(Refusal::EndMoved { end, .. }) | Self::BeyondEnd { end, .. } => {
+                Some(end.get())
+            }
             _ => None,
         }
     }
@@ -223,7 +233,8 @@ impl RequestProblem {
         to_json(&api::Problem { line: Some(line), ..self.problem(kind) })
     }
 
-    pub(super) fn body(&self, kind: RequestKind) -> Vec<u8> {
+    /// Returns the body of the answer, with a line feed at its end.
+    pub(in crate::server::http) fn body(&self, kind: RequestKind) -> Vec<u8> {
         to_json(&self.problem(kind))
     }
 
@@ -240,8 +251,9 @@ impl RequestProblem {
             count: accepted.and_then(|accepted| accepted.count).map(|count| count as u64),
             write_concern: accepted.map(|accepted| accepted.receipt.write_concern.into()),
             acked_by: accepted.map(Accepted::acked_by),
-            outcome: self.outcome(kind),
+            start: None,
             end: self.end(),
+            outcome: self.outcome(kind),
             line: None,
         }
     }

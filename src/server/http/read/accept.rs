@@ -1,45 +1,87 @@
-//! Decides which form of a listing a client prefers.
+//! Decides which form of a read a client prefers.
 //!
 //! As in RFC 9110, 12.5.1: of the ranges that match a form the most specific one gives its weight.
-//! Lines are for clients that prefer them to an array. All others get the array: those that state
-//! no preference, those that like both alike, and those that accept neither; the RFC lets a server
-//! answer the last of them as if there were no header, and an answer helps more than a refusal.
-//! Anything that is not a media range is ignored, and so is each parameter but `q`.
+//! Lines and events are for clients that prefer them. All others get the array: those that state no
+//! preference, those that like all alike, and those that accept none; the RFC lets a server answer
+//! the last of them as if there were no header, and an answer helps more than a refusal. Anything
+//! that is not a media range is ignored, and so is each parameter but `q`.
 
 use hyper::header::HeaderValue;
-use mediatype::names::{_STAR, APPLICATION, JSON};
+use mediatype::names::{_STAR, APPLICATION, EVENT_STREAM, JSON, TEXT};
 use mediatype::{MediaType, MediaTypeList, Name, ReadParams};
 
 const Q: Name<'static> = Name::new_unchecked("q");
 const X_NDJSON: Name<'static> = Name::new_unchecked("x-ndjson");
 
-/// Returns whether the client prefers lines to an array.
-pub(super) fn prefers_lines<'a>(headers: impl IntoIterator<Item = &'a HeaderValue>) -> bool {
-    let (mut lines, mut array) = (Weight::default(), Weight::default());
-    for header in headers {
-        for range in MediaTypeList::new(header.to_str().unwrap_or_default()).flatten() {
-            lines.apply(&range, X_NDJSON);
-            array.apply(&range, JSON);
+/// The form of the answer to a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadForm {
+    /// One array.
+    Array,
+    /// One object a line.
+    Lines,
+    /// Server-sent events.
+    Events,
+}
+
+/// The weights of all forms.
+#[derive(Default)]
+pub(super) struct Accepted {
+    array: Weight,
+    lines: Weight,
+    events: Weight,
+}
+
+impl Accepted {
+    /// Reads the headers `Accept`.
+    pub(super) fn by<'a>(headers: impl IntoIterator<Item = &'a HeaderValue>) -> Self {
+        let mut accepted = Self::default();
+        for header in headers {
+            for range in MediaTypeList::new(header.to_str().unwrap_or_default()).flatten() {
+                accepted.array.apply(&range, (APPLICATION, JSON));
+                accepted.lines.apply(&range, (APPLICATION, X_NDJSON));
+                accepted.events.apply(&range, (TEXT, EVENT_STREAM));
+            }
+        }
+        accepted
+    }
+
+    /// Returns the form that the client prefers.
+    pub(super) fn preferred(&self) -> ReadForm {
+        let others = self.array.q.max(self.lines.q);
+        match () {
+            () if self.events.q > others => ReadForm::Events,
+            () if self.lines.q > self.array.q => ReadForm::Lines,
+            () => ReadForm::Array,
         }
     }
-    lines.q > array.q
+
+    /// Returns the form that the client prefers for a stream without end; none where it takes an
+    /// array only.
+    pub(super) fn preferred_stream(&self) -> Option<ReadForm> {
+        match self.preferred() {
+            ReadForm::Array if self.lines.q > 0.0 || self.array.q == 0.0 => Some(ReadForm::Lines),
+            ReadForm::Array => None,
+            form => Some(form),
+        }
+    }
 }
 
 /// The weight that a client gives a form.
 #[derive(Default)]
 struct Weight {
-    /// 2: the form is named, 1: it matches `application/*`, 0: it matches `*/*`.
+    /// 2: the form is named, 1: it matches `application/*`, for example, 0: it matches `*/*`.
     specific: u8,
     q: f32,
 }
 
 impl Weight {
     /// Takes a range into account.
-    fn apply(&mut self, range: &MediaType<'_>, subtype: Name<'_>) {
-        let of_application = range.ty == APPLICATION;
-        let specific = if of_application && range.subty == subtype && range.suffix.is_none() {
+    fn apply(&mut self, range: &MediaType<'_>, (ty, subtype): (Name<'_>, Name<'_>)) {
+        let is_of_type = range.ty == ty;
+        let specific = if is_of_type && range.subty == subtype && range.suffix.is_none() {
             2
-        } else if of_application && range.subty == _STAR {
+        } else if is_of_type && range.subty == _STAR {
             1
         } else if range.ty == _STAR && range.subty == _STAR {
             0
@@ -65,10 +107,45 @@ fn weight(range: &MediaType<'_>) -> Option<f32> {
 mod tests {
     use super::*;
 
-    fn lines(headers: &[&'static str]) -> bool {
+    fn accepted(headers: &[&'static str]) -> Accepted {
         let headers: Vec<_> =
             headers.iter().map(|header| HeaderValue::from_static(header)).collect();
-        prefers_lines(&headers)
+        Accepted::by(&headers)
+    }
+
+    fn lines(headers: &[&'static str]) -> bool {
+        accepted(headers).preferred() == ReadForm::Lines
+    }
+
+    #[test]
+    fn who_prefers_events_gets_them() {
+        for accept in [
+            "text/event-stream",
+            "Text/Event-Stream;q=0.1",
+            "text/event-stream, */*;q=0.1",
+            "application/json;q=0.5, text/event-stream, application/x-ndjson;q=0.9",
+            "text/*",
+        ] {
+            assert_eq!(accepted(&[accept]).preferred(), ReadForm::Events, "{accept}");
+        }
+        let lines = "text/event-stream;q=0.5, application/x-ndjson";
+        assert_eq!(accepted(&[lines]).preferred(), ReadForm::Lines);
+        for accept in ["text/event-stream, */*", "text/event-stream;q=0", "text/html"] {
+            assert_eq!(accepted(&[accept]).preferred(), ReadForm::Array, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_in_lines_unless_events_are_preferred_or_nothing_but_an_array_is_taken() {
+        let stream = |accept: &'static str| accepted(&[accept]).preferred_stream();
+        for accept in ["*/*", "", "text/html", "application/x-ndjson", "application/*"] {
+            assert_eq!(stream(accept), Some(ReadForm::Lines), "{accept}");
+        }
+        assert_eq!(accepted(&[]).preferred_stream(), Some(ReadForm::Lines));
+        assert_eq!(stream("text/event-stream"), Some(ReadForm::Events));
+        assert_eq!(stream("application/json, */*;q=0.1"), Some(ReadForm::Lines));
+        assert_eq!(stream("application/json"), None);
+        assert_eq!(stream("application/json, application/x-ndjson;q=0"), None);
     }
 
     #[test]

@@ -4,15 +4,16 @@ use std::task::{Context, Poll, Waker};
 
 use acklog_api as api;
 use acklog_log::{LogWriter, in_memory};
-use acklog_types::Batch;
+use acklog_types::{Batch, IdRange, LogEnd};
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use hyper::header::{ACCEPT, HeaderMap, VARY};
 use serde_json::Value;
 
 use super::*;
 use crate::config::{MasterConfig, parse_node};
-use crate::server::http::listing::LISTING_BYTES_MAX;
-use crate::server::http::listing::room::PAGE_BYTES_MAX;
+use crate::server::http::listing::{LISTING_BYTES_MAX, PAGE_BYTES_MAX};
+use crate::server::http::read_request::{ReadBegin, ReadRequest};
 
 fn log_of(texts: &[String]) -> (LogWriter, LogReader) {
     log_of_batches(texts, 1)
@@ -35,21 +36,36 @@ fn shown(id: usize, text: &str) -> api::Message<'_> {
     api::Message { id: id as u64, message: text.into() }
 }
 
+/// Returns JSON with the separators of lines escaped that serde_json leaves as they are.
+fn on_one_line(json: &str) -> String {
+    json.replace('\u{2028}', "\\u2028")
+}
+
 fn expected(texts: &[String]) -> Value {
     let row = |(id, text): (usize, &String)| serde_json::to_value(shown(id, text)).unwrap();
     texts.iter().enumerate().map(row).collect()
 }
 
-async fn array(
-    log: &LogReader,
-    selection: ListingSelection,
-) -> Result<Response<ResponseBody>, RequestProblem> {
-    messages((log, &ListingRoom::default()), selection, &HeaderMap::new()).await
+async fn array(log: &LogReader, request: ReadRequest) -> Response<ResponseBody> {
+    read(log, request, &HeaderMap::new()).await
 }
 
-async fn lines(log: &LogReader, selection: ListingSelection) -> Response<ResponseBody> {
-    let headers = HeaderMap::from_iter([(ACCEPT, APPLICATION_NDJSON)]);
-    messages((log, &ListingRoom::default()), selection, &headers).await.unwrap()
+async fn lines(log: &LogReader, request: ReadRequest) -> Response<ResponseBody> {
+    let lines = HeaderValue::from_static(api::headers::APPLICATION_NDJSON);
+    read(log, request, &HeaderMap::from_iter([(ACCEPT, lines)])).await
+}
+
+async fn read(
+    log: &LogReader,
+    request: ReadRequest,
+    headers: &HeaderMap,
+) -> Response<ResponseBody> {
+    let view = LogView::of_one_node(log.clone(), ListingRoom::default());
+    view.messages(request, false, headers).await.unwrap()
+}
+
+fn part(from: u64, limit: u64) -> ReadRequest {
+    ReadRequest { begin: ReadBegin::From(from), limit, ..ReadRequest::ALL }
 }
 
 async fn text(response: Response<ResponseBody>) -> String {
@@ -84,11 +100,11 @@ const BATCHES: [usize; 3] = [1, 50, 5000];
 #[tokio::test]
 async fn a_streamed_log_equals_what_serde_json_writes() {
     let texts = texts();
-    let expected = serde_json::to_string(&expected(&texts)).unwrap();
+    let expected = on_one_line(&serde_json::to_string(&expected(&texts)).unwrap());
     assert!(expected.len() > 4_000_000);
     for length in BATCHES {
         let (_writer, log) = log_of_batches(&texts, length);
-        let got = line(array(&log, ListingSelection::ALL).await.unwrap()).await;
+        let got = line(array(&log, ReadRequest::ALL).await).await;
         assert!(got == expected, "batches of {length}");
     }
 }
@@ -140,7 +156,7 @@ async fn from_and_limit_select_and_reach_as_far_as_the_log() {
             let rows = all.as_array().unwrap().iter();
             let rows: Value =
                 rows.skip(from.min(99) as usize).take(limit.min(99) as usize).cloned().collect();
-            let got = line(array(&log, ListingSelection { from, limit }).await.unwrap()).await;
+            let got = line(array(&log, part(from, limit)).await).await;
             assert_eq!(got, rows.to_string(), "from {from} limit {limit}");
         }
     }
@@ -150,7 +166,7 @@ async fn from_and_limit_select_and_reach_as_far_as_the_log() {
 async fn the_end_is_fixed_when_the_request_begins() {
     let texts = texts();
     let (mut writer, log) = log_of(&texts);
-    let response = array(&log, ListingSelection::ALL).await.unwrap();
+    let response = array(&log, ReadRequest::ALL).await;
     writer.append(0, None, &"late".into());
     writer.flush();
     assert!(!text(response).await.contains("late"));
@@ -197,9 +213,9 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
 async fn what_fits_in_a_page_has_a_length() {
     use hyper::body::Body;
     let (_writer, log) = log_of(&["a".to_owned()]);
-    assert!(array(&log, ListingSelection::ALL).await.unwrap().body().size_hint().exact().is_some());
+    assert!(array(&log, ReadRequest::ALL).await.body().size_hint().exact().is_some());
     let (_writer, log) = log_of(&texts());
-    assert!(array(&log, ListingSelection::ALL).await.unwrap().body().size_hint().exact().is_none());
+    assert!(array(&log, ReadRequest::ALL).await.body().size_hint().exact().is_none());
 }
 
 #[tokio::test]
@@ -208,19 +224,20 @@ async fn lines_are_the_rows_of_the_array_each_with_its_line_end() {
     let (_writer, log) = log_of(&texts);
     let rows = expected(&texts);
     let all: String = rows.as_array().unwrap().iter().map(|row| format!("{row}\n")).collect();
-    assert!(text(lines(&log, ListingSelection::ALL).await).await == all);
-    let some = text(lines(&log, ListingSelection { from: 4998, limit: 1 }).await).await;
-    assert_eq!(some, format!("{}\n", rows[4998]));
-    assert_eq!(text(lines(&log, ListingSelection { from: 5000, limit: 9 }).await).await, "");
+    let all = on_one_line(&all);
+    assert!(text(lines(&log, ReadRequest::ALL).await).await == all);
+    let some = text(lines(&log, part(4998, 1)).await).await;
+    assert_eq!(some, on_one_line(&format!("{}\n", rows[4998])));
+    assert_eq!(text(lines(&log, part(5000, 9)).await).await, "");
 }
 
 #[tokio::test]
 async fn a_listing_says_what_it_is_and_that_this_depends_on_what_was_asked_for() {
     let (_writer, log) = log_of(&["a".to_owned()]);
-    let list = array(&log, ListingSelection::ALL).await.unwrap();
+    let list = array(&log, ReadRequest::ALL).await;
     assert_eq!(list.headers()[CONTENT_TYPE], "application/json");
     assert_eq!(list.headers()[VARY], "accept");
-    let list = lines(&log, ListingSelection::ALL).await;
+    let list = lines(&log, ReadRequest::ALL).await;
     assert_eq!(list.headers()[CONTENT_TYPE], "application/x-ndjson");
     assert_eq!(list.headers()[VARY], "accept");
     assert_eq!(
@@ -251,7 +268,7 @@ async fn a_reader_that_takes_nothing_holds_one_page_and_nothing_is_read_ahead() 
 #[tokio::test]
 async fn a_reader_that_finds_no_room_waits_for_its_turn_and_gets_all() {
     let texts = texts();
-    let expected = expected(&texts).to_string();
+    let expected = on_one_line(&expected(&texts).to_string());
     let (_writer, log) = log_of(&texts);
     // Enough for one page and not for two.
     let room = ListingRoom::new(16_600);
@@ -260,9 +277,9 @@ async fn a_reader_that_finds_no_room_waits_for_its_turn_and_gets_all() {
     let mut second = stream(&log, &room, 5000);
     assert!(next(&mut second).is_pending());
     drop((first, piece));
-    let headers = HeaderMap::new();
+    let (view, headers) = (LogView::of_one_node(log.clone(), room.clone()), HeaderMap::new());
     let readers = (0..8).map(|_| async {
-        text(messages((&log, &room), ListingSelection::ALL, &headers).await.unwrap()).await
+        text(view.messages(ReadRequest::ALL, false, &headers).await.unwrap()).await
     });
     drop(second);
     let readers: Vec<_> = readers.map(Box::pin).collect();

@@ -7,6 +7,7 @@ use hyper::header::{ALLOW, HeaderValue};
 
 use super::*;
 use crate::server::http::paths::ALL_METHODS;
+use crate::server::http::read_request::ReadBegin;
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
 
@@ -208,8 +209,11 @@ fn other_paths_are_unknown() {
 #[test]
 fn from_and_limit_are_whole_numbers_given_once() {
     let found = |query: &str| find(ServedRole::Secondary, "GET", &format!("/messages{query}"));
-    let selection =
-        |from, limit| Ok(Route::Common(CommonRoute::Messages(ListingSelection { from, limit })));
+    let selection = |from, limit| {
+        let begin = ReadBegin::From(from);
+        let read = ReadRequest { begin, limit, ..ReadRequest::ALL };
+        Ok(Route::Common(CommonRoute::Messages(read)))
+    };
     assert_eq!(found(""), selection(0, u64::MAX));
     assert_eq!(found("?"), selection(0, u64::MAX));
     assert_eq!(found("?from=3"), selection(3, u64::MAX));

@@ -17,6 +17,7 @@ use crate::server::node::completions::{Completions, Mailboxes, Released};
 use crate::server::node::driver::{CarriedOut, Core, Inbox, NodeRole};
 use crate::server::node::now;
 use crate::server::node::protocol_log::LogRole;
+use crate::server::node::read_positions::KnownEnds;
 
 /// The master's role in its core task.
 pub(super) struct LeaderDriver {
@@ -158,6 +159,18 @@ impl NodeRole for LeaderDriver {
 
     fn session_closed(&mut self, session: SessionId) {
         self.comparisons.forget_log(session);
+    }
+
+    fn publish(core: &mut Core<Self>) {
+        let machine = core.machine.get_mut();
+        let known = KnownEnds {
+            log: Some(machine.log_id()),
+            majority: machine.committed_end(),
+            all: machine.all_end(),
+            log_end: core.reader.durable_end(),
+            cluster_size: machine.cluster_size(),
+        };
+        core.positions.publish(known, |nodes| machine.held_end(nodes.into()));
     }
 
     fn effects_done(core: &mut Core<Self>, now: Instant) {

@@ -126,7 +126,7 @@ impl FirstUse {
     /// Compares the records of the stored batch with a batch that a client sends.
     pub fn of(records: &Records, key: &IdempotencyKey, batch: &Batch) -> Self {
         // Checked when they were read: looking at each checksum again would double the time.
-        let texts = records.texts().map(|(_, text)| text);
+        let texts = records.texts().map(|(.., text)| text);
         if records.iter().next().is_none_or(|first| first.key != Some(key.as_str())) {
             Self::OtherKey
         } else if texts.eq(batch.iter().map(str::as_bytes)) {

@@ -151,6 +151,11 @@ impl<L: LogView> Leader<L> {
         self.own.durable_end()
     }
 
+    /// Returns the end that so many nodes hold, this one included.
+    pub(super) fn held_end(&mut self, nodes: u16) -> LogEnd {
+        self.replicas.held(self.own.durable_end()).by(nodes)
+    }
+
     /// Returns whether the log began with this start.
     pub(super) fn is_new(&self) -> bool {
         self.is_new

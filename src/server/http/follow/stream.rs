@@ -1,0 +1,195 @@
+//! The stream of messages to one follower.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use acklog_api::follow::{CAUGHT_UP_EVENT, CaughtUp, Open, SIGN_OF_LIFE_SECONDS, TAIL_EVENT, Tail};
+use acklog_log::{LogReader, ReadError};
+use acklog_types::{IdRange, LogEnd, MessageId, rfc3339};
+use bytes::Bytes;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::form::{FollowForm, error_event, event, opening};
+use super::hub::Waiter;
+use super::limit::Follower;
+use super::pages::Place;
+use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
+use crate::server::http::response::BodyPieces;
+use crate::server::node::ReadPositions;
+
+/// Time without messages after which a follower is sent a sign of life.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(SIGN_OF_LIFE_SECONDS);
+
+/// Where a stream begins and ends.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server::http) struct StreamBegin {
+    /// The first message.
+    pub(in crate::server::http) position: LogEnd,
+    /// The first message of the batch in the middle of which that lies; none between batches.
+    pub(in crate::server::http) batch: Option<MessageId>,
+    /// The end of what the follower asked for.
+    pub(in crate::server::http) until: LogEnd,
+}
+
+/// The stream of messages to one follower. It ends when it has all that the follower asked for,
+/// when the node stops, or with an error that it tells.
+pub(in crate::server::http) struct FollowStream {
+    log: LogReader,
+    room: ListingRoom,
+    positions: ReadPositions,
+    waiter: Waiter,
+    form: FollowForm,
+    /// The form of each message, once the log is known.
+    listing: Option<ListingForm>,
+    place: StreamBegin,
+    /// The messages up to this end, read for this follower alone.
+    alone: Option<(Box<MessageStream>, LogEnd)>,
+    /// What is sent next, whatever the log does.
+    next: Option<Bytes>,
+    caught_up: bool,
+    is_done: bool,
+    /// Whether other connections of the thread ran since the last page.
+    yielded: bool,
+    /// When something was sent last.
+    sent: Instant,
+    sign_of_life: Pin<Box<Sleep>>,
+    _follower: Follower,
+}
+
+impl FollowStream {
+    /// Creates a stream. One of events begins with `open`.
+    pub(in crate::server::http) fn new(
+        (log, room, positions): (LogReader, ListingRoom, ReadPositions),
+        (form, place): (FollowForm, StreamBegin),
+        open: &Open,
+        (waiter, follower): (Waiter, Follower),
+    ) -> Self {
+        let next = (form == FollowForm::Events).then(|| opening(open));
+        Self {
+            log,
+            room,
+            positions,
+            waiter,
+            form,
+            listing: None,
+            place,
+            alone: None,
+            next,
+            caught_up: form == FollowForm::Lines,
+            is_done: false,
+            yielded: true,
+            sent: Instant::now(),
+            sign_of_life: Box::pin(sleep(SIGN_OF_LIFE)),
+            _follower: follower,
+        }
+    }
+
+    /// Returns the next messages; pending while there are none. None at the end.
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(piece) = ready!(self.poll_alone(cx)) {
+                return Poll::Ready(Some(piece));
+            }
+            if self.is_done || self.place.position >= self.place.until {
+                return Poll::Ready(None);
+            }
+            let end = ready!(self.waiter.poll_beyond(self.place.position, cx));
+            let Some(end) = end else { return Poll::Ready(None) };
+            if !std::mem::replace(&mut self.yielded, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if let Some(page) = self.page(end.min(self.place.until)) {
+                return Poll::Ready(Some(page));
+            }
+        }
+    }
+
+    /// Returns the next piece of what is read for this follower alone; none where it is to go on
+    /// with shared pages.
+    fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some((stream, end)) = &mut self.alone else { return Poll::Ready(None) };
+        if self.waiter.is_closing() && stream.is_between_messages() {
+            (self.alone, self.is_done) = (None, true);
+            return Poll::Ready(None);
+        }
+        let piece = match ready!(stream.poll_chunk(cx)) {
+            Some(Ok(piece)) => Some(piece),
+            Some(Err(error)) => {
+                (self.alone, self.is_done) = (None, true);
+                Some(error_event(self.form, error.into()))
+            }
+            None => {
+                (self.place.position, self.place.batch) = (*end, stream.open_batch());
+                self.alone = None;
+                None
+            }
+        };
+        Poll::Ready(piece)
+    }
+
+    /// Returns a shared page; none where the follower reads for itself from now on.
+    fn page(&mut self, until: LogEnd) -> Option<Bytes> {
+        let form = self.form;
+        let listing = self.listing.get_or_insert_with(|| match form {
+            FollowForm::Lines => ListingForm::LINES,
+            FollowForm::Events => {
+                let log = self.positions.log().expect("messages come from a log");
+                ListingForm::events(log, self.positions.epoch())
+            }
+        });
+        let StreamBegin { position, batch, .. } = self.place;
+        let place = Place { position, batch, until, form, listing };
+        if let Some(page) = self.waiter.hub().pages.page(&self.log, place) {
+            (self.place.position, self.place.batch) = (page.end, page.open_batch);
+            return Some(page.bytes);
+        }
+        let range = IdRange::new(position, until);
+        let stream =
+            MessageStream::new(self.log.clone(), self.room.clone(), range, listing.clone());
+        self.alone = Some((Box::new(stream.in_batch(batch)), until));
+        None
+    }
+
+    /// Returns what is sent beside messages: that everything was sent, once, and signs of life.
+    fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let end = self.waiter.end().get();
+        if !self.caught_up && self.place.position.get() >= end {
+            self.caught_up = true;
+            return Poll::Ready(event(CAUGHT_UP_EVENT, &CaughtUp { end }));
+        }
+        loop {
+            ready!(self.sign_of_life.as_mut().poll(cx));
+            let due = self.sent + SIGN_OF_LIFE;
+            if due <= Instant::now() {
+                break;
+            }
+            self.sign_of_life.as_mut().reset(due);
+        }
+        self.sign_of_life.as_mut().reset(Instant::now() + SIGN_OF_LIFE);
+        let time = rfc3339(SystemTime::now());
+        Poll::Ready(match self.form {
+            FollowForm::Lines => Bytes::from_static(b"{}\n"),
+            FollowForm::Events => event(TAIL_EVENT, &Tail { end, time }),
+        })
+    }
+}
+
+impl BodyPieces for FollowStream {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
+        let piece = match self.next.take() {
+            Some(next) => Some(next),
+            None => match self.poll_messages(cx) {
+                Poll::Ready(piece) => {
+                    self.yielded = false;
+                    piece
+                }
+                Poll::Pending if self.alone.is_some() => return Poll::Pending,
+                Poll::Pending => Some(ready!(self.poll_beside(cx))),
+            },
+        };
+        self.sent = Instant::now();
+        Poll::Ready(piece.map(Ok))
+    }
+}

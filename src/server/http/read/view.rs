@@ -1,0 +1,340 @@
+//! Reads of the log: listings, long polls and streams, under a read concern.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use acklog_api::follow::{EventId, Open};
+use acklog_api::headers as names;
+use acklog_log::{LogReader, ReadError};
+use acklog_types::{IdRange, LogEnd, MessageId, WriteConcern};
+use hyper::Response;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
+use tokio::time::timeout;
+
+use super::accept::{Accepted, ReadForm};
+
+use super::respond;
+use crate::server::http::accepted::RequestKind;
+use crate::server::http::follow::{
+    FollowForm, FollowHub, FollowStream, Follower, FollowerLimit, StreamBegin, error_event,
+};
+use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
+use crate::server::http::problem::RequestProblem;
+use crate::server::http::query::{self, FOLLOW_HAS_NO_TIMEOUT};
+use crate::server::http::read_request::{ReadBegin, ReadRequest};
+use crate::server::http::response::{APPLICATION_JSON, ResponseBody};
+use crate::server::node::{ReadLevel, ReadPositions, SecondaryHandle};
+
+/// The content type of a listing in lines.
+pub(super) const APPLICATION_NDJSON: HeaderValue =
+    HeaderValue::from_static(names::APPLICATION_NDJSON);
+
+/// The content type of a stream of events.
+const TEXT_EVENT_STREAM: HeaderValue = HeaderValue::from_static(names::TEXT_EVENT_STREAM);
+
+/// The name of a header, as the contract has it.
+const fn name(name: &'static str) -> HeaderName {
+    HeaderName::from_static(name)
+}
+
+/// The node's log as one HTTP thread reads it.
+pub(in crate::server::http) struct LogView {
+    pub(in crate::server::http) log: LogReader,
+    pub(in crate::server::http) positions: ReadPositions,
+    pub(in crate::server::http) room: ListingRoom,
+    pub(in crate::server::http) hub: Rc<FollowHub>,
+    pub(in crate::server::http) followers: FollowerLimit,
+    /// The read concern of a read that names none.
+    pub(in crate::server::http) default_concern: WriteConcern,
+    /// The node, where it is a secondary.
+    pub(in crate::server::http) secondary: Option<SecondaryHandle>,
+}
+
+/// A read whose form and level are known.
+#[derive(Clone, Copy, Debug)]
+struct KnownRead {
+    form: ReadForm,
+    level: ReadLevel,
+    concern: WriteConcern,
+    /// Whether it goes on with what comes later.
+    follows: bool,
+    /// How long it waits for its first message.
+    timeout: Option<Duration>,
+    /// Whether nobody gets the body, so that it waits for nothing.
+    is_head: bool,
+}
+
+impl LogView {
+    /// Returns the view of a log that the node has alone.
+    #[cfg(test)]
+    pub(in crate::server::http) fn of_one_node(log: LogReader, room: ListingRoom) -> Self {
+        let positions = ReadPositions::of_one_node(log.clone());
+        let (hub, followers) = (FollowHub::new(positions.clone()), FollowerLimit::new(2));
+        let default_concern = WriteConcern::Nodes(1);
+        Self { log, positions, room, hub, followers, default_concern, secondary: None }
+    }
+
+    /// Answers a read. With `is_head` it waits for nothing and follows nothing, since nobody gets
+    /// the body.
+    ///
+    /// # Errors
+    /// When the request makes no sense on this node. What else is wrong is the answer, whose
+    /// headers tell the positions of the log.
+    pub(in crate::server::http) async fn messages(
+        &self,
+        request: ReadRequest,
+        is_head: bool,
+        headers: &HeaderMap,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        let (form, follows) = form_of(&request, headers)?;
+        let last_event = last_event(headers)?.or(request.last_event);
+        let concern = request.concern.unwrap_or(self.default_concern);
+        let level = self.level(concern).await?;
+        let timeout = request.timeout;
+        let read = KnownRead { form, level, concern, follows, timeout, is_head };
+        let answer = self.answer(read, request, last_event).await;
+        let mut response =
+            answer.unwrap_or_else(|problem| problem.answer_to(RequestKind::Idempotent));
+        self.write_positions(level, response.headers_mut());
+        Ok(response)
+    }
+
+    async fn answer(
+        &self,
+        read: KnownRead,
+        request: ReadRequest,
+        last_event: Option<EventId>,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        let begin = match last_event {
+            None => self.begin(request.begin, read.level).await?,
+            Some(event) => match self.behind(event) {
+                // Browsers show their page no answer but a stream.
+                Err(problem @ RequestProblem::OtherLog { .. }) if read.follows && !read.is_head => {
+                    let body = ResponseBody::Full(Some(error_event(read.stream_form(), problem)));
+                    return Ok(read.stream(body));
+                }
+                begin => begin?,
+            },
+        };
+        let until = LogEnd::new(begin.get().saturating_add(request.limit).min(request.until));
+        let (until, log_end) = (until.max(begin), self.positions.log_end());
+        if (read.follows || read.timeout.is_some()) && !read.is_head && begin > log_end {
+            return Err(RequestProblem::BeyondEnd { from: begin, end: log_end });
+        }
+        match read.follows {
+            true => self.follow(read, begin, until).await,
+            false => self.list(read, begin, until).await,
+        }
+    }
+
+    /// Answers with a listing, once it has a message or its time is over.
+    async fn list(
+        &self,
+        read: KnownRead,
+        begin: LogEnd,
+        until: LogEnd,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        let is_empty = |end: LogEnd| end.min(until) <= begin;
+        if let Some(limit) = read.timeout
+            && !read.is_head
+            && is_empty(self.positions.end(read.level))
+            && until > begin
+        {
+            let _follower = self.enter()?;
+            let waiter = self.hub.waiter(read.level);
+            let waiting = poll_fn(|cx| waiter.poll_beyond(begin, cx));
+            if let Ok(None) = timeout(limit, waiting).await {
+                return Err(RequestProblem::Stopped);
+            }
+        }
+        let end = self.positions.end(read.level).min(until).max(begin);
+        let (form, content_type) = match read.form {
+            ReadForm::Lines => (ListingForm::LINES, APPLICATION_NDJSON),
+            _ => (ListingForm::ARRAY, APPLICATION_JSON),
+        };
+        let stream = self.stream(IdRange::new(begin, end), form);
+        let mut response = match read.is_head {
+            true => Response::new(ResponseBody::pieces(stream)),
+            false => respond(stream, content_type.clone()).await?,
+        };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(VARY, HeaderValue::from_static("accept"));
+        headers.insert(name(names::ACKLOG_NEXT), HeaderValue::from(end.get()));
+        Ok(response)
+    }
+
+    /// Answers with a stream.
+    async fn follow(
+        &self,
+        read: KnownRead,
+        position: LogEnd,
+        until: LogEnd,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        if read.is_head {
+            let nothing = self.stream(IdRange::empty(position), ListingForm::LINES);
+            return Ok(read.stream(ResponseBody::pieces(nothing)));
+        }
+        let follower = self.enter()?;
+        let batch = match read.form {
+            ReadForm::Events => self.open_batch(position).await?,
+            _ => None,
+        };
+        let open = Open {
+            log: self.positions.log().map(|log| log.to_string()),
+            epoch: self.positions.epoch(),
+            start: self.positions.log_start().get(),
+            end: self.positions.end(read.level).get(),
+            next: position.get(),
+            read_concern: Some(read.concern),
+        };
+        let stream = FollowStream::new(
+            (self.log.clone(), self.room.clone(), self.positions.clone()),
+            (read.stream_form(), StreamBegin { position, batch, until }),
+            &open,
+            (self.hub.waiter(read.level), follower),
+        );
+        Ok(read.stream(ResponseBody::pieces(stream)))
+    }
+
+    fn stream(&self, range: IdRange, form: ListingForm) -> MessageStream {
+        MessageStream::new(self.log.clone(), self.room.clone(), range, form)
+    }
+
+    /// Counts a reader that waits or follows.
+    fn enter(&self) -> Result<Follower, RequestProblem> {
+        let max = self.followers.max();
+        self.followers.enter().ok_or(RequestProblem::TooManyFollowers { max })
+    }
+
+    /// Returns the level of a read concern.
+    async fn level(&self, concern: WriteConcern) -> Result<ReadLevel, RequestProblem> {
+        let size = self.positions.cluster_size();
+        let nodes = match (concern, size) {
+            (WriteConcern::Majority, _) => return Ok(ReadLevel::Majority),
+            (WriteConcern::All, _) => return Ok(ReadLevel::All),
+            (WriteConcern::Nodes(0 | 1), _) => return Ok(ReadLevel::Own),
+            (WriteConcern::Nodes(nodes), Some(size)) if nodes > u64::from(size) => {
+                return Err(RequestProblem::ReadConcern { nodes, size });
+            }
+            (WriteConcern::Nodes(nodes), _) => nodes,
+        };
+        let Some(node) = &self.secondary else { return Ok(ReadLevel::Nodes(nodes as u16)) };
+        let is = |concern: WriteConcern| size.is_some_and(|size| concern.resolve(size) == nodes);
+        match () {
+            () if is(WriteConcern::Majority) => Ok(ReadLevel::Majority),
+            () if is(WriteConcern::All) => Ok(ReadLevel::All),
+            () => {
+                let master = node.master_name().await;
+                let address = node.master_address().to_owned();
+                Err(RequestProblem::NotMastersRead { nodes, master, address })
+            }
+        }
+    }
+
+    /// Returns where a read begins.
+    async fn begin(&self, begin: ReadBegin, level: ReadLevel) -> Result<LogEnd, RequestProblem> {
+        match begin {
+            ReadBegin::From(id) => Ok(LogEnd::new(id)),
+            ReadBegin::Last(count) => {
+                let first = self.positions.end(level).get().saturating_sub(count);
+                Ok(LogEnd::new(first).max(self.positions.log_start()))
+            }
+            ReadBegin::Since(ms) => {
+                let found = self.log.aside(move |log| log.position_at(ms)).await;
+                Ok(found.map_err(ReadError::from)??)
+            }
+        }
+    }
+
+    /// Returns where a read begins that continues behind an event.
+    fn behind(&self, given: EventId) -> Result<LogEnd, RequestProblem> {
+        match self.positions.log() {
+            Some(log) if EventId::log_part(log) != given.log => {
+                Err(RequestProblem::OtherLog { given, log })
+            }
+            Some(_) if given.epoch <= self.positions.epoch() => {
+                Ok(LogEnd::new(given.id.saturating_add(1)))
+            }
+            _ => Err(RequestProblem::UnknownEpoch { given }),
+        }
+    }
+
+    /// Returns the first message of the batch in the middle of which a position lies.
+    async fn open_batch(&self, position: LogEnd) -> Result<Option<MessageId>, RequestProblem> {
+        if position >= self.log.durable_end() {
+            return Ok(None);
+        }
+        let found = self.log.aside(move |log| log.batch_begin(position)).await;
+        let begin = found.map_err(ReadError::from)??;
+        Ok((begin < position).then(|| begin.next_id()))
+    }
+
+    /// Writes the headers that tell the positions of the log.
+    fn write_positions(&self, level: ReadLevel, headers: &mut HeaderMap) {
+        let positions = &self.positions;
+        if let Some(log) = positions.log()
+            && let Ok(log) = HeaderValue::try_from(log.to_string())
+        {
+            headers.insert(name(names::ACKLOG_LOG), log);
+        }
+        let numbers = [
+            (names::ACKLOG_EPOCH, positions.epoch()),
+            (names::ACKLOG_START, positions.log_start().get()),
+            (names::ACKLOG_END, positions.end(level).get()),
+        ];
+        for (header, number) in numbers {
+            headers.insert(name(header), HeaderValue::from(number));
+        }
+    }
+}
+
+impl KnownRead {
+    fn stream_form(self) -> FollowForm {
+        match self.form {
+            ReadForm::Events => FollowForm::Events,
+            _ => FollowForm::Lines,
+        }
+    }
+
+    /// Returns the answer with a stream.
+    fn stream(self, body: ResponseBody) -> Response<ResponseBody> {
+        let content_type = match self.stream_form() {
+            FollowForm::Events => TEXT_EVENT_STREAM,
+            FollowForm::Lines => APPLICATION_NDJSON,
+        };
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(VARY, HeaderValue::from_static("accept"));
+        headers.insert(name(names::X_ACCEL_BUFFERING), HeaderValue::from_static("no"));
+        response
+    }
+}
+
+/// Returns the form of a read, and whether it follows.
+fn form_of(request: &ReadRequest, headers: &HeaderMap) -> Result<(ReadForm, bool), RequestProblem> {
+    let accepted = Accepted::by(headers.get_all(ACCEPT));
+    let problem = |text: &str| RequestProblem::Query(text.to_owned());
+    let form = match request.follow {
+        true => accepted.preferred_stream().ok_or_else(|| {
+            problem(
+                "an array cannot go on for ever: to follow, accept application/x-ndjson or \
+                 text/event-stream",
+            )
+        })?,
+        false => accepted.preferred(),
+    };
+    let follows = request.follow || form == ReadForm::Events;
+    if follows && request.timeout.is_some() {
+        return Err(problem(FOLLOW_HAS_NO_TIMEOUT));
+    }
+    Ok((form, follows))
+}
+
+/// Reads the header that names the last event of a reader that connects again.
+fn last_event(headers: &HeaderMap) -> Result<Option<EventId>, RequestProblem> {
+    let Some(value) = headers.get(names::LAST_EVENT_ID) else { return Ok(None) };
+    query::last_event_of(&String::from_utf8_lossy(value.as_bytes()))
+}
