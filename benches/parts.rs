@@ -107,8 +107,8 @@ fn gate_release(bencher: Bencher<'_, '_>, senders: u64) {
     let (now, mut next) = (Instant::now(), 0);
     bencher.counter(ItemsCount::new(senders)).bench_local(|| {
         for _ in 0..senders {
-            let request =
-                AppendRequest { wait: Wait::default(), key: None, messages: 1, bytes: 64 };
+            let (wait, key, expected_end) = (Wait::default(), None, None);
+            let request = AppendRequest { wait, key, expected_end, messages: 1, bytes: 64 };
             let taken = master.append(now, WaiterId::new(next), request);
             assert!(taken.is_ok(), "there is room for all of them");
             next += 1;

@@ -37,7 +37,8 @@ fn main() {
 
     let batch = Batch::from(text.as_str());
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None };
-    let request = AppendRequest { wait, key: None, messages: 1, bytes: record_bytes(None, &batch) };
+    let (key, bytes) = (None, record_bytes(None, &batch));
+    let request = AppendRequest { wait, key, expected_end: None, messages: 1, bytes };
     let admitted = master.append(now, WaiterId::new(1), request);
     assert!(matches!(admitted, Ok(Admission::Append(_))), "{admitted:?}");
     log.append(0, None, &batch);

@@ -30,6 +30,7 @@ mod scenarios;
 mod scripts;
 mod signals;
 mod small;
+mod streams;
 mod support;
 mod syscalls;
 mod tool;

@@ -24,6 +24,10 @@ pub struct AppendRequest<'a> {
     /// default.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::concern")]
     pub write_concern: Option<WriteConcern>,
+    /// The id that the message, or the first of a batch, must get; absent: any. Where the log ends
+    /// elsewhere, nothing is stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_end: Option<u64>,
 }
 
 impl<'a> AppendRequest<'a> {
@@ -36,6 +40,17 @@ impl<'a> AppendRequest<'a> {
     pub fn batch(texts: impl Into<Cow<'a, [String]>>) -> Self {
         Self { messages: Some(texts.into()), ..Self::default() }
     }
+}
+
+/// A line of an append stream: an append, and perhaps a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendLine<'a> {
+    /// The append.
+    #[serde(flatten)]
+    pub request: AppendRequest<'a>,
+    /// Its idempotency key, which is a header where an append is a request of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Cow<'a, str>>,
 }
 
 /// The answer to an append whose write concern holds.
@@ -51,6 +66,9 @@ pub struct Appended {
     pub write_concern: u64,
     /// The nodes that had acked when the answer was made, master first.
     pub acked_by: Vec<String>,
+    /// The number of the line, from 0 on; only of lines of an append stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
 }
 
 #[cfg(test)]

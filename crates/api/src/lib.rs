@@ -44,7 +44,7 @@ mod words;
 /// The OpenAPI document of both roles, `docs/openapi.json`.
 pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
-pub use append::{AppendRequest, Appended};
+pub use append::{AppendLine, AppendRequest, Appended};
 pub use faults::{Disconnected, Faults, FaultsRequest};
 pub use health::{
     Disk, DiskState, Health, MasterHealth, MasterLink, MemberHealth, MemberStatus, Mode, Phase,

@@ -33,12 +33,15 @@ pub struct Problem {
     /// The first id that is still in the log, where an earlier one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<u64>,
-    /// The end of the log, where a reader would begin beyond it.
+    /// The end of the log, where the request names another one or begins beyond it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<u64>,
     /// The fate of the message; only of appends and of waits for a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// The number of the line, from 0 on; only of lines of an append stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
 }
 
 words! {
@@ -107,6 +110,8 @@ codes! {
     OtherLog = "other-log", 409;
     /// The messages were trimmed from the log's beginning.
     Trimmed = "trimmed", 410;
+    /// The log does not end where an append expected.
+    EndMoved = "end-moved", 412;
     /// The body or a message is too long.
     TooLarge = "too-large", 413;
     /// The target is too long.
@@ -196,6 +201,7 @@ mod tests {
             start: None,
             end: None,
             outcome: None,
+            line: None,
         };
         let json = concat!(
             r#"{"title":"Bad Request","status":400,"detail":"no","#,

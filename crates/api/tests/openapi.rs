@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use acklog_api::follow::{CaughtUp, FollowedMessage, Gap, GapLine, GapReason, Open, Tail};
 use acklog_api::{
-    AckedMessage, AppendRequest, Appended, Disconnected, Disk, DiskState, Faults, FaultsRequest,
-    MasterHealth, MasterLink, MemberHealth, MemberStatus, Message, Mode, OPENAPI, Outcome, Phase,
-    Problem, ProblemCode, Quorum, Refused, RefusedCode, Role, SecondaryHealth, headers, paths,
-    query,
+    AckedMessage, AppendLine, AppendRequest, Appended, Disconnected, Disk, DiskState, Faults,
+    FaultsRequest, MasterHealth, MasterLink, MemberHealth, MemberStatus, Message, Mode, OPENAPI,
+    Outcome, Phase, Problem, ProblemCode, Quorum, Refused, RefusedCode, Role, SecondaryHealth,
+    headers, paths, query,
 };
 use acklog_types::WriteConcern;
 use serde::Serialize;
@@ -114,15 +114,18 @@ fn bodies_of_requests_are_described() {
     let single = AppendRequest {
         write_concern: Some(WriteConcern::All),
         timeout_ms: Some(1),
+        expected_end: Some(7),
         ..AppendRequest::message("a")
     };
     // A server takes the other name of the write concern as well.
     let short = json!({"message": "a", "w": 2});
     let examples = [value(&single), value(&AppendRequest::batch(&texts[..])), short];
     assert_described("AppendRequest", &examples);
+    let line = AppendLine { request: single, key: Some("a".into()) };
+    assert_described("AppendLine", &[&examples[..], &[value(&line)]].concat());
     let faults = FaultsRequest::from(faults());
     assert_described("FaultsRequest", &[value(&faults), value(&FaultsRequest::default())]);
-    for request in ["AppendRequest", "FaultsRequest"] {
+    for request in ["AppendRequest", "AppendLine", "FaultsRequest"] {
         let document = document();
         assert_eq!(document["components"]["schemas"][request]["additionalProperties"], false);
     }
@@ -139,8 +142,8 @@ fn faults() -> Faults {
 
 #[test]
 fn bodies_of_answers_are_described() {
-    let single = Appended { id: 3, count: None, write_concern: 2, acked_by: names() };
-    let batch = Appended { count: Some(2), ..single.clone() };
+    let single = Appended { id: 3, count: None, write_concern: 2, acked_by: names(), line: None };
+    let batch = Appended { count: Some(2), line: Some(0), ..single.clone() };
     assert_described("Appended", &[value(&single), value(&batch)]);
     assert_described("Message", &[value(&Message { id: 3, message: "a".into() })]);
     let acked = AckedMessage { id: 3, message: "a".into(), write_concern: 2, acked_by: names() };
@@ -159,6 +162,8 @@ fn bodies_of_answers_are_described() {
         start: Some(5),
         end: Some(7),
         outcome: Some(Outcome::Unknown),
+        end: Some(7),
+        line: Some(0),
         ..problem.clone()
     };
     assert_described("Problem", &[value(&problem), value(&late)]);

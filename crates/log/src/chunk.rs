@@ -172,15 +172,26 @@ impl ActiveChunk {
         batch: &Batch,
     ) -> MessageId {
         let first = self.end();
-        self.take_memory();
         for (at, text) in batch.iter().enumerate() {
-            let id = first.plus(at as u64).next_id();
             let key = key.filter(|_| at == 0);
-            let in_batch = InBatch::at(at, batch.len());
-            encode_record(&mut self.bytes, id, accepted_ms, key, text, in_batch);
-            self.offsets.push(self.bytes.len(), in_batch);
+            self.push_record(accepted_ms, key, text, InBatch::at(at, batch.len()));
         }
         first.next_id()
+    }
+
+    /// Appends a message and returns its id.
+    pub(super) fn push_record(
+        &mut self,
+        accepted_ms: u64,
+        key: Option<&IdempotencyKey>,
+        text: &str,
+        in_batch: InBatch,
+    ) -> MessageId {
+        self.take_memory();
+        let id = self.end().next_id();
+        encode_record(&mut self.bytes, id, accepted_ms, key, text, in_batch);
+        self.offsets.push(self.bytes.len(), in_batch);
+        id
     }
 
     /// Appends a run, which is never split: one that is larger than other chunks has a chunk of its

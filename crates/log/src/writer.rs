@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use acklog_types::{
-    Batch, IdempotencyKey, LogEnd, LogId, Losses, MessageId, NodeName, Records, record_bytes,
+    Batch, IdempotencyKey, InBatch, LogEnd, LogId, Losses, MessageId, NodeName,
+    RECORD_HEADER_BYTES, Records, record_bytes,
 };
 
 use super::LogReader;
@@ -46,6 +47,23 @@ impl LogWriter {
         let first = recent.active_with_capacity(size).push(self.accepted_ms, key, batch);
         recent.share_large(size);
         first
+    }
+
+    /// Appends each message of a batch on its own, without a key, as so many calls of
+    /// [`append`](Self::append) would. Returns the first id.
+    pub fn append_each(&mut self, accepted_ms: u64, messages: &Batch) -> MessageId {
+        let mut recent = self.shared.recent_mut();
+        self.accepted_ms = self.accepted_ms.max(accepted_ms);
+        let mut first = None;
+        for text in messages.iter() {
+            let size = RECORD_HEADER_BYTES + text.len();
+            self.appended_bytes += size as u64;
+            let chunk = recent.active_with_capacity(size);
+            let id = chunk.push_record(self.accepted_ms, None, text, InBatch::Last);
+            first.get_or_insert(id);
+            recent.share_large(size);
+        }
+        first.expect("no batch is empty")
     }
 
     /// Appends a run of records of the log `log`, unchanged. They are visible once they are

@@ -14,12 +14,13 @@ mod node;
 
 use std::collections::VecDeque;
 
+use acklog_types::MessageId;
 pub use connection::{ConnectionEvent, Ending};
 pub use frame::{FrameEvent, FrameStage};
 pub use message::{AnswerKind, MessageEvent};
 pub use node::NodeEvent;
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Receipt};
 
 /// One thing that happened in a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,11 +100,29 @@ impl Events {
         self.queue.pop_front()
     }
 
-    /// Adds the event of a client's answer.
+    /// Adds the events of the answers to `count` clients, of which this is the first one's; the
+    /// messages of the others follow.
     #[inline]
-    pub(crate) fn emit_answer(&mut self, outcome: &Outcome) {
-        if let Some(event) = MessageEvent::answered(outcome) {
-            self.emit(Detail::Messages, || event);
+    pub(crate) fn emit_answers(&mut self, outcome: &Outcome, count: u64) {
+        if let Some((answer, &Receipt { id, write_concern, .. })) = AnswerKind::of(outcome) {
+            let event = |id| MessageEvent::Answered { id, write_concern, answer };
+            self.emit_each(Detail::Messages, id, count, event);
+        }
+    }
+
+    /// Adds an event for each of `count` messages from `first` on, as [`emit`](Self::emit) does.
+    #[inline]
+    pub(crate) fn emit_each<E: Into<Event>>(
+        &mut self,
+        detail: Detail,
+        first: MessageId,
+        count: u64,
+        event: impl Fn(MessageId) -> E,
+    ) {
+        if detail <= self.detail {
+            for n in 0..count {
+                self.queue.push_back(event(first.before().plus(n).next_id()).into());
+            }
         }
     }
 

@@ -23,6 +23,10 @@ pub struct AppendRequest {
     pub wait: Wait,
     /// The hash of the batch's idempotency key; none if the client does not send it again.
     pub key: Option<KeyHash>,
+    /// The end that the log must have for the batch to be taken, so that its first message gets
+    /// this id; none if any will do. A batch that was taken before, under its key, is not taken
+    /// again, and so has no condition to meet.
+    pub expected_end: Option<LogEnd>,
     /// Number of messages, at least one.
     pub messages: u64,
     /// Size of their records in bytes.
@@ -59,6 +63,24 @@ pub enum Outcome {
     TooManyWaiting(Receipt),
     /// Nothing was done. A message that was sent is not in the log, and never will be.
     Refused(Refusal),
+}
+
+impl Outcome {
+    /// Returns the outcome of the `n`th client behind this one's, where a series is answered.
+    #[must_use]
+    pub fn nth(mut self, n: u64) -> Self {
+        match &mut self {
+            Self::Committed(receipt)
+            | Self::TimedOut(receipt)
+            | Self::ShuttingDown(receipt)
+            | Self::DiskFailed(receipt, _)
+            | Self::TooManyWaiting(receipt) => {
+                receipt.id = receipt.id.before().plus(n).next_id();
+            }
+            Self::Refused(_) => {}
+        }
+        self
+    }
 }
 
 /// The facts about an accepted message at the time of the answer.
@@ -156,12 +178,30 @@ pub enum Refusal {
         /// The message that has the key.
         first: MessageId,
     },
+    /// The log does not end where the client expected.
+    #[error("{}", end_moved(*.expected, *.end))]
+    EndMoved {
+        /// The end that the client expected.
+        expected: LogEnd,
+        /// The end of the ids given so far.
+        end: LogEnd,
+    },
     /// There is no such message to wait for.
     #[error("no message has this id yet: the next one gets {end}")]
     NoMessage {
         /// The end of the ids given so far.
         end: LogEnd,
     },
+}
+
+/// Returns what is wrong with the end that a client expected, and what it can do.
+fn end_moved(expected: LogEnd, end: LogEnd) -> String {
+    let advice = if expected < end {
+        "read what was appended meanwhile, and decide anew"
+    } else {
+        "the log does not reach that far yet: send it again when it does"
+    };
+    format!("the log ends at {end} and not at {expected}, so nothing was stored; {advice}")
 }
 
 /// Returns what an operator can do about the disk of a master.

@@ -23,6 +23,22 @@ impl Batch {
         self.texts.push_str(text);
     }
 
+    /// Takes out the first `count` messages, of which there are more.
+    ///
+    /// # Panics
+    /// When no message would be in one of the two.
+    #[must_use]
+    pub fn take_front(&mut self, count: usize) -> Self {
+        let last = count.checked_sub(1).and_then(|last| self.ends.get(last).copied());
+        let end = last.expect("a message in both");
+        let texts = self.texts.split_off(end);
+        let mut ends = self.ends.split_off(count);
+        ends.iter_mut().for_each(|later| *later -= end);
+        let mut front = std::mem::replace(self, Self { texts, ends });
+        front.ends.truncate(count - 1);
+        front
+    }
+
     /// Returns the number of messages.
     #[expect(clippy::len_without_is_empty, reason = "no batch is empty")]
     pub fn len(&self) -> usize {
@@ -61,6 +77,11 @@ mod tests {
             texts[1..count].iter().for_each(|text| batch.push(text));
             assert!(batch.iter().eq(texts[..count].iter().copied()));
             assert_eq!(batch.len(), count);
+            for front in 1..count {
+                let mut rest = batch.clone();
+                assert!(rest.take_front(front).iter().eq(texts[..front].iter().copied()));
+                assert!(rest.iter().eq(texts[front..count].iter().copied()));
+            }
         }
     }
 }

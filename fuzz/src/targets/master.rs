@@ -152,7 +152,8 @@ impl MasterCase {
         let (client, messages) = (self.new_client(), 1 + input.below(3));
         let key = input.one_of([None, Some(1), Some(2), Some(3)]).map(KeyHash::new);
         let bytes = input.one_of([100, 10, 1 << 20, 40 << 20]);
-        let request = AppendRequest { wait: some_wait(input), key, messages, bytes };
+        let (wait, expected_end) = (some_wait(input), None);
+        let request = AppendRequest { wait, key, expected_end, messages, bytes };
         let admission = self.node.machine.get_mut().append(self.node.now, client, request);
         self.admit(client, messages, admission);
     }
@@ -239,7 +240,9 @@ impl MasterCase {
     fn settle(&mut self) {
         while let Some(effect) = self.node.next_effect() {
             match self.node.carry_out(effect) {
-                Some(LeaderEffect::Release { waiter, outcome }) => self.answer(waiter, &outcome),
+                Some(LeaderEffect::Release { waiter, outcome, .. }) => {
+                    self.answer(waiter, &outcome)
+                }
                 Some(LeaderEffect::Remember { version, names, .. }) => {
                     assert!(version > self.version, "list {version} behind {}", self.version);
                     self.version = version;

@@ -1,19 +1,25 @@
-//! `POST /newMessage`: from a body to a message or a batch, and from its outcome to an answer.
+//! `POST /newMessage`: from a body to a message or a batch, and from its outcome to an answer; or
+//! from lines to lines.
 
+mod line_answers;
+mod lines;
 mod request;
+mod stream;
 
 use acklog_api::{headers, paths};
 use acklog_protocol::Outcome;
 use acklog_types::IdempotencyKey;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 
 pub(super) use self::request::{ParsedAppend, parse};
+use self::stream::AnswerStream;
 use super::accepted::Accepted;
 use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
-use super::response::{APPLICATION_JSON, ResponseBody};
+use super::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody};
 use crate::server::node::{Appender, ClientAppend, HashedKey, NoOutcome};
 
 /// The header of the idempotency key.
@@ -33,12 +39,50 @@ pub(super) async fn append(
     body: Incoming,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
     let Collected { bytes, share } = limits.collect(body).await?;
-    let ParsedAppend { batch, count, wait } = parse(&bytes, limits.message_bytes)?;
+    let ParsedAppend { batch, count, wait, expected_end, key: _ } =
+        parse(&bytes, limits.message_bytes)?;
     drop(bytes);
     let key = idempotency_key(headers)?.map(Box::new);
     // The share goes along: the parsed messages take up memory until the core task has taken them,
     // and a client that waits after that holds none.
-    answer(appender.append(ClientAppend { batch, key, wait, share }).await, count)
+    let append = ClientAppend { batch, key, expected_end, wait, share };
+    answer(appender.append(append).await, count)
+}
+
+/// Begins an append stream. The answer goes on while lines are read.
+///
+/// # Errors
+/// When it has a key, which names a single append, its body breaks off before anything of it came,
+/// or there are too many streams.
+pub(super) async fn append_stream(
+    appender: &Appender,
+    limits: &BodyLimits,
+    headers: &HeaderMap,
+    mut body: Incoming,
+) -> Result<Response<ResponseBody>, RequestProblem> {
+    if headers.contains_key(&IDEMPOTENCY_KEY) {
+        let text = "an append stream has a key in each line, as the member \"key\"";
+        return Err(RequestProblem::Key(text.to_owned()));
+    }
+    // A client that asks whether to go on is told so when the body is read, which must be before
+    // the answer begins.
+    let first = match headers.contains_key(EXPECT) {
+        true => body.frame().await.transpose().map_err(|_| RequestProblem::BodyBroken)?,
+        false => None,
+    };
+    let first = first.and_then(|frame| frame.into_data().ok());
+    let stream = appender.stream().ok_or(RequestProblem::TooManyBodies)?;
+    let stream = AnswerStream::new(stream, limits.clone(), first, body);
+    let mut response = Response::new(ResponseBody::Streamed(Box::new(stream)));
+    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_NDJSON);
+    Ok(response)
+}
+
+/// Returns whether a request is an append stream, by the type of its body.
+pub(super) fn is_stream(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type.trim_ascii().eq_ignore_ascii_case(headers::APPLICATION_NDJSON.as_bytes())
 }
 
 /// Returns the idempotency key of a request.
@@ -113,12 +157,10 @@ fn created(accepted: &Accepted) -> Response<ResponseBody> {
 
 #[cfg(test)]
 mod tests {
-    use acklog_protocol::Receipt;
-    use acklog_types::MessageId;
-    use http_body_util::BodyExt;
-
     use super::*;
     use crate::server::http::accepted::RequestKind;
+    use acklog_protocol::Receipt;
+    use acklog_types::MessageId;
 
     fn receipt() -> Receipt {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
@@ -149,6 +191,7 @@ mod tests {
                     count: count.map(|count| count as u64),
                     write_concern: 2,
                     acked_by: names.iter().map(|name| (*name).to_owned()).collect(),
+                    line: None,
                 };
                 let members = String::from_utf8(members).unwrap();
                 assert_eq!(format!("{{{members}}}"), serde_json::to_string(&body).unwrap());

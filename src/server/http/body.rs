@@ -96,7 +96,7 @@ impl BodyLimits {
         let hint = body.size_hint();
         // The announced length, or at least 0.
         if hint.lower() > self.body_bytes as u64 {
-            return Err(RequestProblem::BodyTooLong { limit: self.body_bytes });
+            return Err(self.body_too_long());
         }
         match hint.exact() {
             Some(0) => Ok(Collected { bytes: Bytes::new(), share: None }),
@@ -158,8 +158,18 @@ impl BodyLimits {
         }
     }
 
+    /// Returns the longest body, in bytes.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.body_bytes
+    }
+
+    /// Returns the problem of a longer one.
+    pub(super) fn body_too_long(&self) -> RequestProblem {
+        RequestProblem::BodyTooLong { limit: self.body_bytes }
+    }
+
     /// Raises a body's share to `bytes` bytes. Returns whether they were free.
-    fn hold(&self, share: &mut Option<Share>, bytes: usize) -> bool {
+    pub(super) fn hold(&self, share: &mut Option<Share>, bytes: usize) -> bool {
         (bytes <= SMALL_BODY_BYTES_MAX && self.small.hold(share, bytes))
             || self.all.hold(share, bytes)
     }
@@ -178,7 +188,7 @@ impl BodyLimits {
             // Trailers end the body; their content is ignored.
             Some(Ok(Err(_))) => Ok(None),
             Some(Ok(Ok(chunk))) if before + chunk.len() > self.body_bytes => {
-                Err(RequestProblem::BodyTooLong { limit: self.body_bytes })
+                Err(self.body_too_long())
             }
             Some(Ok(Ok(chunk))) => Ok(Some(chunk)),
         }

@@ -27,6 +27,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use self::refusal::{RequestHead, refusal};
 pub(super) use self::socket::{OnClose, Stream, detect_silence};
+use super::response::Presence;
 
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -254,6 +255,11 @@ impl<S: Stream> ClientWatch<S> {
         self.0.stream.borrow().set_on_close(OnClose::Reset);
     }
 
+    /// Returns what tells an answer that is streamed whether its client is there.
+    pub(super) fn presence(&self) -> ClientPresence<S> {
+        ClientPresence { watch: self.clone(), timer: None, is_in_doubt: false }
+    }
+
     /// Waits until the client of a waiting request is gone: its connection is broken or, where its
     /// half has ended, it does not respond for its other half. Cancel safe.
     ///
@@ -310,5 +316,32 @@ impl<S: Stream> ClientWatch<S> {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+}
+
+/// Tells an answer that is streamed when its client is to be probed. Interim answers cannot be sent
+/// inside of an answer, so the answer itself sends something.
+pub(super) struct ClientPresence<S> {
+    watch: ClientWatch<S>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the client's half has ended.
+    is_in_doubt: bool,
+}
+
+impl<S: Stream> Presence for ClientPresence<S> {
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(timer) = &mut self.timer {
+                ready!(timer.as_mut().poll(cx));
+                self.timer = None;
+                if self.is_in_doubt {
+                    self.timer = Some(Box::pin(sleep(PROBE_EVERY)));
+                    return Poll::Ready(self.watch.0.stream.borrow().check());
+                }
+            }
+            self.is_in_doubt = ready!(self.watch.0.stream.borrow().poll_is_closed(cx))?;
+            let time = if self.is_in_doubt { HALF_CLOSED_GRACE } else { CHECK_EVERY };
+            self.timer = Some(Box::pin(sleep(time)));
+        }
     }
 }

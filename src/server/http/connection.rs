@@ -66,18 +66,19 @@ pub(super) async fn serve<A: Handler, S>(
     activity: Arc<Activity>,
     closing: CancellationToken,
 ) where
-    S: Stream,
+    S: Stream + 'static,
 {
     let (client, watch) = ClientStream::new(stream);
     let client = Linger::new(client, closing.clone(), answer.discarded_bytes());
     let service = service_fn(|request: Request<Incoming>| {
         watch.head_was_read(request.body().size_hint().exact());
         let (answer, watch, activity) = (answer.clone(), watch.clone(), activity.clone());
+        let closing = closing.clone();
         async move {
             let busy = activity.begin().ok_or_else(|| io::Error::other("idle for too long"))?;
             let mut response = answer_watched(&*answer, &watch, request).await?;
-            // A listing goes on until its body is dropped.
-            response.body_mut().hold(busy);
+            // A listing, or a stream, goes on until its body is dropped.
+            response.body_mut().attend(busy, || Box::new(watch.presence()), &closing);
             Ok::<_, io::Error>(response)
         }
     });
@@ -116,7 +117,8 @@ async fn answer_watched<A: Handler, S: Stream>(
     if ends_answer {
         watch.ends_answer();
     }
-    if ends_answer || watch.lacks_body() {
+    // A streamed answer reads the rest of the body.
+    if ends_answer || (watch.lacks_body() && !response.body().is_streamed()) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if version < Version::HTTP_11 && response.headers().contains_key(CONNECTION) {

@@ -1,5 +1,6 @@
 //! The bodies of answers, and answers that are one JSON value.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,6 +11,7 @@ use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::connections::Busy;
 use super::listing::MessageStream;
@@ -17,6 +19,10 @@ use super::listing::MessageStream;
 /// The content type of every answer that is not a problem, except listings in lines.
 pub(super) const APPLICATION_JSON: HeaderValue =
     HeaderValue::from_static(headers::APPLICATION_JSON);
+
+/// The content type of an answer of one JSON object a line.
+pub(super) const APPLICATION_NDJSON: HeaderValue =
+    HeaderValue::from_static(headers::APPLICATION_NDJSON);
 
 /// Returns an answer with this value as JSON and status 200.
 pub(super) fn json_response(value: &impl Serialize) -> Response<ResponseBody> {
@@ -58,6 +64,42 @@ pub(super) enum ResponseBody {
     Full(Option<Bytes>),
     /// Pieces that are made as the client reads them.
     Pieces(Box<dyn BodyPieces>, Option<Busy>),
+    /// Pieces that arise while the request goes on.
+    Streamed(Box<dyn StreamedBody>),
+}
+
+/// The reason why a body ends before its end.
+pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body whose pieces arise while the request goes on.
+pub(super) trait StreamedBody {
+    /// Begins: its connection is known from here on.
+    fn attend(&mut self, attendance: Attendance);
+
+    /// Returns the next piece; none at the end.
+    ///
+    /// # Errors
+    /// When it cannot be continued; nothing follows an error.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+}
+
+/// What a streamed body knows of its connection.
+pub(super) struct Attendance {
+    /// Whether the client is there.
+    pub(super) presence: Box<dyn Presence>,
+    /// Cancelled when the server stops.
+    pub(super) closing: CancellationToken,
+    /// Keeps the connection busy.
+    pub(super) busy: Busy,
+}
+
+/// Finds out whether a client is there that sends nothing more.
+pub(super) trait Presence {
+    /// Returns that something should be sent now, to find out. Pending while there is no doubt.
+    ///
+    /// # Errors
+    /// When the client is gone.
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 impl ResponseBody {
@@ -67,12 +109,25 @@ impl ResponseBody {
     }
 
     /// Keeps the connection busy until the answer is complete.
-    pub(super) fn hold(&mut self, busy: Busy) {
+    pub(super) fn attend(
+        &mut self,
+        busy: Busy,
+        presence: impl FnOnce() -> Box<dyn Presence>,
+        closing: &CancellationToken,
+    ) {
         match self {
             // It is complete, but for the writing.
             Self::Full(_) => drop(busy),
             Self::Pieces(_, held) => *held = Some(busy),
+            Self::Streamed(body) => {
+                body.attend(Attendance { presence: presence(), closing: closing.clone(), busy });
+            }
         }
+    }
+
+    /// Returns whether it goes on while the request does.
+    pub(super) fn is_streamed(&self) -> bool {
+        matches!(self, Self::Streamed(_))
     }
 
     /// Creates a body that is known as a whole.
@@ -84,16 +139,20 @@ impl ResponseBody {
 /// An error aborts the connection: an incomplete body never looks complete.
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = ReadError;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Pieces(pieces, _) => {
-                pieces.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+                let piece = pieces.poll_piece(cx);
+                piece.map(|piece| piece.map(|piece| Ok(Frame::data(piece?))))
+            }
+            Self::Streamed(body) => {
+                body.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
             }
         }
     }
@@ -101,7 +160,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Pieces(..) => false,
+            Self::Pieces(..) | Self::Streamed(_) => false,
         }
     }
 
@@ -110,7 +169,7 @@ impl Body for ResponseBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Pieces(..) => SizeHint::new(),
+            Self::Pieces(..) | Self::Streamed(_) => SizeHint::new(),
         }
     }
 }

@@ -289,6 +289,9 @@ impl App {
         match route {
             MasterRoute::Append(_) => {
                 refuse_encoded(headers)?;
+                if append::is_stream(headers) {
+                    return append::append_stream(appender, &self.limits, headers, body).await;
+                }
                 append::append(appender, &self.limits, headers, body).await
             }
             MasterRoute::Wait(id, wait) => {

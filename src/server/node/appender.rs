@@ -8,6 +8,7 @@ use acklog_types::{MessageId, WaiterId};
 
 use super::commands::{Commands, LeaderCommand};
 use super::completions::{Mailboxes, PendingClients};
+use super::line_appender::{self, LineAppender, LineOutcomes};
 use super::{ClientAppend, NodeStopped};
 
 /// The reason why the outcome of an append is not known: the node has stopped.
@@ -29,6 +30,7 @@ impl From<NoOutcome> for NodeStopped {
 #[derive(Clone, Debug)]
 pub struct Appender {
     commands: Commands,
+    mailboxes: Mailboxes,
     clients: Rc<RefCell<PendingClients>>,
 }
 
@@ -38,7 +40,7 @@ impl Appender {
     /// # Panics
     /// Outside of a runtime with local tasks.
     pub(super) fn new(mailboxes: &Mailboxes, commands: Commands) -> Self {
-        Self { commands, clients: mailboxes.register() }
+        Self { commands, mailboxes: mailboxes.clone(), clients: mailboxes.register() }
     }
 
     /// Appends a batch and waits for its outcome.
@@ -57,6 +59,11 @@ impl Appender {
     /// When the node has stopped.
     pub async fn wait(&self, id: MessageId, wait: Wait) -> Result<Outcome, NodeStopped> {
         Ok(self.ask(|waiter| LeaderCommand::Wait { waiter, id, wait }).await?)
+    }
+
+    /// Opens a stream of appends; none if there are too many.
+    pub fn stream(&self) -> Option<(LineAppender, LineOutcomes)> {
+        line_appender::open(&self.mailboxes, &self.commands)
     }
 
     async fn ask(
@@ -97,7 +104,7 @@ mod tests {
     use tokio::task::{LocalSet, spawn_local, yield_now};
 
     use super::*;
-    use crate::server::node::completions::Completions;
+    use crate::server::node::completions::{Completions, Released};
 
     #[test]
     fn who_comes_while_thousands_are_answered_is_answered_among_them() {
@@ -110,8 +117,13 @@ mod tests {
             let send = || {
                 let (appender, answered) = (appender.clone(), answered.clone());
                 spawn_local(async move {
-                    let (wait, share, key) = (Wait::default(), None, None);
-                    let append = ClientAppend { batch: "Msg".into(), key, wait, share };
+                    let append = ClientAppend {
+                        batch: "Msg".into(),
+                        key: None,
+                        expected_end: None,
+                        wait: Wait::default(),
+                        share: None,
+                    };
                     appender.append(append).await.unwrap();
                     *answered.borrow_mut() += 1;
                 })
@@ -120,24 +132,27 @@ mod tests {
                 LeaderCommand::Append { waiter, .. } => waiter,
                 other => panic!("{other:?}"),
             };
-            let outcome = || Outcome::Refused(Refusal::DiskBehind { bytes: 1 });
+            let refused = |waiter| {
+                let outcome = Outcome::Refused(Refusal::DiskBehind { bytes: 1 });
+                Released { waiter, count: 1, outcome }
+            };
             let crowd: Vec<_> = (0..4000).map(|_| send()).collect();
             let mut waiters = Vec::new();
             for _ in 0..4000 {
                 waiters.push(take().await);
             }
             for waiter in waiters.drain(..2000) {
-                completions.push(waiter, outcome());
+                completions.push(refused(waiter));
             }
             completions.flush();
             while *answered.borrow() == 0 {
                 yield_now().await;
             }
             let late = send();
-            completions.push(take().await, outcome());
+            completions.push(refused(take().await));
             // Others that have waited for long are answered behind it.
             for waiter in waiters {
-                completions.push(waiter, outcome());
+                completions.push(refused(waiter));
             }
             completions.flush();
             late.await.unwrap();

@@ -11,6 +11,7 @@ use acklog_protocol::{ForgetError, MasterHealth, SecondaryHealth, Wait};
 use acklog_types::{MessageId, NodeName, WaiterId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use super::line_batch::LineBatch;
 use super::{ClientAppend, MAILBOX, NodeStopped};
 
 /// Receives the health of the rest of the cluster once a secondary is forgotten.
@@ -21,6 +22,10 @@ pub(super) type Forgotten = oneshot::Sender<Result<MasterHealth, ForgetError>>;
 pub(super) enum LeaderCommand {
     /// Appends a batch for this client.
     Append { waiter: WaiterId, append: ClientAppend },
+    /// Appends lines of a stream, each for a client of its own.
+    AppendLines(LineBatch),
+    /// Drops what is left of a stream that ended: its clients, from this one on.
+    CancelLines { first: WaiterId, count: u64 },
     /// Waits for a message that is stored already.
     Wait { waiter: WaiterId, id: MessageId, wait: Wait },
     /// Drops the pending ack of a client that hung up.
@@ -104,12 +109,17 @@ impl Commands {
 
     /// Sends a command once there is room. Cancel safe: dropped before, nothing is sent.
     pub(super) async fn send(&self, command: LeaderCommand) -> Result<(), NodeStopped> {
+        self.room().await?.send(command)
+    }
+
+    /// Waits for room for a command. Cancel safe.
+    pub(super) async fn room(&self) -> Result<CommandRoom<'_>, NodeStopped> {
         let permit = tokio::select! {
             biased;
             permit = self.room.clone().acquire_owned() => permit.map_err(|_| NodeStopped)?,
             () = self.queue.closed() => return Err(NodeStopped),
         };
-        self.queue.send((command, Some(permit))).map_err(|_| NodeStopped)
+        Ok(CommandRoom { commands: self, permit })
     }
 
     /// Sends a command once there is room, and returns its answer.
@@ -126,6 +136,19 @@ impl Commands {
     pub(super) fn send_now(&self, command: LeaderCommand) {
         // Fails when the node has stopped, and then no client waits.
         let _ = self.queue.send((command, None));
+    }
+}
+
+/// Room for one command in a queue.
+pub(super) struct CommandRoom<'a> {
+    commands: &'a Commands,
+    permit: OwnedSemaphorePermit,
+}
+
+impl CommandRoom<'_> {
+    /// Sends a command at once.
+    pub(super) fn send(self, command: LeaderCommand) -> Result<(), NodeStopped> {
+        self.commands.queue.send((command, Some(self.permit))).map_err(|_| NodeStopped)
     }
 }
 

@@ -1,53 +1,157 @@
 //! Outcomes on their way from the core task to the HTTP threads.
 //!
-//! Each HTTP thread has one mailbox. The core task puts all outcomes of one event-loop iteration
-//! into it and wakes the thread once: with single-threaded runtimes each wake-up is a system call,
-//! so one for each client would cost more than everything else.
+//! Each HTTP thread has one mailbox, and each append stream has one. The core task puts all
+//! outcomes of one event-loop iteration into it and wakes its reader once: with single-threaded
+//! runtimes each wake-up is a system call, so one for each client would cost more than everything
+//! else.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use acklog_protocol::Outcome;
 use acklog_threads::lock;
 use acklog_types::WaiterId;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
-/// Bits of a [`WaiterId`] that number a client within its thread; those above name the thread.
-const SEQUENCE_BITS: u32 = 48;
+/// Bits of a [`WaiterId`] that number a client within its mailbox; those above name the mailbox.
+/// Fewer: a stream of a million lines a second gets to the end of them within months. More: there
+/// are fewer mailboxes than a process may have connections.
+const SEQUENCE_BITS: u32 = 44;
+
+/// Most mailboxes: as many as have a name.
+const MAILBOXES_MAX: usize = 1 << (u64::BITS - SEQUENCE_BITS);
 
 /// Outcomes delivered before other tasks of the thread run. Each costs its connection some
 /// microseconds more, to write the response. Fewer: more switches between tasks. More: a request
 /// that comes meanwhile waits for longer, three rounds until it is answered.
 const DELIVERED_MAX: usize = 32;
 
-/// The outcomes for one HTTP thread.
-#[derive(Debug, Default)]
-struct Mailbox {
-    outcomes: Mutex<Vec<(WaiterId, Outcome)>>,
-    filled: Notify,
+/// The outcome of clients with consecutive ids and messages; most often of one.
+#[derive(Debug)]
+pub(super) struct Released {
+    pub(super) waiter: WaiterId,
+    /// Number of clients.
+    pub(super) count: u64,
+    /// The outcome of the first one.
+    pub(super) outcome: Outcome,
 }
 
-/// The mailboxes of all HTTP threads. A clone is the same ones.
+/// The outcomes for one reader.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox(Mutex<MailboxState>);
+
+#[derive(Debug, Default)]
+struct MailboxState {
+    outcomes: Vec<Released>,
+    /// The reader, while it waits.
+    reader: Option<Waker>,
+}
+
+impl Mailbox {
+    /// Moves all outcomes to the end of `taken`. Pending while there are none.
+    pub(super) fn poll_take(
+        &self,
+        cx: &mut Context<'_>,
+        taken: &mut VecDeque<Released>,
+    ) -> Poll<()> {
+        let mut state = lock(&self.0);
+        if state.outcomes.is_empty() {
+            state.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        taken.extend(state.outcomes.drain(..));
+        Poll::Ready(())
+    }
+
+    /// Adds outcomes, and wakes the reader.
+    fn put(&self, outcomes: &mut Vec<Released>) {
+        let mut state = lock(&self.0);
+        state.outcomes.append(outcomes);
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+}
+
+/// All mailboxes. A clone is the same ones.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Mailboxes {
-    threads: Arc<Mutex<Vec<Arc<Mailbox>>>>,
+pub(super) struct Mailboxes(Arc<Mutex<MailboxTable>>);
+
+#[derive(Debug, Default)]
+struct MailboxTable {
+    mailboxes: Vec<Arc<Mailbox>>,
+    /// Those whose reader is gone, each with the first number that no client had.
+    free: Vec<(usize, WaiterId)>,
+}
+
+/// The mailbox of one reader, whose name is another's once this is dropped. An outcome that is
+/// still on its way then reaches a reader that does not know its client.
+#[derive(Debug)]
+pub(super) struct OwnMailbox {
+    all: Mailboxes,
+    name: usize,
+    pub(super) mailbox: Arc<Mailbox>,
+    next: WaiterId,
+}
+
+impl OwnMailbox {
+    /// Returns the id that the next client gets.
+    pub(super) fn next(&self) -> WaiterId {
+        self.next
+    }
+
+    /// Numbers the next client.
+    pub(super) fn number(&mut self) -> WaiterId {
+        let waiter = self.next;
+        self.next = WaiterId::new(waiter.get() + 1);
+        waiter
+    }
+}
+
+impl Drop for OwnMailbox {
+    fn drop(&mut self) {
+        lock(&self.all.0).free.push((self.name, self.next));
+    }
 }
 
 impl Mailboxes {
-    /// Registers the calling thread, and starts a local task that delivers its outcomes.
+    /// Opens a mailbox; none if there are too many.
+    pub(super) fn open(&self) -> Option<OwnMailbox> {
+        let (mut table, mailbox) = (lock(&self.0), Arc::<Mailbox>::default());
+        let (name, next) = match table.free.pop() {
+            Some((name, next)) => {
+                if let Some(place) = table.mailboxes.get_mut(name) {
+                    *place = mailbox.clone();
+                }
+                (name, next)
+            }
+            None if table.mailboxes.len() < MAILBOXES_MAX => {
+                let name = table.mailboxes.len();
+                table.mailboxes.push(mailbox.clone());
+                (name, WaiterId::new((name as u64) << SEQUENCE_BITS))
+            }
+            None => return None,
+        };
+        drop(table);
+        Some(OwnMailbox { all: self.clone(), name, mailbox, next })
+    }
+
+    /// Opens a mailbox for the calling thread, and starts a local task that delivers its outcomes.
     ///
     /// # Panics
-    /// Outside of a runtime with local tasks.
+    /// Outside of a runtime with local tasks, and when there are too many mailboxes: a node has few
+    /// threads.
     pub(super) fn register(&self) -> Rc<RefCell<PendingClients>> {
-        let mailbox = Arc::new(Mailbox::default());
-        let mut threads = lock(&self.threads);
-        let next = (threads.len() as u64) << SEQUENCE_BITS;
-        threads.push(mailbox.clone());
-        drop(threads);
-        let clients = Rc::new(RefCell::new(PendingClients { next, outcomes: HashMap::new() }));
+        let own = self.open().expect("a mailbox for each thread");
+        let mailbox = own.mailbox.clone();
+        let clients = Rc::new(RefCell::new(PendingClients { own, outcomes: HashMap::new() }));
         tokio::task::spawn_local(deliver(mailbox, clients.clone()));
         clients
     }
@@ -56,7 +160,7 @@ impl Mailboxes {
 /// The clients of one thread whose outcome is pending.
 #[derive(Debug)]
 pub(super) struct PendingClients {
-    next: u64,
+    own: OwnMailbox,
     outcomes: HashMap<WaiterId, oneshot::Sender<Outcome>>,
 }
 
@@ -64,8 +168,7 @@ impl PendingClients {
     /// Adds a client. Returns its id, and where its outcome comes out.
     pub(super) fn add(&mut self) -> (WaiterId, oneshot::Receiver<Outcome>) {
         let (outcome, received) = oneshot::channel();
-        let waiter = WaiterId::new(self.next);
-        self.next += 1;
+        let waiter = self.own.number();
         self.outcomes.insert(waiter, outcome);
         (waiter, received)
     }
@@ -76,40 +179,43 @@ impl PendingClients {
     }
 }
 
-/// The outcomes of one event-loop iteration, sorted by thread.
+/// The outcomes of one event-loop iteration, sorted by mailbox.
 #[derive(Debug)]
 pub(super) struct Completions {
     mailboxes: Mailboxes,
-    by_thread: Vec<Vec<(WaiterId, Outcome)>>,
+    by_mailbox: Vec<Vec<Released>>,
+    /// The mailboxes that have outcomes.
+    filled: Vec<usize>,
 }
 
 impl Completions {
     /// Returns an empty set of outcomes for these mailboxes.
     pub(super) fn new(mailboxes: Mailboxes) -> Self {
-        Self { mailboxes, by_thread: Vec::new() }
+        Self { mailboxes, by_mailbox: Vec::new(), filled: Vec::new() }
     }
 
-    /// Adds the outcome of one client.
-    pub(super) fn push(&mut self, waiter: WaiterId, outcome: Outcome) {
-        let thread = (waiter.get() >> SEQUENCE_BITS) as usize;
-        if self.by_thread.len() <= thread {
-            self.by_thread.resize_with(thread + 1, Vec::new);
+    /// Adds the outcome of one client, or of several with consecutive ids and messages.
+    pub(super) fn push(&mut self, released: Released) {
+        let name = (released.waiter.get() >> SEQUENCE_BITS) as usize;
+        if self.by_mailbox.len() <= name {
+            self.by_mailbox.resize_with(name + 1, Vec::new);
         }
-        if let Some(outcomes) = self.by_thread.get_mut(thread) {
-            outcomes.push((waiter, outcome));
-        }
-    }
-
-    /// Puts each thread's outcomes into its mailbox and wakes the thread.
-    pub(super) fn flush(&mut self) {
-        for (thread, outcomes) in self.by_thread.iter_mut().enumerate() {
+        if let Some(outcomes) = self.by_mailbox.get_mut(name) {
             if outcomes.is_empty() {
-                continue;
+                self.filled.push(name);
             }
-            let threads = lock(&self.mailboxes.threads);
-            let Some(mailbox) = threads.get(thread) else { continue };
-            lock(&mailbox.outcomes).append(outcomes);
-            mailbox.filled.notify_one();
+            outcomes.push(released);
+        }
+    }
+
+    /// Puts the outcomes into their mailboxes, and wakes the readers.
+    pub(super) fn flush(&mut self) {
+        for name in self.filled.drain(..) {
+            let mailbox = lock(&self.mailboxes.0).mailboxes.get(name).cloned();
+            let outcomes = self.by_mailbox.get_mut(name);
+            if let (Some(mailbox), Some(outcomes)) = (mailbox, outcomes) {
+                mailbox.put(outcomes);
+            }
         }
     }
 }
@@ -120,19 +226,21 @@ impl Completions {
 async fn deliver(mailbox: Arc<Mailbox>, clients: Rc<RefCell<PendingClients>>) {
     let mut outcomes = VecDeque::new();
     loop {
-        match outcomes.is_empty() {
-            true => mailbox.filled.notified().await,
-            false => yield_now().await,
-        }
         let before = outcomes.len();
-        outcomes.extend(lock(&mailbox.outcomes).drain(..));
+        match outcomes.is_empty() {
+            true => poll_fn(|cx| mailbox.poll_take(cx, &mut outcomes)).await,
+            false => {
+                yield_now().await;
+                let _ = mailbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut outcomes);
+            }
+        }
         if outcomes.len() > DELIVERED_MAX.max(before) {
             // Clients are numbered in order of arrival, so long runs are sorted already.
-            outcomes.make_contiguous().sort_by_key(|(waiter, _)| *waiter);
+            outcomes.make_contiguous().sort_by_key(|released| released.waiter);
         }
         for n in 0..DELIVERED_MAX {
             let next = if n % 2 == 0 { outcomes.pop_front() } else { outcomes.pop_back() };
-            let Some((waiter, outcome)) = next else { break };
+            let Some(Released { waiter, outcome, .. }) = next else { break };
             if let Some(client) = clients.borrow_mut().outcomes.remove(&waiter) {
                 // Fails when the client hangs up at this moment.
                 let _ = client.send(outcome);

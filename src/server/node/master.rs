@@ -4,7 +4,9 @@ mod appends;
 mod comparisons;
 mod large_appends;
 mod leader;
+mod lines;
 mod shutdown;
+mod stalled_lines;
 
 use std::time::Duration;
 

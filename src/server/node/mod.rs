@@ -13,6 +13,8 @@ mod commands;
 mod completions;
 mod driver;
 mod faults;
+mod line_appender;
+mod line_batch;
 mod log_watch;
 mod master;
 mod protocol_log;
@@ -24,9 +26,10 @@ mod timer;
 use std::time::{Instant, SystemTime};
 
 use acklog_protocol::Wait;
-use acklog_types::{Batch, IdempotencyKey, KeyHash, Share};
+use acklog_types::{Batch, IdempotencyKey, KeyHash, LogEnd, Share};
 pub use appender::{Appender, NoOutcome};
 pub use faults::NodeFaults;
+pub use line_appender::{LineAppender, LineOutcome, LineOutcomes};
 pub use master::{MasterHandle, start_master};
 pub use read_positions::{ReadLevel, ReadPositions, ReaderThread, WakeUp};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
@@ -54,6 +57,8 @@ pub struct ClientAppend {
     /// The client's idempotency key for the batch; none where it gave none. Boxed, since most have
     /// none.
     pub key: Option<Box<HashedKey>>,
+    /// The end that the log must have for the batch to be taken; none if any will do.
+    pub expected_end: Option<LogEnd>,
     /// The write concern and timeout that the client asked for.
     pub wait: Wait,
     /// The memory that the batch is charged for, until the core task has taken it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acklog_types::{IdRange, LogEnd, MessageId, NodeName, WaiterId};
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Receipt};
 
 /// An event in the life of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,18 +102,17 @@ pub enum AnswerKind {
     TooManyWaiting,
 }
 
-impl MessageEvent {
-    /// Returns the event of an answer; none if it is about no message.
-    pub(crate) fn answered(outcome: &Outcome) -> Option<Self> {
-        let (answer, receipt) = match outcome {
-            Outcome::Committed(receipt) => (AnswerKind::Committed, receipt),
-            Outcome::TimedOut(receipt) => (AnswerKind::TimedOut, receipt),
-            Outcome::ShuttingDown(receipt) => (AnswerKind::ShuttingDown, receipt),
-            Outcome::DiskFailed(receipt, _) => (AnswerKind::DiskFailed, receipt),
-            Outcome::TooManyWaiting(receipt) => (AnswerKind::TooManyWaiting, receipt),
-            Outcome::Refused(_) => return None,
-        };
-        Some(Self::Answered { id: receipt.id, write_concern: receipt.write_concern, answer })
+impl AnswerKind {
+    /// Returns the kind of an answer, and the message; none if it is about no message.
+    pub(super) fn of(outcome: &Outcome) -> Option<(Self, &Receipt)> {
+        match outcome {
+            Outcome::Committed(receipt) => Some((Self::Committed, receipt)),
+            Outcome::TimedOut(receipt) => Some((Self::TimedOut, receipt)),
+            Outcome::ShuttingDown(receipt) => Some((Self::ShuttingDown, receipt)),
+            Outcome::DiskFailed(receipt, _) => Some((Self::DiskFailed, receipt)),
+            Outcome::TooManyWaiting(receipt) => Some((Self::TooManyWaiting, receipt)),
+            Outcome::Refused(_) => None,
+        }
     }
 }
 

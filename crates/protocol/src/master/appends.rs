@@ -28,6 +28,39 @@ impl<L: LogView> Master<L> {
         self.take_batch(now, waiter, request, None)
     }
 
+    /// Returns how many more clients that ask for this may wait now.
+    pub fn room_to_wait(&self, wait: Wait) -> usize {
+        self.leader.room_to_wait(wait, self.peers.cluster())
+    }
+
+    /// Takes a series of appends without keys and conditions, each of which has a single message
+    /// and a client of its own: lines of an append stream. Each shares nothing with the others but
+    /// the moment at which they were taken. The tickets of the clients follow the first one, as
+    /// their messages follow the one that is returned. Each client is answered as in
+    /// [`append`](Self::append).
+    ///
+    /// # Errors
+    /// When the appends are refused, all of them for the same reason; then nothing was changed.
+    /// [`Refusal::TooManyWaiting`] also where there is [room](Self::room_to_wait) for some of them.
+    ///
+    /// # Panics
+    /// When there is no message, a key or a condition.
+    pub fn append_series(
+        &mut self,
+        now: Instant,
+        first: WaiterId,
+        request: AppendRequest,
+    ) -> Result<MessageId, Refusal> {
+        let AppendRequest { wait, key, expected_end, messages, .. } = request;
+        assert!(messages > 0 && key.is_none() && expected_end.is_none(), "{request:?}");
+        let write_concern = self.check_append(now, &request)?;
+        if (self.room_to_wait(wait) as u64) < messages {
+            return Err(self.leader.too_many_waiting());
+        }
+        let events = &mut self.out.events;
+        Ok(self.leader.append_series(now, first, request, write_concern, events))
+    }
+
     /// Takes in what a batch is to the one that [`Admission::Compare`] named: the same, another
     /// one, or one with another key. A client that no longer waits is passed over.
     ///
@@ -72,12 +105,18 @@ impl<L: LogView> Master<L> {
             self.leader.start_key_comparison(now, waiter, first, request);
             return Ok(Admission::Compare(first));
         }
-        let write_concern = self.leader.check_append(request.wait, self.peers.cluster())?;
+        let write_concern = self.check_append(now, &request)?;
+        let events = &mut self.out.events;
+        Ok(Admission::Append(self.leader.append(now, waiter, request, write_concern, events)))
+    }
+
+    /// Checks whether a batch may be taken now. Returns its write concern as a number of nodes.
+    fn check_append(&mut self, now: Instant, request: &AppendRequest) -> Result<u16, Refusal> {
+        let write_concern = self.leader.check_append(request, self.peers.cluster())?;
         if write_concern > 1 {
             self.peers.watch_majority(self.time.at(now), &mut self.out.events);
         }
-        let events = &mut self.out.events;
-        Ok(Admission::Append(self.leader.append(now, waiter, request, write_concern, events)))
+        Ok(write_concern)
     }
 
     /// Lets a client wait again for a message that has its id already. It is answered as in

@@ -82,6 +82,13 @@ pub enum LeaderInput {
     },
     /// A client no longer waits.
     Cancel(WaiterId),
+    /// Clients no longer wait, whose tickets follow each other: those of an append stream.
+    CancelSeries {
+        /// The first ticket. No series that was taken together reaches below it.
+        first: WaiterId,
+        /// Number of tickets. Those that do not wait are passed over.
+        count: u64,
+    },
     /// The node stops now: the clients that still wait are answered.
     GiveUp,
 }
@@ -111,11 +118,13 @@ pub enum LeaderEffect {
         /// The checksum that the handshake reported: of all records below, or of the last one.
         told: Checksum,
     },
-    /// Answer a client.
+    /// Answer a client, or clients of a series whose answers differ in nothing but the id.
     Release {
-        /// Its ticket.
+        /// Its ticket; of a series, the first one.
         waiter: WaiterId,
-        /// Its answer.
+        /// Number of clients. The tickets, and the ids of the messages, follow each other.
+        count: u64,
+        /// The answer to the first one.
         outcome: Outcome,
     },
 }
@@ -147,7 +156,12 @@ impl Output {
 
     /// Answers a client.
     pub(super) fn release(&mut self, waiter: WaiterId, outcome: Outcome) {
-        self.events.emit_answer(&outcome);
-        self.push(LeaderEffect::Release { waiter, outcome });
+        self.release_series(waiter, 1, outcome);
+    }
+
+    /// Answers `count` clients, from this one on.
+    pub(super) fn release_series(&mut self, waiter: WaiterId, count: u64, outcome: Outcome) {
+        self.events.emit_answers(&outcome, count);
+        self.push(LeaderEffect::Release { waiter, count, outcome });
     }
 }

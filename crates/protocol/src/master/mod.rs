@@ -164,6 +164,9 @@ impl<L: LogView> Master<L> {
             }
             LeaderInput::Compared { session, is_same } => self.compared(now, session, is_same),
             LeaderInput::Cancel(waiter) => self.leader.cancel(waiter, &mut self.out.events),
+            LeaderInput::CancelSeries { first, count } => {
+                self.leader.cancel_series(first, count, &mut self.out.events);
+            }
             LeaderInput::GiveUp => self.give_up(),
         }
     }

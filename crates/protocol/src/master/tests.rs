@@ -152,7 +152,7 @@ impl Node {
 
     fn append(&mut self, waiter: u64, nodes: u64) -> Result<MessageId, Refusal> {
         let wait = Wait { write_concern: Some(WriteConcern::Nodes(nodes)), timeout: None };
-        let request = AppendRequest { wait, key: None, messages: 1, bytes: 1 };
+        let request = AppendRequest { wait, key: None, expected_end: None, messages: 1, bytes: 1 };
         match self.machine.append(self.now, WaiterId::new(waiter), request)? {
             Admission::Append(id) => Ok(id),
             other => panic!("{other:?}"),
@@ -192,9 +192,11 @@ fn responses(effects: &[Effect<LeaderEffect>]) -> Vec<&Response<IdRange>> {
 /// Returns the clients whose write concern holds, and which nodes have their message.
 fn released(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, Vec<String>)> {
     let released = |effect: &Effect<LeaderEffect>| match effect {
-        Effect::Role(LeaderEffect::Release { waiter, outcome: Outcome::Committed(receipt) }) => {
-            Some((waiter.get(), receipt.acked_by.iter().map(NodeName::to_string).collect()))
-        }
+        Effect::Role(LeaderEffect::Release {
+            waiter,
+            outcome: Outcome::Committed(receipt),
+            ..
+        }) => Some((waiter.get(), receipt.acked_by.iter().map(NodeName::to_string).collect())),
         _ => None,
     };
     effects.iter().filter_map(released).collect()
@@ -277,6 +279,7 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
         Effect::Role(LeaderEffect::Release {
             waiter,
             outcome: Outcome::DiskFailed(receipt, _),
+            ..
         }) => Some((waiter.get(), receipt.id.get(), receipt.stored)),
         _ => None,
     });
@@ -351,8 +354,10 @@ fn ids_that_nobody_has_cannot_be_waited_for() {
 }
 
 mod comparing;
+mod conditional;
 mod keyed;
 mod losses;
 mod membership;
 mod pages;
 mod repair;
+mod series;

@@ -40,6 +40,7 @@ impl Cluster {
         let request = AppendRequest {
             wait,
             key: key.map(|key| KeyHash::of(key.as_str())),
+            expected_end: None,
             messages: batch.len() as u64,
             bytes: record_bytes(key, batch),
         };

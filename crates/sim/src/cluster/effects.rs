@@ -5,7 +5,7 @@ use std::time::Duration;
 use acklog_log::LogReader;
 use acklog_protocol::frame::Frame;
 use acklog_protocol::{Effect, FollowerEffect, Input, LeaderEffect, ReadOrder};
-use acklog_types::{IdRange, NodeName, SessionId, Unreadable};
+use acklog_types::{IdRange, NodeName, SessionId, Unreadable, WaiterId};
 use rand::RngExt;
 
 use super::Cluster;
@@ -87,7 +87,11 @@ impl Cluster {
 
     fn lead(&mut self, effect: LeaderEffect) {
         match effect {
-            LeaderEffect::Release { waiter, outcome } => self.release(waiter, &outcome),
+            LeaderEffect::Release { waiter, count, outcome } => {
+                for n in 0..count {
+                    self.release(WaiterId::new(waiter.get() + n), &outcome.clone().nth(n));
+                }
+            }
             LeaderEffect::Remember { version, names, losses } => {
                 let event =
                     ScheduledEvent::Remembered { version, names, losses, life: self.life(None) };

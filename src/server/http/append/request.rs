@@ -8,7 +8,8 @@ use std::fmt;
 
 use acklog_protocol::Wait;
 use acklog_types::{
-    BATCH_BYTES_MAX, Batch, IDEMPOTENCY_KEY_BYTES_MAX, RECORD_HEADER_BYTES, WriteConcern,
+    BATCH_BYTES_MAX, Batch, IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, LogEnd, RECORD_HEADER_BYTES,
+    WriteConcern,
 };
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -24,6 +25,10 @@ pub(crate) struct ParsedAppend {
     pub(crate) count: Option<usize>,
     /// The write concern and timeout that the client asked for.
     pub(crate) wait: Wait,
+    /// The end that the log must have for the append to be taken; none if any will do.
+    pub(crate) expected_end: Option<LogEnd>,
+    /// The idempotency key that stands in a line of an append stream.
+    pub(crate) key: Option<IdempotencyKey>,
 }
 
 /// Parses a request's body. Each message is at most `message_bytes_max` bytes.
@@ -32,11 +37,32 @@ pub(crate) struct ParsedAppend {
 /// [`RequestProblem::Body`] when the body is invalid, [`RequestProblem::MessageTooLong`],
 /// [`RequestProblem::BatchTooLong`].
 pub(crate) fn parse(body: &[u8], message_bytes_max: usize) -> Result<ParsedAppend, RequestProblem> {
+    let members = members(body)?;
+    if members.has_key {
+        let text = "the member \"key\" is known in the lines of an append stream alone; send the \
+                    key as the header Idempotency-Key";
+        return Err(RequestProblem::Body(text.to_owned()));
+    }
+    append(members, message_bytes_max)
+}
+
+/// Parses a line of an append stream, which is the body of a request, and may have a key.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_line(
+    line: &[u8],
+    message_bytes_max: usize,
+) -> Result<ParsedAppend, RequestProblem> {
+    append(members(line)?, message_bytes_max)
+}
+
+fn members(body: &[u8]) -> Result<Members<'_>, RequestProblem> {
     let body = without_byte_order_mark(body);
     if body.is_empty() {
         return Err(RequestProblem::Body("the body is empty".to_owned()));
     }
-    let members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| {
         // The parser's own texts may repeat a string of the body.
         let text = error.to_string();
         if error.is_data() {
@@ -44,7 +70,10 @@ pub(crate) fn parse(body: &[u8], message_bytes_max: usize) -> Result<ParsedAppen
         } else {
             RequestProblem::Body(format!("the body is no JSON: {text}"))
         }
-    })?;
+    })
+}
+
+fn append(members: Members<'_>, message_bytes_max: usize) -> Result<ParsedAppend, RequestProblem> {
     let (batch, count, longest, length) = match (members.message, members.messages) {
         (Some(MemberValue::Text(text)), None) => {
             let longest = text.len();
@@ -78,13 +107,27 @@ pub(crate) fn parse(body: &[u8], message_bytes_max: usize) -> Result<ParsedAppen
         Some(MemberValue::Unsigned(ms)) => Some(timeout_of(ms)),
         Some(other) => return Err(wrong("timeoutMs", "a whole number of milliseconds", &other)),
     };
+    let expected_end = match members.expected_end {
+        None => None,
+        Some(MemberValue::Unsigned(end)) => Some(LogEnd::new(end)),
+        Some(other) => {
+            return Err(wrong("expectedEnd", "the id that the message is to get", &other));
+        }
+    };
+    let key = match members.key {
+        None => None,
+        Some(MemberValue::Text(text)) => {
+            Some(text.parse().map_err(|error| RequestProblem::Key(format!("{error}")))?)
+        }
+        Some(other) => return Err(wrong("key", "a string", &other)),
+    };
     if longest > message_bytes_max {
         return Err(RequestProblem::MessageTooLong { length: longest, limit: message_bytes_max });
     }
     if count > Some(1) && length > BATCH_BYTES_MAX {
         return Err(RequestProblem::BatchTooLong { length });
     }
-    Ok(ParsedAppend { batch, count, wait: Wait { write_concern, timeout } })
+    Ok(ParsedAppend { batch, count, wait: Wait { write_concern, timeout }, expected_end, key })
 }
 
 /// Returns the size of a batch's records in bytes, with the longest key.
@@ -114,6 +157,10 @@ struct Members<'a> {
     write_concern: Option<MemberValue<'a>>,
     w: Option<MemberValue<'a>>,
     timeout_ms: Option<MemberValue<'a>>,
+    expected_end: Option<MemberValue<'a>>,
+    key: Option<MemberValue<'a>>,
+    /// Whether there is a key, and be it null.
+    has_key: bool,
 }
 
 /// A member's value, as far as it matters.
@@ -196,18 +243,24 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Members::default();
-        let mut seen = [false; Key::KNOWN];
-        while let Some(key) = map.next_key::<Key>()? {
+        let mut seen = [false; MemberName::KNOWN];
+        while let Some(key) = map.next_key::<MemberName>()? {
             let (slot, place) = match key {
-                Key::Message => (&mut members.message, 0),
-                Key::WriteConcern => (&mut members.write_concern, 1),
-                Key::W => (&mut members.w, 2),
-                Key::TimeoutMs => (&mut members.timeout_ms, 3),
-                Key::Messages => (&mut members.messages, 4),
-                Key::Unknown(name) => {
+                MemberName::Message => (&mut members.message, 0),
+                MemberName::WriteConcern => (&mut members.write_concern, 1),
+                MemberName::W => (&mut members.w, 2),
+                MemberName::TimeoutMs => (&mut members.timeout_ms, 3),
+                MemberName::Messages => (&mut members.messages, 4),
+                MemberName::ExpectedEnd => (&mut members.expected_end, 5),
+                MemberName::Key => {
+                    members.has_key = true;
+                    (&mut members.key, 6)
+                }
+                MemberName::Unknown(name) => {
                     return Err(A::Error::custom(format_args!(
                         "the member {name:?} is not known; known are \"message\" or \
-                         \"messages\", \"writeConcern\" (or \"w\") and \"timeoutMs\""
+                         \"messages\", \"writeConcern\" (or \"w\"), \"timeoutMs\" and \
+                         \"expectedEnd\""
                     )));
                 }
             };
@@ -222,43 +275,47 @@ impl<'de> Visitor<'de> for MembersVisitor {
 }
 
 /// A member's name.
-enum Key {
+enum MemberName {
     Message,
     Messages,
     WriteConcern,
     W,
     TimeoutMs,
+    ExpectedEnd,
+    Key,
     Unknown(String),
 }
 
-impl Key {
+impl MemberName {
     /// The number of known names.
-    const KNOWN: usize = 5;
+    const KNOWN: usize = 7;
 }
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de> Deserialize<'de> for MemberName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_identifier(KeyVisitor)
+        deserializer.deserialize_identifier(MemberNameVisitor)
     }
 }
 
-struct KeyVisitor;
+struct MemberNameVisitor;
 
-impl Visitor<'_> for KeyVisitor {
-    type Value = Key;
+impl Visitor<'_> for MemberNameVisitor {
+    type Value = MemberName;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a member")
     }
 
-    fn visit_str<E: Error>(self, name: &str) -> Result<Key, E> {
+    fn visit_str<E: Error>(self, name: &str) -> Result<MemberName, E> {
         Ok(match name {
-            "message" => Key::Message,
-            "messages" => Key::Messages,
-            "writeConcern" => Key::WriteConcern,
-            "w" => Key::W,
-            "timeoutMs" => Key::TimeoutMs,
-            unknown => Key::Unknown(clip(unknown)),
+            "message" => MemberName::Message,
+            "messages" => MemberName::Messages,
+            "writeConcern" => MemberName::WriteConcern,
+            "w" => MemberName::W,
+            "timeoutMs" => MemberName::TimeoutMs,
+            "expectedEnd" => MemberName::ExpectedEnd,
+            "key" => MemberName::Key,
+            unknown => MemberName::Unknown(clip(unknown)),
         })
     }
 }

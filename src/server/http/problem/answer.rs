@@ -2,7 +2,6 @@
 
 use acklog_api::{self as api, Outcome, ProblemCode as Code, headers};
 use acklog_protocol::{ForgetError, Refusal};
-use acklog_types::LogEnd;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
     HeaderName, HeaderValue, RETRY_AFTER,
@@ -69,6 +68,7 @@ impl RequestProblem {
             Self::TransferEncoding(_) => Code::UnsupportedTransferEncoding,
             Self::WrongHost { .. } => Code::WrongHost,
             Self::Refused(Refusal::KeyReused { .. }) => Code::KeyReused,
+            Self::Refused(Refusal::EndMoved { .. }) => Code::EndMoved,
             Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,
             Self::AppendLost => Code::AnswerLost,
             Self::Refused(Refusal::NoQuorum { .. }) => Code::NoQuorum,
@@ -96,6 +96,10 @@ impl RequestProblem {
 
     /// Returns whether the same request can succeed later, without doing anything twice.
     fn retry(&self, kind: RequestKind) -> bool {
+        if let Self::Refused(Refusal::EndMoved { expected, end }) = self {
+            // The log grows, and so reaches an end that it has not reached yet.
+            return end < expected;
+        }
         let status = self.status();
         match kind {
             _ if status == StatusCode::REQUEST_TIMEOUT => true,
@@ -149,6 +153,16 @@ impl RequestProblem {
         )
     }
 
+    /// Returns the end of the log, where the client expected another one.
+    fn end(&self) -> Option<u64> {
+        match self {
+            Self::Refused(Refusal::EndMoved { end, .. }) | Self::BeyondEnd { end, .. } => {
+                Some(end.get())
+            }
+            _ => None,
+        }
+    }
+
     /// Returns what is known about the message or the batch, where it has an id.
     pub(super) fn accepted(&self) -> Option<&Accepted> {
         match self {
@@ -156,14 +170,6 @@ impl RequestProblem {
             | Self::Stopping(accepted)
             | Self::DiskFailed(accepted, _)
             | Self::TooManyWaiting(accepted) => Some(accepted),
-            _ => None,
-        }
-    }
-
-    /// Returns the end of the log, where a reader would begin beyond it.
-    fn log_end(&self) -> Option<LogEnd> {
-        match self {
-            Self::BeyondEnd { end, .. } => Some(*end),
             _ => None,
         }
     }
@@ -222,11 +228,20 @@ impl RequestProblem {
         }
     }
 
+    /// Returns the answer to a line of an append stream.
+    pub(in crate::server::http) fn line(&self, line: u64, kind: RequestKind) -> Vec<u8> {
+        to_json(&api::Problem { line: Some(line), ..self.problem(kind) })
+    }
+
     /// Returns the body of the answer, with a line feed at its end.
     pub(in crate::server::http) fn body(&self, kind: RequestKind) -> Vec<u8> {
+        to_json(&self.problem(kind))
+    }
+
+    fn problem(&self, kind: RequestKind) -> api::Problem {
         let status = self.status();
         let accepted = self.accepted();
-        to_json(&api::Problem {
+        api::Problem {
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             detail: self.detail(kind),
@@ -237,8 +252,9 @@ impl RequestProblem {
             write_concern: accepted.map(|accepted| accepted.receipt.write_concern.into()),
             acked_by: accepted.map(Accepted::acked_by),
             start: None,
-            end: self.log_end().map(LogEnd::get),
+            end: self.end(),
             outcome: self.outcome(kind),
-        })
+            line: None,
+        }
     }
 }

@@ -96,6 +96,7 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
         (not_master, 405, "not-the-master"),
         (RequestProblem::BodyIdle { seconds: 1 }, 408, "body-too-slow"),
         (ForgetError::Live(bonnie).into(), 409, "not-unhealthy"),
+        (Refusal::EndMoved { expected: end, end: LogEnd::new(9) }.into(), 412, "end-moved"),
         (RequestProblem::LengthTooLong, 413, "too-large"),
         (RequestProblem::BodyTooLong { limit: 1 }, 413, "too-large"),
         (RequestProblem::MessageTooLong { length: 2, limit: 1 }, 413, "too-large"),
@@ -168,6 +169,19 @@ fn each_problem_has_its_status_code_retry_and_outcome() {
             assert_eq!(body.get("outcome"), is_told.then_some(&json!(outcome)), "{problem}");
             assert_eq!(body.get("id").is_some(), has_id, "{problem}");
             assert_eq!(body.get("end"), (status == 416).then_some(&json!(3)), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn an_append_is_sent_again_where_the_log_may_still_reach_the_end_that_it_expects() {
+    for (expected, retry) in [(2, false), (4, true)] {
+        let (expected, end) = (LogEnd::new(expected), LogEnd::new(3));
+        let problem = Refusal::EndMoved { expected, end }.into();
+        for keyed in [false, true] {
+            let body = body(&problem, RequestKind::Append { keyed });
+            let told = (&body["retry"], &body["end"], &body["outcome"], body.get("id"));
+            assert_eq!(told, (&json!(retry), &json!(3), &json!("refused"), None));
         }
     }
 }

@@ -8,11 +8,12 @@ use acklog_protocol::{
 use acklog_types::{
     Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId, record_bytes,
 };
-use tracing::debug;
+use tracing::{Level, debug, enabled};
 
 use super::comparisons::{Compared, compare, log_replay};
-use super::large_appends::{RECORD_WORK, is_large};
+use super::large_appends::{LargeAppend, RECORD_WORK, is_large};
 use super::leader::LeaderDriver;
+use crate::server::node::completions::Released;
 use crate::server::node::driver::Core;
 use crate::server::node::{ClientAppend, HashedKey, wall_clock_ms};
 
@@ -46,7 +47,7 @@ impl Core<LeaderDriver> {
     ) -> usize {
         let work = append_work(&append);
         if is_large(work) {
-            self.role.large.push(waiter, append);
+            self.role.large.push(LargeAppend::Single(waiter, append));
             return 0;
         }
         self.role.large.note_small(now);
@@ -59,6 +60,7 @@ impl Core<LeaderDriver> {
         let request = AppendRequest {
             wait: append.wait,
             key: append.key.as_ref().map(|key| key.hash),
+            expected_end: append.expected_end,
             messages: append.batch.len() as u64,
             bytes: append_bytes(&append),
         };
@@ -125,12 +127,26 @@ impl Core<LeaderDriver> {
         assert_eq!(appended, id, "the log is the machine's");
         self.appended = true;
         let key = key.map(IdempotencyKey::as_str);
-        let text = preview(batch);
+        let text = preview(batch.iter().next().unwrap_or_default());
         match batch.len() {
             1 => debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a message"),
             messages => {
                 let id = IdRange::new(id.before(), id.before().plus(messages as u64));
                 debug!(target: MESSAGE_TARGET, %id, key, text, "accepted a batch");
+            }
+        }
+    }
+
+    /// Appends messages that were admitted, each on its own.
+    pub(super) fn write_each(&mut self, id: MessageId, messages: &Batch) {
+        let accepted_ms = *self.role.accepted_ms.get_or_insert_with(wall_clock_ms);
+        let appended = self.writer.append_each(accepted_ms, messages);
+        assert_eq!(appended, id, "the log is the machine's");
+        self.appended = true;
+        if enabled!(target: MESSAGE_TARGET, Level::DEBUG) {
+            for (n, text) in messages.iter().enumerate() {
+                let id = id.before().plus(n as u64).next_id();
+                debug!(target: MESSAGE_TARGET, %id, text = preview(text), "accepted a message");
             }
         }
     }
@@ -143,24 +159,28 @@ impl Core<LeaderDriver> {
     }
 
     fn refuse(&mut self, waiter: WaiterId, refusal: Refusal) {
-        debug!(%refusal, "refused a sender");
-        self.role.completions.push(waiter, Outcome::Refused(refusal));
+        self.refuse_series(waiter, 1, refusal);
+    }
+
+    /// Refuses the clients of `count` lines, from this one on.
+    pub(super) fn refuse_series(&mut self, waiter: WaiterId, count: u64, refusal: Refusal) {
+        debug!(%refusal, count, "refused a sender");
+        self.role.completions.push(Released { waiter, count, outcome: Outcome::Refused(refusal) });
     }
 }
 
 /// Returns the size of the records of an append, in bytes.
-fn append_bytes(append: &ClientAppend) -> usize {
+pub(super) fn append_bytes(append: &ClientAppend) -> usize {
     record_bytes(append.key.as_deref().map(HashedKey::key), &append.batch)
 }
 
 /// Returns how much work an append is for the core task, in bytes that take as long to copy.
-fn append_work(append: &ClientAppend) -> usize {
+pub(super) fn append_work(append: &ClientAppend) -> usize {
     append_bytes(append) + RECORD_WORK * append.batch.len()
 }
 
-/// Returns the beginning of the first message, for a log line.
-fn preview(batch: &Batch) -> &str {
-    let text = batch.iter().next().unwrap_or_default();
+/// Returns the beginning of a message, for a log line.
+fn preview(text: &str) -> &str {
     let end = text.floor_char_boundary(PREVIEW_BYTES);
     text.get(..end).unwrap_or_default()
 }

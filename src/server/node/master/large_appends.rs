@@ -13,6 +13,7 @@ use acklog_types::{LogEnd, WaiterId};
 
 use crate::server::node::ClientAppend;
 use crate::server::node::driver::ITERATION_WORK_MAX;
+use crate::server::node::line_batch::LineBatch;
 
 /// Work for a record besides its bytes, as bytes that take as long to copy.
 pub(super) const RECORD_WORK: usize = 64;
@@ -29,11 +30,21 @@ const QUIET: Duration = Duration::from_millis(20);
 /// Longest time that a large append is waited for: after that its disk hangs or has failed.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// A large append that is deferred.
+#[derive(Debug)]
+pub(super) enum LargeAppend {
+    /// A single one, and its client.
+    Single(WaiterId, ClientAppend),
+    /// Lines of a stream, of which the first one is large. Those behind it wait with it, so that
+    /// they get later ids.
+    Lines(LineBatch),
+}
+
 /// The large appends that are deferred. Their bodies are charged until they are taken, so that the
 /// budget for bodies bounds their number.
 #[derive(Debug)]
 pub(super) struct LargeAppends {
-    waiting: VecDeque<(WaiterId, ClientAppend)>,
+    waiting: VecDeque<LargeAppend>,
     /// The last one that was taken, until it is durable: the end of the log after it, and when it
     /// was taken.
     under_way: Option<(LogEnd, Instant)>,
@@ -60,8 +71,8 @@ impl LargeAppends {
     }
 
     /// Defers a large append.
-    pub(super) fn push(&mut self, waiter: WaiterId, append: ClientAppend) {
-        self.waiting.push_back((waiter, append));
+    pub(super) fn push(&mut self, append: LargeAppend) {
+        self.waiting.push_back(append);
     }
 
     /// Notes that a small append was taken.
@@ -101,21 +112,30 @@ impl LargeAppends {
     }
 
     /// Takes the next one, if it is due.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(WaiterId, ClientAppend)> {
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<LargeAppend> {
         self.next_deadline().filter(|&due| due <= now)?;
         self.waiting.pop_front()
     }
 
     /// Takes the next one, whether it is due or not.
-    pub(super) fn pop(&mut self) -> Option<(WaiterId, ClientAppend)> {
+    pub(super) fn pop(&mut self) -> Option<LargeAppend> {
         self.waiting.pop_front()
     }
 
     /// Removes an append whose client hung up before it was taken. Returns whether it was here.
     pub(super) fn cancel(&mut self, waiter: WaiterId) -> bool {
         let before = self.waiting.len();
-        self.waiting.retain(|(other, _)| *other != waiter);
+        self.waiting.retain(
+            |deferred| !matches!(deferred, LargeAppend::Single(other, _) if *other == waiter),
+        );
         self.waiting.len() < before
+    }
+
+    /// Removes the lines of a stream that ended: its clients are `count` from `first` on.
+    pub(super) fn cancel_lines(&mut self, first: WaiterId, count: u64) {
+        self.waiting.retain(
+            |deferred| !matches!(deferred, LargeAppend::Lines(batch) if batch.is_of(first, count)),
+        );
     }
 }
 
@@ -125,17 +145,19 @@ mod tests {
 
     use super::*;
 
-    fn large() -> ClientAppend {
+    fn large(waiter: u64) -> LargeAppend {
         let batch = "x".repeat(ITERATION_WORK_MAX).as_str().into();
-        ClientAppend { batch, key: None, wait: Wait::default(), share: None }
+        let (wait, share) = (Wait::default(), None);
+        let append = ClientAppend { batch, key: None, expected_end: None, wait, share };
+        LargeAppend::Single(WaiterId::new(waiter), append)
     }
 
     /// Returns a queue in which one is in progress, since `start`, and another waits. Small ones
     /// were sent as well.
     fn one_of_two_taken(start: Instant) -> LargeAppends {
         let mut queue = LargeAppends::new(start);
-        queue.push(WaiterId::new(1), large());
-        queue.push(WaiterId::new(2), large());
+        queue.push(large(1));
+        queue.push(large(2));
         assert!(queue.pop_due(start).is_some());
         queue.note_taken(start, LogEnd::new(7));
         queue
@@ -149,7 +171,7 @@ mod tests {
         // Small ones are sent all the time.
         for passed in 20..100 {
             queue.note_small(start + ms(passed));
-            assert_eq!(queue.pop_due(start + ms(passed)).map(|(waiter, _)| waiter), None);
+            assert!(queue.pop_due(start + ms(passed)).is_none());
         }
         assert_eq!(queue.next_deadline(), Some(start + ms(100)));
         assert!(queue.pop_due(start + ms(100)).is_some());
@@ -163,7 +185,7 @@ mod tests {
         for passed in 0..1000 {
             queue.note_small(start + ms(passed));
             queue.note_durable(start + ms(passed), LogEnd::new(6));
-            assert_eq!(queue.pop_due(start + ms(passed)).map(|(waiter, _)| waiter), None);
+            assert!(queue.pop_due(start + ms(passed)).is_none());
         }
         assert!(queue.pop_due(start + WAIT_MAX).is_some());
     }
@@ -189,7 +211,7 @@ mod tests {
     #[test]
     fn a_large_append_whose_sender_hung_up_is_never_taken() {
         let mut queue = LargeAppends::new(Instant::now());
-        queue.push(WaiterId::new(1), large());
+        queue.push(large(1));
         assert!(!queue.cancel(WaiterId::new(2)));
         assert!(queue.cancel(WaiterId::new(1)) && queue.is_empty());
     }

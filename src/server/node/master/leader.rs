@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::comparisons::{Compared, Comparisons};
-use super::large_appends::LargeAppends;
+use super::large_appends::{LargeAppend, LargeAppends};
+use super::stalled_lines::StalledLines;
 use crate::server::node::commands::{Forgotten, LeaderCommand, LeaderControl, Queued};
-use crate::server::node::completions::{Completions, Mailboxes};
+use crate::server::node::completions::{Completions, Mailboxes, Released};
 use crate::server::node::driver::{CarriedOut, Core, Inbox, NodeRole};
 use crate::server::node::now;
 use crate::server::node::protocol_log::LogRole;
@@ -23,6 +24,7 @@ pub(super) struct LeaderDriver {
     pub(super) completions: Completions,
     pub(super) comparisons: Comparisons,
     pub(super) large: LargeAppends,
+    pub(super) stalled: StalledLines,
     /// The time at which the messages of this iteration were accepted, in milliseconds since 1970;
     /// none before the first.
     pub(super) accepted_ms: Option<u64>,
@@ -39,6 +41,7 @@ impl LeaderDriver {
             completions: Completions::new(mailboxes),
             comparisons,
             large: LargeAppends::new(now()),
+            stalled: StalledLines::default(),
             accepted_ms: None,
             forgetting: Vec::new(),
             stopping: Vec::new(),
@@ -84,6 +87,12 @@ impl NodeRole for LeaderDriver {
             LeaderCommand::Append { waiter, append } => {
                 return core.take_append(now, waiter, append);
             }
+            LeaderCommand::AppendLines(batch) => return core.take_lines(now, batch),
+            LeaderCommand::CancelLines { first, count } => {
+                core.role.large.cancel_lines(first, count);
+                core.role.stalled.cancel(first, count);
+                core.machine.step(now, LeaderInput::CancelSeries { first, count }.into());
+            }
             LeaderCommand::Wait { waiter, id, wait } => core.join(now, waiter, id, wait),
             LeaderCommand::Cancel(waiter) => {
                 if !core.role.large.cancel(waiter) {
@@ -92,7 +101,7 @@ impl NodeRole for LeaderDriver {
             }
             LeaderCommand::Shutdown(answer) => {
                 core.machine.step(now, Input::Shutdown);
-                core.refuse_large(now);
+                core.refuse_deferred(now);
                 core.role.stopping.push(answer);
             }
             LeaderCommand::GiveUp(answer) => {
@@ -106,10 +115,14 @@ impl NodeRole for LeaderDriver {
     }
 
     fn take_deferred(core: &mut Core<Self>, now: Instant) {
-        if let Some((waiter, append)) = core.role.large.pop_due(now) {
-            core.append(now, waiter, append);
+        if let Some(due) = core.role.large.pop_due(now) {
+            match due {
+                LargeAppend::Single(waiter, append) => core.append(now, waiter, append),
+                LargeAppend::Lines(batch) => core.take_large_line(now, batch),
+            }
             core.role.large.note_taken(now, core.writer.end());
         }
+        core.take_stalled(now);
     }
 
     fn flushed(core: &mut Core<Self>) {
@@ -129,8 +142,8 @@ impl NodeRole for LeaderDriver {
 
     fn carry_out(core: &mut Core<Self>, effect: LeaderEffect) -> CarriedOut {
         match effect {
-            LeaderEffect::Release { waiter, outcome } => {
-                core.role.completions.push(waiter, outcome);
+            LeaderEffect::Release { waiter, count, outcome } => {
+                core.role.completions.push(Released { waiter, count, outcome });
                 CarriedOut::Released
             }
             LeaderEffect::Compare { session, end, told } => {
@@ -166,17 +179,19 @@ impl NodeRole for LeaderDriver {
         if !core.role.forgetting.is_empty() {
             core.answer_forgetting(now);
         }
-        let is_waited_for = core.machine.get_ref().has_waiters() || !core.role.large.is_empty();
+        let is_deferred = !core.role.large.is_empty() || !core.role.stalled.is_empty();
+        let is_waited_for = is_deferred || core.machine.get_ref().has_waiters();
         if !core.role.stopping.is_empty() && !is_waited_for {
             for answer in core.role.stopping.drain(..) {
                 let _ = answer.send(());
             }
         }
+        core.note_room(now);
         core.role.large.note_durable(crate::server::node::now(), core.reader.durable_end());
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.large.next_deadline()
+        self.large.next_deadline().into_iter().chain(self.stalled.next_deadline()).min()
     }
 
     fn end(core: Core<Self>, inbox: Inbox<Self>, commands: VecDeque<Queued<LeaderCommand>>) {

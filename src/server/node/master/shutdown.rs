@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use acklog_protocol::{LeaderInput, Machine};
 
+use super::large_appends::LargeAppend;
 use super::leader::LeaderDriver;
 use crate::server::node::commands::{LeaderCommand, Queued};
 use crate::server::node::driver::{Core, Inbox};
@@ -13,15 +14,19 @@ use crate::server::node::now;
 impl Core<LeaderDriver> {
     pub(super) fn give_up(&mut self, now: Instant) {
         self.machine.step(now, LeaderInput::GiveUp.into());
-        self.refuse_large(now);
+        self.refuse_deferred(now);
     }
 
     /// Passes the deferred appends to the machine, which refuses them since the node stops: their
     /// clients need not wait.
-    pub(super) fn refuse_large(&mut self, now: Instant) {
-        while let Some((waiter, append)) = self.role.large.pop() {
-            self.append(now, waiter, append);
+    pub(super) fn refuse_deferred(&mut self, now: Instant) {
+        while let Some(large) = self.role.large.pop() {
+            match large {
+                LargeAppend::Single(waiter, append) => self.append(now, waiter, append),
+                LargeAppend::Lines(batch) => self.refuse_lines(now, batch),
+            }
         }
+        self.refuse_stalled(now);
     }
 
     /// Ends the task: answers every client that is pending or sent something meanwhile, and closes
@@ -41,6 +46,7 @@ impl Core<LeaderDriver> {
                 // Refused, unless it was sent before: then it may be in the log, and its client is
                 // told so.
                 LeaderCommand::Append { waiter, append } => self.append(now, waiter, append),
+                LeaderCommand::AppendLines(batch) => self.refuse_lines(now, batch),
                 LeaderCommand::Wait { waiter, id, wait } => self.join(now, waiter, id, wait),
                 _ => {}
             }

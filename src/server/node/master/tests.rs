@@ -69,7 +69,7 @@ pub(super) fn batch(messages: usize, text: &str) -> Batch {
 pub(super) fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> ClientAppend {
     let key = key.map(|key| Box::new(key.parse::<acklog_types::IdempotencyKey>().unwrap().into()));
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(write_concern)), timeout: None };
-    ClientAppend { batch, key, wait, share: None }
+    ClientAppend { batch, key, expected_end: None, wait, share: None }
 }
 
 pub(super) fn receipt(outcome: Outcome) -> (u64, bool) {
@@ -209,7 +209,7 @@ fn thousands_of_senders_are_answered_once_each_and_health_is_answered_among_them
                     write_concern: Some(WriteConcern::Nodes(2)),
                     timeout: Some(Duration::from_millis(200)),
                 };
-                let append = ClientAppend { batch: "Msg".into(), key: None, wait, share: None };
+                let append = ClientAppend { wait, ..append("Msg".into(), None, 2) };
                 let outcome = appender.append(append).await.unwrap();
                 answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 matches!(outcome, Outcome::TimedOut(_))

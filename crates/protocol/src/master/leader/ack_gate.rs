@@ -18,11 +18,15 @@ pub(in crate::master) enum WaitReason {
     Replay,
 }
 
-/// A client that waits.
+/// A client that waits; or a series of them, each of which waits for the message after the one
+/// before: the clients of lines of an append stream that were taken together. All of a series have
+/// the same write concern and deadline, and it is one entry in each table, however long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PendingAck {
-    /// The message that it waits for.
+    /// The message that it waits for; of a series, the first one.
     pub(super) id: MessageId,
+    /// Number of clients, at least one. Their tickets follow each other as their messages do.
+    pub(super) count: u64,
     /// Number of nodes that must have the message.
     pub(super) write_concern: u16,
     /// Time at which it stops waiting; none: never.
@@ -31,24 +35,63 @@ pub(super) struct PendingAck {
     pub(super) reason: WaitReason,
 }
 
+impl PendingAck {
+    /// Returns one client that waits without a deadline.
+    pub(super) fn new(id: MessageId, write_concern: u16, reason: WaitReason) -> Self {
+        Self { id, count: 1, write_concern, deadline: None, reason }
+    }
+
+    /// Returns the end of the messages that are waited for.
+    fn end(&self) -> LogEnd {
+        self.id.before().plus(self.count)
+    }
+
+    /// Returns the number of clients whose message is below `end`.
+    fn count_below(&self, end: LogEnd) -> u64 {
+        end.get().saturating_sub(self.id.get()).min(self.count)
+    }
+
+    /// Returns the number of clients that wait for secondaries.
+    fn for_secondaries(&self) -> usize {
+        if self.write_concern > 1 { self.count as usize } else { 0 }
+    }
+
+    /// Keeps the clients whose message is below `end`, at least the first one. Returns the others
+    /// with their first ticket; none if there are none.
+    pub(super) fn split_at(&mut self, ticket: WaiterId, end: LogEnd) -> Option<(WaiterId, Self)> {
+        let count = self.count_below(end).max(1);
+        (count < self.count).then(|| self.split_off(ticket, count))
+    }
+
+    /// Splits the first `count` clients off, of which there are more. Returns the rest with its
+    /// first ticket.
+    fn split_off(&mut self, ticket: WaiterId, count: u64) -> (WaiterId, Self) {
+        let id = self.id.before().plus(count).next_id();
+        let rest = Self { id, count: self.count - count, ..*self };
+        self.count = count;
+        (WaiterId::new(ticket.get() + count), rest)
+    }
+}
+
 /// The clients that wait for their write concern.
 ///
-/// Invariant: the three tables have the same tickets; `deadlines` only those that have one.
+/// Invariant: the three tables have the same tickets, of a series the first one; `deadlines` only
+/// those that have one.
 #[derive(Debug, Default)]
 pub(super) struct AckGate {
     pending: BTreeMap<WaiterId, PendingAck>,
-    /// For each write concern, the tickets by the end that must be held.
+    /// For each write concern, the tickets by the end that must be held for the first client.
     by_end: BTreeMap<u16, BTreeSet<(LogEnd, WaiterId)>>,
     deadlines: BTreeSet<(Instant, WaiterId)>,
-    /// Number of those with a write concern above 1.
+    /// Number of clients with a write concern above 1.
     for_secondaries: usize,
 }
 
 impl AckGate {
-    /// Lets a client wait.
+    /// Lets clients wait.
     ///
     /// # Panics
-    /// When the ticket waits already.
+    /// When the first ticket waits already.
     pub(super) fn insert(&mut self, ticket: WaiterId, pending: PendingAck) {
         let before = self.pending.insert(ticket, pending);
         assert_eq!(before, None, "waiter {ticket} waits already");
@@ -56,10 +99,10 @@ impl AckGate {
         if let Some(deadline) = pending.deadline {
             self.deadlines.insert((deadline, ticket));
         }
-        self.for_secondaries += usize::from(pending.write_concern > 1);
+        self.for_secondaries += pending.for_secondaries();
     }
 
-    /// Takes a client out, if it still waits.
+    /// Takes out the clients whose first ticket this is, if they still wait.
     pub(super) fn remove(&mut self, ticket: WaiterId) -> Option<PendingAck> {
         let pending = self.pending.remove(&ticket)?;
         if let Some(set) = self.by_end.get_mut(&pending.write_concern) {
@@ -71,25 +114,39 @@ impl AckGate {
         if let Some(deadline) = pending.deadline {
             self.deadlines.remove(&(deadline, ticket));
         }
-        self.for_secondaries -= usize::from(pending.write_concern > 1);
+        self.for_secondaries -= pending.for_secondaries();
         Some(pending)
     }
 
-    /// Takes out one client whose write concern holds, where `held_by(w)` is the end that `w` nodes
-    /// hold. Call until it returns none.
+    /// Takes out the next clients whose ticket is one of `count`, of which `first` is the first.
+    /// None of a series may be among them unless all that are left of it are. Call until it returns
+    /// none.
+    #[must_use]
+    pub(super) fn pop_of(&mut self, first: WaiterId, count: u64) -> Option<(WaiterId, PendingAck)> {
+        let end = WaiterId::new(first.get().saturating_add(count));
+        let ticket = *self.pending.range(first..end).next()?.0;
+        self.remove(ticket).map(|pending| (ticket, pending))
+    }
+
+    /// Takes out clients whose write concern holds, where `held_by(w)` is the end that `w` nodes
+    /// hold: one, or a part of a series. Call until it returns none.
     #[must_use]
     pub(super) fn pop_satisfied(
         &mut self,
         held_by: impl Fn(u16) -> LogEnd,
     ) -> Option<(WaiterId, PendingAck)> {
-        let ticket = self.by_end.iter().find_map(|(&write_concern, set)| {
-            let &(end, ticket) = set.first()?;
-            (end <= held_by(write_concern)).then_some(ticket)
+        let (ticket, held) = self.by_end.iter().find_map(|(&write_concern, set)| {
+            let (&(end, ticket), held) = (set.first()?, held_by(write_concern));
+            (end <= held).then_some((ticket, held))
         })?;
-        self.remove(ticket).map(|pending| (ticket, pending))
+        let mut pending = self.remove(ticket)?;
+        if let Some((later, rest)) = pending.split_at(ticket, held) {
+            self.insert(later, rest);
+        }
+        Some((ticket, pending))
     }
 
-    /// Takes out one client whose time is up. Call until it returns none.
+    /// Takes out clients whose time is up: one, or a series. Call until it returns none.
     #[must_use]
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(WaiterId, PendingAck)> {
         let &(deadline, ticket) = self.deadlines.first()?;
@@ -99,17 +156,26 @@ impl AckGate {
         self.remove(ticket).map(|pending| (ticket, pending))
     }
 
-    /// Takes out one client whose message is not before `end`. Call until it returns none.
-    #[must_use]
-    pub(super) fn pop_from(&mut self, end: LogEnd) -> Option<(WaiterId, PendingAck)> {
-        let ticket = self.by_end.values().find_map(|set| {
-            let &(last, ticket) = set.last()?;
-            (last > end).then_some(ticket)
-        })?;
-        self.remove(ticket).map(|pending| (ticket, pending))
+    /// Takes out all clients whose message is not before `end`.
+    pub(super) fn take_from(&mut self, end: LogEnd) -> Vec<(WaiterId, PendingAck)> {
+        let reaches =
+            |ticket: &WaiterId| self.pending.get(ticket).is_some_and(|pending| pending.end() > end);
+        let tickets = self.by_end.values().flat_map(|set| set.iter().rev().map(|&(_, it)| it));
+        let tickets: Vec<WaiterId> = tickets.filter(reaches).collect();
+        let take = |ticket| {
+            let mut pending = self.remove(ticket)?;
+            let count = pending.count_below(end);
+            if count == 0 {
+                return Some((ticket, pending));
+            }
+            let (later, rest) = pending.split_off(ticket, count);
+            self.insert(ticket, pending);
+            Some((later, rest))
+        };
+        tickets.into_iter().filter_map(take).collect()
     }
 
-    /// Takes out any client. Call until it returns none.
+    /// Takes out any client, or a series. Call until it returns none.
     #[must_use]
     pub(super) fn pop_any(&mut self) -> Option<(WaiterId, PendingAck)> {
         let ticket = *self.pending.first_key_value()?.0;
@@ -141,8 +207,7 @@ mod tests {
     use crate::master::leader::held_ends::HeldEnds;
 
     fn pending(id: u64, write_concern: u16) -> PendingAck {
-        let (id, reason) = (MessageId::new(id), WaitReason::Ack);
-        PendingAck { id, write_concern, deadline: None, reason }
+        PendingAck::new(MessageId::new(id), write_concern, WaitReason::Ack)
     }
 
     /// Releases what holds where the master has the first of these ends.
@@ -187,7 +252,7 @@ mod tests {
             gate.insert(WaiterId::new(id), pending(id, 2 + (id % 2) as u16));
         }
         let mut tickets = Vec::new();
-        while let Some((ticket, pending)) = gate.pop_from(LogEnd::new(2)) {
+        for (ticket, pending) in gate.take_from(LogEnd::new(2)) {
             assert!(pending.id.get() >= 2);
             tickets.push(ticket.get());
         }
@@ -195,6 +260,36 @@ mod tests {
         assert_eq!((tickets, gate.is_empty()), (vec![2, 3], false));
         assert_eq!(satisfied(&mut gate, &[9, 9, 9]), [0, 1]);
         assert!(gate.is_empty());
+    }
+
+    #[test]
+    fn of_a_series_the_position_releases_as_many_as_it_covers() {
+        let mut gate = AckGate::default();
+        let series = |id, count| PendingAck { count, ..pending(id, 2) };
+        gate.insert(WaiterId::new(100), series(0, 10));
+        gate.insert(WaiterId::new(7), pending(4, 2));
+        gate.insert(WaiterId::new(200), series(10, 5));
+        assert_eq!(gate.waiting_for_secondaries(), 16);
+        let mut released = |end| {
+            let pop = || gate.pop_satisfied(|_| LogEnd::new(end));
+            let parts = std::iter::from_fn(pop).map(|(ticket, part)| {
+                assert!(
+                    ticket.get() == 7
+                        || part.id.get()
+                            == ticket.get() % 100 + if ticket.get() < 200 { 0 } else { 10 }
+                );
+                (ticket.get(), part.count)
+            });
+            parts.collect::<Vec<_>>()
+        };
+        assert_eq!(released(0), []);
+        assert_eq!(released(3), [(100, 3)]);
+        assert_eq!(released(12), [(103, 7), (7, 1), (200, 2)]);
+        assert_eq!(gate.waiting_for_secondaries(), 3);
+        let stored = gate.take_from(LogEnd::new(13));
+        let stored: Vec<_> =
+            stored.iter().map(|(ticket, part)| (ticket.get(), part.count)).collect();
+        assert_eq!((stored, gate.waiting_for_secondaries()), (vec![(203, 2)], 1));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use acklog_types::{IdRange, LogView, MessageId, WaiterId, WriteConcern};
 
 use super::Leader;
 use super::ack_gate::{PendingAck, WaitReason};
+use super::replica::Replica;
 use crate::events::{Detail, Events, MessageEvent, NodeEvent};
 use crate::machine::Effect;
 use crate::master::io::{LeaderEffect, Output};
@@ -17,13 +18,16 @@ use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal, Wait};
 const EXPIRED_MAX: usize = 512;
 
 impl<L: LogView> Leader<L> {
-    /// Checks whether a new batch may be taken. Returns its write concern as a number of nodes.
+    /// Checks whether a new batch may be taken now. Returns its write concern as a number of nodes.
+    ///
+    /// The batch must be taken before any other one is: its condition on the end of the log is
+    /// checked here.
     ///
     /// # Errors
     /// When the batch is refused.
     pub(in crate::master) fn check_append(
         &self,
-        wait: Wait,
+        request: &AppendRequest,
         cluster: ClusterView,
     ) -> Result<u16, Refusal> {
         if let Some(bytes) = self.own.backlog() {
@@ -32,16 +36,36 @@ impl<L: LogView> Leader<L> {
         if self.stopping {
             return Err(Refusal::ShuttingDown);
         }
-        let write_concern = self.resolve(wait.write_concern, cluster)?;
+        let write_concern = self.resolve(request.wait.write_concern, cluster)?;
         if let Some(fault) = self.fault() {
             return Err(Refusal::DiskFault(fault));
         }
         self.check_losses()?;
         self.check_quorum(cluster)?;
+        let end = self.own.log_end();
+        if let Some(expected) = request.expected_end.filter(|&expected| expected != end) {
+            return Err(Refusal::EndMoved { expected, end });
+        }
         if self.is_crowded(write_concern) {
-            return Err(Refusal::TooManyWaiting { limit: self.options.max_waiting });
+            return Err(self.too_many_waiting());
         }
         Ok(write_concern)
+    }
+
+    /// Returns the refusal of a client that would be one too many to wait.
+    pub(in crate::master) fn too_many_waiting(&self) -> Refusal {
+        Refusal::TooManyWaiting { limit: self.options.max_waiting }
+    }
+
+    /// Returns how many more clients with this write concern may wait now.
+    pub(in crate::master) fn room_to_wait(&self, wait: Wait, cluster: ClusterView) -> usize {
+        match self.resolve(wait.write_concern, cluster) {
+            Ok(write_concern) if write_concern > 1 => {
+                let waiting = self.gate.waiting_for_secondaries();
+                self.options.max_waiting.saturating_sub(waiting)
+            }
+            _ => usize::MAX,
+        }
     }
 
     /// Takes a batch that was [checked](Self::check_append), and gives it its ids, of which the
@@ -54,19 +78,41 @@ impl<L: LogView> Leader<L> {
         write_concern: u16,
         events: &mut Events,
     ) -> MessageId {
-        let AppendRequest { wait, key, messages, bytes } = request;
-        let id = self.own.append(messages, bytes);
-        events.emit(Detail::Messages, || {
-            let start = id.before();
-            MessageEvent::Accepted { ids: IdRange::new(start, start.plus(messages)) }
-        });
-        // No pointer ever stops inside a batch: whoever has the first message has all of them, and
-        // waits for it alone.
-        if let Some(hash) = key {
+        let id = self.give_ids(&request, events);
+        if let Some(hash) = request.key {
             self.keys.insert(hash, id);
         }
-        let pending = PendingAck { id, write_concern, deadline: None, reason: WaitReason::Ack };
-        self.let_wait(now, ticket, (pending, wait), events);
+        // No pointer ever stops inside a batch: whoever has the first message has all of them, and
+        // waits for it alone.
+        let pending = PendingAck::new(id, write_concern, WaitReason::Ack);
+        self.let_wait(now, ticket, (pending, request.wait), events);
+        id
+    }
+
+    /// Takes a series of appends that was [checked](Self::check_append), each with a client of its
+    /// own and a single message, and gives them their ids, of which the first is returned. The
+    /// tickets of the clients follow the first one.
+    pub(in crate::master) fn append_series(
+        &mut self,
+        now: Instant,
+        first: WaiterId,
+        request: AppendRequest,
+        write_concern: u16,
+        events: &mut Events,
+    ) -> MessageId {
+        let id = self.give_ids(&request, events);
+        let one = PendingAck::new(id, write_concern, WaitReason::Ack);
+        let pending = PendingAck { count: request.messages, ..one };
+        self.let_wait(now, first, (pending, request.wait), events);
+        id
+    }
+
+    fn give_ids(&mut self, request: &AppendRequest, events: &mut Events) -> MessageId {
+        let id = self.own.append(request.messages, request.bytes);
+        events.emit(Detail::Messages, || {
+            let start = id.before();
+            MessageEvent::Accepted { ids: IdRange::new(start, start.plus(request.messages)) }
+        });
         id
     }
 
@@ -91,7 +137,7 @@ impl<L: LogView> Leader<L> {
             return Err(Refusal::NoMessage { end: self.own.log_end() });
         }
         let write_concern = self.resolve(wait.write_concern, cluster)?;
-        let pending = PendingAck { id, write_concern, deadline: None, reason };
+        let pending = PendingAck::new(id, write_concern, reason);
         let receipt = self.receipt(pending);
         let outcome = if receipt.acked_by.len() >= usize::from(write_concern) {
             Outcome::Committed(receipt)
@@ -120,6 +166,25 @@ impl<L: LogView> Leader<L> {
             return;
         };
         events.emit(Detail::Messages, || MessageEvent::Canceled { waiter: ticket, id });
+    }
+
+    /// Takes out the clients that no longer wait: the one with this ticket, and those behind it, of
+    /// `count` in all.
+    pub(in crate::master) fn cancel_series(
+        &mut self,
+        first: WaiterId,
+        count: u64,
+        events: &mut Events,
+    ) {
+        for waiter in self.comparing.cancel_of(first, count) {
+            events.emit(Detail::Messages, || MessageEvent::Canceled { waiter, id: None });
+        }
+        while let Some((ticket, pending)) = self.gate.pop_of(first, count) {
+            events.emit_each(Detail::Messages, pending.id, pending.count, |id| {
+                let waiter = WaiterId::new(ticket.get() + (id.get() - pending.id.get()));
+                MessageEvent::Canceled { waiter, id: Some(id) }
+            });
+        }
     }
 
     /// Returns whether any client waits for its answer.
@@ -161,16 +226,21 @@ impl<L: LogView> Leader<L> {
         (pending, wait): (PendingAck, Wait),
         events: &mut Events,
     ) {
-        let PendingAck { id, write_concern, .. } = pending;
+        let PendingAck { id, count, write_concern, .. } = pending;
         let deadline = wait.timeout.and_then(|timeout| now.checked_add(timeout));
         if write_concern > 1 {
             let timeout = wait.timeout;
-            events.emit(Detail::Messages, || MessageEvent::Waits { id, write_concern, timeout });
+            events.emit_each(Detail::Messages, id, count, |id| MessageEvent::Waits {
+                id,
+                write_concern,
+                timeout,
+            });
         }
         self.gate.insert(ticket, PendingAck { deadline, ..pending });
     }
 
-    /// Returns the answer to the next client whose write concern holds.
+    /// Returns the answer to the next client whose write concern holds, or to the next ones of a
+    /// series.
     pub(in crate::master) fn release_next(
         &mut self,
         events: &mut Events,
@@ -179,14 +249,32 @@ impl<L: LogView> Leader<L> {
             return None;
         }
         let held = self.replicas.held(self.own.durable_end());
-        let Some((ticket, pending)) = self.gate.pop_satisfied(|nodes| held.by(nodes)) else {
+        let Some((ticket, mut pending)) = self.gate.pop_satisfied(|nodes| held.by(nodes)) else {
             self.release_due = false;
             return None;
         };
-        let receipt = self.receipt(pending);
-        let outcome = Outcome::Committed(receipt);
-        events.emit_answer(&outcome);
-        Some(LeaderEffect::Release { waiter: ticket, outcome }.into())
+        if let Some((later, rest)) = self.split_unlike(ticket, &mut pending) {
+            self.gate.insert(later, rest);
+        }
+        let outcome = Outcome::Committed(self.receipt(pending));
+        events.emit_answers(&outcome, pending.count);
+        Some(LeaderEffect::Release { waiter: ticket, count: pending.count, outcome }.into())
+    }
+
+    /// Keeps those of a series whose message the same nodes have as the first one. Returns the
+    /// others; none if there are none.
+    fn split_unlike(
+        &self,
+        ticket: WaiterId,
+        pending: &mut PendingAck,
+    ) -> Option<(WaiterId, PendingAck)> {
+        if pending.count == 1 {
+            return None;
+        }
+        let ends = self.replicas.counted().map(Replica::acked_end);
+        let ends = ends.chain(std::iter::once(self.own.durable_end()));
+        let next = ends.filter(|&end| pending.id.before() < end).min()?;
+        pending.split_at(ticket, next)
     }
 
     /// Answers the clients whose own time is up, some hundred at a time. Their time goes on while
@@ -198,18 +286,26 @@ impl<L: LogView> Leader<L> {
         }
     }
 
-    /// Answers a client: that its write concern holds, where it does by now, or else as given.
-    fn answer(
+    /// Answers a client, or a series: that its write concern holds, where it does by now, or else
+    /// as given.
+    pub(super) fn answer(
         &mut self,
-        ticket: WaiterId,
-        pending: PendingAck,
-        otherwise: impl FnOnce(Receipt) -> Outcome,
+        mut ticket: WaiterId,
+        mut pending: PendingAck,
+        otherwise: impl Fn(Receipt) -> Outcome,
         out: &mut Output,
     ) {
-        let receipt = self.receipt(pending);
-        let holds = receipt.acked_by.len() >= usize::from(pending.write_concern);
-        let outcome = if holds { Outcome::Committed(receipt) } else { otherwise(receipt) };
-        out.release(ticket, outcome);
+        loop {
+            let rest = self.split_unlike(ticket, &mut pending);
+            let receipt = self.receipt(pending);
+            let holds = receipt.acked_by.len() >= usize::from(pending.write_concern);
+            let outcome = if holds { Outcome::Committed(receipt) } else { otherwise(receipt) };
+            out.release_series(ticket, pending.count, outcome);
+            match rest {
+                Some((later, rest)) => (ticket, pending) = (later, rest),
+                None => return,
+            }
+        }
     }
 
     /// Takes no more messages, and answers the clients that wait for secondaries only. The others
@@ -227,7 +323,7 @@ impl<L: LogView> Leader<L> {
         let (mut answered, end) = (0, self.own.durable_end());
         while let Some((ticket, pending)) = self.gate.pop_satisfied(|_| end) {
             self.answer(ticket, pending, Outcome::ShuttingDown, out);
-            answered += 1;
+            answered += pending.count as usize;
         }
         answered
     }

@@ -43,10 +43,14 @@ impl<L: LogView> Leader<L> {
         self.emit_disk_fault(&fault, &mut out.events);
         self.own.set_fault(fault.clone());
         let (mut answered, end) = (0, self.own.durable_end());
-        while let Some((ticket, pending)) = self.gate.pop_from(end) {
-            let receipt = self.receipt(pending);
-            out.release(ticket, Outcome::DiskFailed(receipt, fault.clone()));
-            answered += 1;
+        for (ticket, pending) in self.gate.take_from(end) {
+            answered += pending.count as usize;
+            self.answer(
+                ticket,
+                pending,
+                |receipt| Outcome::DiskFailed(receipt, fault.clone()),
+                out,
+            );
         }
         out.events.emit(Detail::Changes, || NodeEvent::Aborted { answered, end });
     }

@@ -49,6 +49,16 @@ impl HeldAppends {
         self.0.remove(&ticket).is_some()
     }
 
+    /// Takes out those of `count` clients from `first` on that wait here.
+    pub(super) fn cancel_of(
+        &mut self,
+        first: WaiterId,
+        count: u64,
+    ) -> impl Iterator<Item = WaiterId> {
+        let end = WaiterId::new(first.get().saturating_add(count));
+        self.0.extract_if(first..end, |_, _| true).map(|(ticket, _)| ticket)
+    }
+
     /// Takes out the clients whose time is up.
     pub(super) fn take_expired(&mut self, now: Instant) -> Vec<(WaiterId, HeldAppend)> {
         let is_due = |held: &HeldAppend| held.deadline.is_some_and(|deadline| deadline <= now);

@@ -60,8 +60,8 @@ fn cluster(live: u16) -> ClusterView {
 fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() {
     let ((mut leader, now), mut events) = (leader(), Events::default());
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None };
-    let request = AppendRequest { wait, key: None, messages: 1, bytes: 1 };
-    let write_concern = leader.check_append(wait, cluster(1)).unwrap();
+    let request = AppendRequest { wait, key: None, expected_end: None, messages: 1, bytes: 1 };
+    let write_concern = leader.check_append(&request, cluster(1)).unwrap();
     let id = leader.append(now, WaiterId::new(1), request, write_concern, &mut events);
     assert_eq!((id, leader.next_run(now, PEER, 8)), (MessageId::new(5), None));
     leader.durable(LogEnd::new(6), &mut Default::default());
@@ -70,7 +70,7 @@ fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() 
     assert_eq!(leader.release_next(&mut events), None, "only the master has it");
     assert!(leader.ack(PEER, LogEnd::new(7), &mut events).is_err(), "there is no such message");
     leader.ack(PEER, LogEnd::new(6), &mut events).unwrap();
-    let Some(Effect::Role(LeaderEffect::Release { waiter, outcome })) =
+    let Some(Effect::Role(LeaderEffect::Release { waiter, outcome, .. })) =
         leader.release_next(&mut events)
     else {
         panic!("not answered")
@@ -82,8 +82,10 @@ fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() 
 #[test]
 fn a_node_that_cannot_write_is_not_one_of_the_quorum() {
     let (mut leader, _) = leader();
-    assert!(leader.check_append(Wait::default(), cluster(1)).is_ok());
-    let refused = leader.check_append(Wait::default(), cluster(0));
+    let wait = Wait::default();
+    let request = AppendRequest { wait, key: None, expected_end: None, messages: 1, bytes: 1 };
+    assert!(leader.check_append(&request, cluster(1)).is_ok());
+    let refused = leader.check_append(&request, cluster(0));
     let missing = Refusal::NoQuorum { healthy: 1, cluster_size: 2, required: 2 };
     assert_eq!(refused, Err(missing));
     leader.disk_stalled(DiskFault::Full { detail: String::new() }, &mut Events::default());

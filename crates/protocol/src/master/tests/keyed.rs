@@ -12,7 +12,8 @@ const FIRST: MessageId = MessageId::new(4);
 
 fn request(key: u128, timeout: Option<Duration>) -> AppendRequest {
     let wait = Wait { write_concern: Some(WriteConcern::Nodes(1)), timeout };
-    AppendRequest { wait, key: Some(KeyHash::new(key)), messages: 1, bytes: 1 }
+    let key = Some(KeyHash::new(key));
+    AppendRequest { wait, key, expected_end: None, messages: 1, bytes: 1 }
 }
 
 impl Node {
@@ -36,7 +37,7 @@ impl Node {
     /// Returns the answers so far: each client and its outcome.
     fn outcomes(&mut self) -> Vec<(u64, Outcome)> {
         let outcome = |effect| match effect {
-            Effect::Role(LeaderEffect::Release { waiter, outcome }) => {
+            Effect::Role(LeaderEffect::Release { waiter, outcome, .. }) => {
                 Some((waiter.get(), outcome))
             }
             _ => None,

@@ -1,0 +1,109 @@
+//! The answers to the lines of an append stream, as lines.
+
+use std::collections::HashMap;
+
+use acklog_protocol::{Outcome, Receipt};
+
+use super::committed;
+use crate::server::http::accepted::{Accepted, RequestKind, write_acks};
+use crate::server::http::json::write_number;
+use crate::server::http::problem::RequestProblem;
+use crate::server::node::LineOutcome;
+
+/// What a line's answer depends on, besides its outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LineKind {
+    /// Whether it has an idempotency key.
+    pub(super) is_keyed: bool,
+    /// The number of messages; none where it has a single one, and not as a batch.
+    pub(super) count: Option<usize>,
+}
+
+/// The kinds of the lines that wait for their answers, without those of plain ones.
+#[derive(Debug, Default)]
+pub(super) struct LineKinds(HashMap<u64, LineKind>);
+
+impl LineKinds {
+    /// Notes the kind of a line.
+    pub(super) fn note(&mut self, line: u64, kind: LineKind) {
+        if kind != LineKind::default() {
+            self.0.insert(line, kind);
+        }
+    }
+
+    /// Returns the kind of a line, which is answered now.
+    fn take(&mut self, line: u64) -> LineKind {
+        if self.0.is_empty() {
+            LineKind::default()
+        } else {
+            self.0.remove(&line).unwrap_or_default()
+        }
+    }
+}
+
+/// Appends the answers to lines, until `out` has `bytes_max` bytes. Returns the rest of them; none
+/// if all are there.
+pub(super) fn write_answers(
+    out: &mut Vec<u8>,
+    answered: LineOutcome,
+    kinds: &mut LineKinds,
+    bytes_max: usize,
+) -> Option<LineOutcome> {
+    let LineOutcome { line, count, outcome } = answered;
+    if let (Outcome::Committed(receipt), 2..) = (&outcome, count) {
+        let written = write_series(out, line, count, receipt, bytes_max);
+        let rest = LineOutcome { line: line + written, count: count - written, outcome };
+        return (rest.count > 0)
+            .then(|| LineOutcome { outcome: rest.outcome.nth(written), ..rest });
+    }
+    for n in 0..count {
+        let LineKind { is_keyed, count } = kinds.take(line + n);
+        match committed(outcome.clone().nth(n), count) {
+            Ok(accepted) => write_accepted(out, line + n, &accepted),
+            Err(problem) => write_problem(out, line + n, &problem, is_keyed),
+        }
+    }
+    None
+}
+
+/// Appends the answer to a line that is not appended.
+pub(super) fn write_problem(
+    out: &mut Vec<u8>,
+    line: u64,
+    problem: &RequestProblem,
+    is_keyed: bool,
+) {
+    out.extend_from_slice(&problem.line(line, RequestKind::Append { keyed: is_keyed }));
+}
+
+fn write_accepted(out: &mut Vec<u8>, line: u64, accepted: &Accepted) {
+    out.extend_from_slice(b"{\"line\":");
+    write_number(out, line);
+    out.push(b',');
+    accepted.write(out);
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends the answers to lines in a row, which differ in their numbers alone. Returns how many.
+fn write_series(
+    out: &mut Vec<u8>,
+    line: u64,
+    count: u64,
+    receipt: &Receipt,
+    bytes_max: usize,
+) -> u64 {
+    let mut acks = vec![b','];
+    write_acks(&mut acks, receipt);
+    acks.extend_from_slice(b"}\n");
+    for n in 0..count {
+        if out.len() >= bytes_max && n > 0 {
+            return n;
+        }
+        out.extend_from_slice(b"{\"line\":");
+        write_number(out, line + n);
+        out.extend_from_slice(b",\"id\":");
+        write_number(out, receipt.id.get() + n);
+        out.extend_from_slice(&acks);
+    }
+    count
+}

@@ -1,0 +1,62 @@
+//! Lines of an append stream on their way to the core task.
+
+use std::collections::VecDeque;
+
+use acklog_types::{Share, WaiterId};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::ClientAppend;
+
+/// A line of a stream, or several plain ones in a row.
+#[derive(Debug)]
+pub(super) struct LineAppend {
+    /// The client of the (first) line.
+    pub(super) waiter: WaiterId,
+    pub(super) append: ClientAppend,
+    /// Whether each message is a line of its own, with a client of its own.
+    pub(super) is_series: bool,
+}
+
+impl LineAppend {
+    /// Returns the number of lines.
+    pub(super) fn count(&self) -> u64 {
+        if self.is_series { self.append.batch.len() as u64 } else { 1 }
+    }
+
+    /// Takes out the first lines of a series, which has more.
+    pub(super) fn take_front(&mut self, lines: usize) -> Self {
+        let ClientAppend { wait, .. } = self.append;
+        let batch = self.append.batch.take_front(lines);
+        let append = ClientAppend { batch, key: None, expected_end: None, wait, share: None };
+        let waiter = self.waiter;
+        self.waiter = WaiterId::new(waiter.get() + lines as u64);
+        Self { waiter, append, is_series: true }
+    }
+}
+
+/// Lines of one stream, in order, until the core task has taken them.
+#[derive(Debug)]
+pub(super) struct LineBatch {
+    pub(super) lines: VecDeque<LineAppend>,
+    /// The memory that they are charged for.
+    _share: Option<Share>,
+    /// Lets the stream hand over the next batch, once it is dropped.
+    _turn: OwnedSemaphorePermit,
+}
+
+impl LineBatch {
+    /// Creates a batch, which is charged for memory and holds the turn of its stream.
+    pub(super) fn new(
+        lines: VecDeque<LineAppend>,
+        share: Option<Share>,
+        turn: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { lines, _share: share, _turn: turn }
+    }
+
+    /// Returns whether its clients are among these `count`, from `first` on.
+    pub(super) fn is_of(&self, first: WaiterId, count: u64) -> bool {
+        let clients = first.get()..first.get() + count;
+        self.lines.front().is_some_and(|line| clients.contains(&line.waiter.get()))
+    }
+}

@@ -1,0 +1,283 @@
+//! Append streams on real nodes, and appends on condition that the log ends at a certain id.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const QUICK: [&str; 2] = ["--heartbeat-interval", "100ms"];
+
+/// An append stream, byte for byte: chunks go in, lines come out.
+struct Stream {
+    to_node: TcpStream,
+    from_node: BufReader<TcpStream>,
+    /// The rest of the chunks that came.
+    body: Vec<u8>,
+}
+
+impl Stream {
+    /// Begins a stream, whose answer begins before a line is sent.
+    fn begin(http: SocketAddr) -> Self {
+        let mut to_node = TcpStream::connect(http).unwrap();
+        to_node.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                    Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
+        to_node.write_all(head.as_bytes()).unwrap();
+        let mut from_node = BufReader::new(to_node.try_clone().unwrap());
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            from_node.read_line(&mut line).unwrap();
+            assert!(!line.starts_with("HTTP") || line.contains(" 200 "), "{line}");
+        }
+        Self { to_node, from_node, body: Vec::new() }
+    }
+
+    /// Sends bytes as one chunk.
+    fn send(&mut self, bytes: &str) {
+        let chunk = format!("{:x}\r\n{bytes}\r\n", bytes.len());
+        self.to_node.write_all(chunk.as_bytes()).unwrap();
+    }
+
+    /// Ends the request.
+    fn end(&mut self) {
+        self.to_node.write_all(b"0\r\n\r\n").unwrap();
+    }
+
+    /// Reads the next answer; none at the end.
+    fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.body.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.body.drain(..=end).collect();
+                return Some(serde_json::from_slice(&line).unwrap());
+            }
+            let mut size = String::new();
+            self.from_node.read_line(&mut size).unwrap();
+            let size = usize::from_str_radix(size.trim_end(), 16).unwrap();
+            if size == 0 {
+                assert!(self.body.is_empty(), "{:?}", self.body);
+                return None;
+            }
+            let mut chunk = vec![0; size + 2];
+            self.from_node.read_exact(&mut chunk).unwrap();
+            self.body.extend_from_slice(&chunk[..size]);
+        }
+    }
+
+    /// Reads the next so many answers, in the order of their lines.
+    fn answers(&mut self, count: usize) -> Vec<Value> {
+        let mut answers: Vec<_> = (0..count).map(|_| self.next().expect("an answer")).collect();
+        answers.sort_by_key(|answer| answer["line"].as_u64().unwrap());
+        answers
+    }
+}
+
+/// Returns the line, the id and the status of answers; null where there is none.
+fn told(answers: &[Value]) -> Vec<(u64, Value, Value)> {
+    let told = |answer: &Value| {
+        (answer["line"].as_u64().unwrap(), answer["id"].clone(), answer["status"].clone())
+    };
+    answers.iter().map(told).collect()
+}
+
+fn line(text: &str, write_concern: u64) -> String {
+    format!("{{\"message\":\"{text}\",\"w\":{write_concern}}}\n")
+}
+
+#[test]
+fn each_line_is_answered_as_if_it_were_sent_alone() {
+    let (master, _, _nodes) = cluster(&[], &["bonnie"]);
+    let mut stream = Stream::begin(master.http);
+    stream.send("{\"message\":\"a\",\"w\":2}\r\n\n{\"messages\":[\"b\",\"c\"],\"w\":1}\nno");
+    stream.send(" JSON\n{\"message\":\"d\",\"key\":\"K\",\"w\":1}\n");
+    stream.send("{\"message\":\"d\",\"key\":\"K\",\"w\":2}\n{\"message\":\"e\",\"key\":\"K\"}\n");
+    stream.send("{\"message\":\"f\",\"expectedEnd\":0}\n{\"message\":\"f\",\"expectedEnd\":9}\n");
+    stream.send("{\"message\":\"g\",\"w\":1}");
+    stream.end();
+    let answers = stream.answers(9);
+    assert_eq!(stream.next(), None);
+    let expected = [
+        (0, json!(0), Value::Null),
+        (2, json!(1), Value::Null),
+        (3, Value::Null, json!(400)),
+        (4, json!(3), Value::Null),
+        (5, json!(3), Value::Null),
+        (6, Value::Null, json!(422)),
+        (7, Value::Null, json!(412)),
+        (8, Value::Null, json!(412)),
+        (9, json!(4), Value::Null),
+    ];
+    assert_eq!(told(&answers), expected);
+    assert_eq!(answers[0]["ackedBy"], json!(["master", "bonnie"]));
+    assert_eq!(answers[1]["count"], 2);
+    let moved = [&answers[6], &answers[7]].map(|it| (it["end"].clone(), it["retry"].clone()));
+    assert_eq!(moved, [(json!(4), json!(false)), (json!(4), json!(true))]);
+    assert_eq!(texts(master.http), ["a", "b", "c", "d", "g"]);
+    // A body of known length, by a client without chunks, and one that asks before it sends.
+    let typed = "Content-Type: Application/X-NDJSON; charset=utf-8";
+    for further in [&[typed][..], &[typed, "Expect: 100-continue"]] {
+        let answer = begin_with(master.http, "POST", "/newMessage", further, &line("h", 2));
+        let answer = answer.answer();
+        assert!(answer.body.contains("\"line\":0,\"id\":"), "{answer:?}");
+    }
+    let old = format!("POST /messages HTTP/1.0\r\n{typed}\r\nContent-Length: 26\r\n\r\n");
+    let answer = begin_raw(master.http, &(old + "{\"message\":\"old\",\"w\":1}\n\n\n")).answer();
+    assert!(answer.body.starts_with("{\"line\":0,\"id\":7,"), "{answer:?}");
+    let keyed = begin_with(master.http, "POST", "/messages", &[typed, "Idempotency-Key: a"], "");
+    assert_eq!(keyed.answer().status, 400);
+}
+
+#[test]
+fn a_line_that_waits_holds_up_no_other_and_one_that_is_too_long_is_skipped() {
+    let flags = ["--max-message-bytes", "1000", "--allow-faults"];
+    let (master, _, nodes) = cluster(&flags, &["bonnie"]);
+    let secondary = &nodes[0];
+    secondary.process.signal(Signal::STOP);
+    let mut stream = Stream::begin(master.http);
+    stream.send(&(line("waits", 2) + &line("b", 1) + &line("waits too", 2)));
+    assert_eq!(told(&stream.answers(1)), [(1, json!(1), Value::Null)]);
+    // Longer than a body may be, and it comes in pieces; then one that only its message is.
+    for _ in 0..3 {
+        stream.send(&"x".repeat(5000));
+    }
+    stream.send(&("\n".to_owned() + &line(&"y".repeat(1001), 1) + &line("c", 1)));
+    let expected =
+        [(3, Value::Null, json!(413)), (4, Value::Null, json!(413)), (5, json!(3), Value::Null)];
+    assert_eq!(told(&stream.answers(3)), expected);
+    assert_eq!(health(master.http)["waitingSenders"], 2);
+    secondary.process.signal(Signal::CONT);
+    stream.end();
+    let expected = [(0, json!(0), Value::Null), (2, json!(2), Value::Null)];
+    assert_eq!(told(&stream.answers(2)), expected);
+    assert_eq!(stream.next(), None);
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_its_messages_and_nothing_that_waits() {
+    let (master, _) = master(&[]);
+    let waiting = |count: u64| {
+        wait_until("senders to wait", || health(master.http)["waitingSenders"] == count);
+    };
+    // In the middle of its request; and behind it, where only the answer tells that it is gone.
+    for ends in [false, true] {
+        let mut stream = Stream::begin(master.http);
+        stream.send(&line("left", 2).repeat(100));
+        if ends {
+            stream.end();
+        }
+        waiting(100);
+        drop(stream);
+        waiting(0);
+    }
+    assert_eq!(texts(master.http).len(), 200);
+    // One that only ended its half gets its answers.
+    let mut stream = Stream::begin(master.http);
+    stream.send(&(line("waits", 2) + &line("b", 1)));
+    stream.end();
+    stream.to_node.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(told(&stream.answers(1)), [(1, json!(201), Value::Null)]);
+    waiting(1);
+}
+
+#[test]
+fn a_node_that_stops_answers_each_line_and_ends_the_answer() {
+    let (mut master, _) = master(&[]);
+    let mut stream = Stream::begin(master.http);
+    let mut idle = Stream::begin(master.http);
+    stream.send(&(line("a", 1) + &line("waits", 2).repeat(3) + "{\"message\":\"not who"));
+    assert_eq!(told(&stream.answers(1)), [(0, json!(0), Value::Null)]);
+    wait_until("senders to wait", || health(master.http)["waitingSenders"] == 3);
+    master.process.signal(Signal::TERM);
+    let answers = stream.answers(3);
+    for (answer, id) in answers.iter().zip(1..) {
+        let told = (&answer["id"], &answer["code"], &answer["outcome"]);
+        assert_eq!(told, (&json!(id), &json!("stopping"), &json!("stored")));
+    }
+    assert_eq!((stream.next(), idle.next()), (None, None));
+    assert_eq!(master.process.wait(), Some(0));
+}
+
+#[test]
+fn where_as_many_senders_wait_as_may_a_stream_is_read_no_further() {
+    let (master, comm) = master(&["--max-waiting", "10"]);
+    let mut stream = Stream::begin(master.http);
+    stream.send(&line("waits", 2).repeat(25));
+    stream.end();
+    wait_until("senders to wait", || health(master.http)["waitingSenders"] == 10);
+    assert_eq!(health(master.http)["logEnd"], 10);
+    let refused = begin_append(master.http, "refused", "2").answer();
+    assert_eq!(refused.status, 503, "a single append is refused: {refused:?}");
+    append(master.http, "not", "1");
+    let _bonnie = secondary("bonnie", comm, &[]);
+    let answers = stream.answers(25);
+    assert!(answers.iter().all(|answer| answer.get("status").is_none()), "{answers:?}");
+    let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
+    assert!(ids.is_sorted() && ids[24] == 25, "{ids:?}");
+    assert_eq!(stream.next(), None);
+}
+
+#[test]
+fn a_client_may_send_a_while_before_it_reads() {
+    const LINES: usize = 12_000;
+    let (master, _) = master(&["--log", "info"]);
+    let mut stream = Stream::begin(master.http);
+    // More than the buffers of both directions hold, and fewer lines than may wait.
+    let text = "x".repeat(500);
+    for _ in 0..LINES / 100 {
+        stream.send(&line(&text, 1).repeat(100));
+    }
+    stream.end();
+    let answers = stream.answers(LINES);
+    let in_order = |(n, answer): (usize, &Value)| answer["line"] == n && answer["id"] == n;
+    assert!(answers.iter().enumerate().all(in_order));
+    assert_eq!(stream.next(), None);
+}
+
+#[test]
+fn of_racing_appends_that_expect_the_same_end_one_is_stored_at_a_time() {
+    const WRITERS: usize = 10;
+    const EACH: usize = 20;
+    let (master, _, nodes) = cluster(&QUICK, &["bonnie"]);
+    let http = master.http;
+    // Each writer appends where it believes the log to end, and learns the end when it was wrong.
+    let write = |writer: usize| {
+        let (mut end, mut stored) = (0, Vec::new());
+        for n in 0..EACH {
+            let text = format!("{writer}-{n}");
+            let body = json!({"message": text, "w": 2, "expectedEnd": end}).to_string();
+            let answer = begin(http, "POST", "/messages", &body).answer();
+            let body = answer.json();
+            match answer.status {
+                201 => {
+                    assert_eq!(body["id"], end);
+                    stored.push((end, text));
+                    end += 1;
+                }
+                412 => {
+                    assert_eq!(
+                        (&body["code"], &body["outcome"]),
+                        (&json!("end-moved"), &json!("refused"))
+                    );
+                    assert_eq!(body.get("id"), None);
+                    let moved = body["end"].as_u64().unwrap();
+                    assert_eq!(body["retry"], moved < end);
+                    end = moved;
+                }
+                status => panic!("{status}: {body}"),
+            }
+        }
+        stored
+    };
+    let stored: BTreeSet<(u64, String)> = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS).map(|n| scope.spawn(move || write(n))).collect();
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    });
+    let shown: Vec<_> = stored.iter().map(|(_, text)| text.clone()).collect();
+    assert!(!stored.is_empty() && stored.iter().enumerate().all(|(n, (id, _))| n as u64 == *id));
+    assert_eq!(texts(http), shown);
+    wait_until("the secondary to have all", || texts(nodes[0].http) == shown);
+}
