@@ -50,6 +50,10 @@ scenario FILE *FLAGS:
 crash-run ROUNDS="100":
     scripts/crash-run {{ ROUNDS }}
 
+# Tests the clients in Python and JavaScript, with the interpreters that are there
+clients *PARTS:
+    scripts/test-clients {{ PARTS }}
+
 # Tests the responses of a cluster against docs/openapi.json; needs Python 3 with pip
 schemathesis:
     scripts/schemathesis

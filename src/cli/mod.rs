@@ -108,6 +108,9 @@ impl Cli {
                 None => finish(block_on(post::run(&args, &mut std::io::stdout()))),
             },
             ToolCommand::Messages(args) => {
+                if let Some(wrong) = args.unusable() {
+                    return Stop::bad_usage("acklog", &wrong).report();
+                }
                 // Buffered: a long log is many short lines.
                 let mut out = std::io::BufWriter::new(std::io::stdout());
                 let done = block_on(messages::run(&args, &mut out));

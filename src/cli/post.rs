@@ -1,10 +1,11 @@
-//! `acklog post`: appends messages, one request after the other or as one batch, and prints which
-//! nodes acked each.
+//! `acklog post`: appends messages, one request after the other, as one batch or as a stream of
+//! lines, and prints which nodes acked each.
 
 mod input;
+mod lines;
 
 use std::future::pending;
-use std::io::{BufRead, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::slice;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ const NETWORK_MARGIN: Duration = Duration::from_secs(5);
 /// Time after which a line reports that the answer is waited for. Shorter: the line is printed for
 /// answers that come anyway. Longer: the user presses Ctrl-C without knowing what that does.
 const QUIET_TIME: Duration = Duration::from_secs(1);
+
+/// The error of an answer of something else than a node.
+const NO_MESSAGE: &str = "the answer does not tell of a message: is this a node?";
 
 /// Flags of `acklog post`.
 #[derive(Clone, Debug, Args)]
@@ -73,10 +77,10 @@ fn batch(text: &str) -> Result<bool, String> {
 /// Posts all messages.
 ///
 /// # Errors
-/// At the first failure; the messages after it are not sent.
+/// At the first failure; the messages after it are not sent. Lines of standard input go on behind
+/// one that is refused.
 pub(super) async fn run(args: &PostArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let (mut stdin, mut notes) = (std::io::stdin().lock(), std::io::stderr());
-    run_with(args, &mut stdin, out, &mut notes).await
+    run_with(args, std::io::stdin(), out, &mut std::io::stderr()).await
 }
 
 impl PostArgs {
@@ -97,18 +101,23 @@ impl PostArgs {
 
 async fn run_with(
     args: &PostArgs,
-    stdin: &mut impl BufRead,
+    stdin: impl Read + Send + 'static,
     out: &mut impl Write,
     notes: &mut impl Write,
 ) -> anyhow::Result<()> {
+    if !args.batch && args.texts.iter().any(|text| text == "-") {
+        // Buffered: a long input has many short answers.
+        return lines::post_lines(args, stdin, &mut BufWriter::new(out), notes).await;
+    }
     let mut poster =
         Poster { args, clients: ToolClients::new(&args.target.urls), notes: Some(notes) };
-    let texts = InputTexts::new(&args.texts, stdin);
     if args.batch {
+        let mut stdin = BufReader::new(stdin);
+        let texts = InputTexts::new(&args.texts, &mut stdin);
         return poster.post(&one_batch(texts)?, out).await;
     }
-    for text in texts {
-        poster.post(slice::from_ref(&text?), out).await?;
+    for text in &args.texts {
+        poster.post(slice::from_ref(text), out).await?;
     }
     Ok(())
 }
@@ -129,7 +138,8 @@ impl<N: Write> Poster<'_, N> {
             // Refusals too: a 504 carries the id of a message that is in the log.
             writeln!(out, "{}", answer.json_line()?)?;
         } else if created {
-            writeln!(out, "{}", acked_line(&answer)?)?;
+            let appended = answer.parsed().context(NO_MESSAGE)?;
+            writeln!(out, "{}", acked_line(&appended))?;
         }
         // Flushed after each line, also where standard output is a pipe.
         out.flush()?;
@@ -221,15 +231,13 @@ fn request_body<'a>(args: &PostArgs, texts: &'a [String]) -> AppendRequest<'a> {
     }
 }
 
-fn acked_line(answer: &Answer) -> anyhow::Result<String> {
-    let appended: Appended =
-        answer.parsed().context("the answer does not tell of a message: is this a node?")?;
+fn acked_line(appended: &Appended) -> String {
     let id = appended.id;
     let ids = match appended.count {
         Some(count) if count > 1 => format!("ids {id} to {}", id.saturating_add(count - 1)),
         _ => format!("id {id}"),
     };
-    Ok(format!("{ids}, acked by {}", escaped(&appended.acked_by.join(", "))))
+    format!("{ids}, acked by {}", escaped(&appended.acked_by.join(", ")))
 }
 
 #[cfg(test)]

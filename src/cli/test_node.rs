@@ -1,6 +1,6 @@
 //! A stand-in for a node in tests, with the URL type of the tool.
 
-pub(super) use acklog_client::test_node::TestNode;
+pub(super) use acklog_client::test_node::{AppendsNode, LineReply, Script, ScriptedNode, TestNode};
 
 use super::NodeUrl;
 
@@ -13,5 +13,17 @@ pub(super) trait LocalNode {
 impl LocalNode for TestNode {
     fn url(&self) -> NodeUrl {
         NodeUrl::local(self.port())
+    }
+}
+
+impl LocalNode for ScriptedNode {
+    fn url(&self) -> NodeUrl {
+        NodeUrl::local(self.endpoint().port())
+    }
+}
+
+impl LocalNode for AppendsNode {
+    fn url(&self) -> NodeUrl {
+        NodeUrl::local(self.endpoint().port())
     }
 }

@@ -18,7 +18,8 @@ const COLUMNS_MAX: usize = 120;
 const SKIPPED: [&str; 3] = ["target", ".git", "corpus"];
 
 /// First folders of paths that a page names in code style.
-const TOPS: &str = "src/ crates/ tests/ scripts/ scenarios/ examples/ benches/ fuzz/ docs/ .ci/";
+const TOPS: &str =
+    "src/ crates/ tests/ scripts/ scenarios/ examples/ clients/ benches/ fuzz/ docs/ .ci/";
 
 /// A Markdown file.
 struct Page {

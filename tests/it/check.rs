@@ -2,6 +2,7 @@
 //! HTTP proxy in front of a node tells the lies.
 
 mod basic;
+mod following;
 mod lies;
 mod runs;
 
@@ -44,10 +45,21 @@ fn pass_on(client: &TcpStream, to: SocketAddr, lie: &Lie) -> Option<()> {
 
 /// As [`pass_on`], with the body of the request changed.
 fn pass_on_changed(
+    client: &TcpStream,
+    to: SocketAddr,
+    change: &dyn Fn(String) -> String,
+    lie: &Lie,
+) -> Option<()> {
+    pass_on_with(client, to, change, lie, &|event| event)
+}
+
+/// As [`pass_on_changed`], with the events of streams changed.
+fn pass_on_with(
     mut client: &TcpStream,
     to: SocketAddr,
     change: &dyn Fn(String) -> String,
     lie: &Lie,
+    event_lie: &following::EventLie,
 ) -> Option<()> {
     let mut reader = BufReader::new(client);
     let (mut line, mut length, mut headers) = (String::new(), 0, Vec::new());
@@ -61,7 +73,7 @@ fn pass_on_changed(
         let Some((name, value)) = header.split_once(": ") else { break };
         match name {
             "content-length" => length = value.parse().ok()?,
-            "accept" | "idempotency-key" => headers.push(header),
+            "accept" | "idempotency-key" | "last-event-id" => headers.push(header),
             _ => {}
         }
     }
@@ -70,6 +82,11 @@ fn pass_on_changed(
     let mut words = line.split(' ');
     let (method, path) = (words.next()?, words.next()?);
     let kept: Vec<&str> = headers.iter().map(String::as_str).collect();
+    if kept.contains(&"accept: text/event-stream") {
+        // It ends with the connection.
+        following::pass_on(client, to, path, &kept, event_lie);
+        return None;
+    }
     let answer = begin_with(to, method, path, &kept, &change(String::from_utf8(body).ok()?));
     let answer = answer.try_answer().ok()?;
     let is_lines = answer.header("content-type") == Some("application/x-ndjson");

@@ -26,6 +26,7 @@ fn a_wrong_argument_is_refused_before_anything_is_built() {
         "power-cut",
         "crash-run",
         "static-binaries",
+        "test-clients",
     ] {
         tried.push(scripts.join(name));
     }

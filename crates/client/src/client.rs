@@ -10,8 +10,10 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::answer::{Answer, NotANode};
+use crate::append_stream::{AppendStream, AppendStreamOptions};
 use crate::endpoint::{Dial, Endpoint};
 use crate::error::{Cause, Error};
+use crate::follow::{Follow, FollowOptions};
 use crate::messages::Messages;
 use crate::node::CallError;
 use crate::nodes::{NodesClient, NodesError};
@@ -20,7 +22,7 @@ use crate::retry::{Failure, RetryPauses, combined};
 /// Time that a request may take, all its attempts together, where nothing else is asked for.
 /// Shorter: a restart of the master is told as an error. Longer: a program learns late that a
 /// cluster is down.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// This part of the time that is left goes to the node as `timeoutMs`, so that its answer, which
 /// tells what became of the message, comes in time. Less: a node gives up early. More: over a slow
@@ -50,9 +52,20 @@ pub struct Client<D = Endpoint> {
 pub struct AppendOptions {
     /// The number of nodes that must have the message; none: the master's default.
     pub write_concern: Option<WriteConcern>,
+    /// The id that the message, or the first of a batch, must get. Where the log ends elsewhere,
+    /// nothing is stored, and the problem tells where it ends; none: any id.
+    pub expected_end: Option<u64>,
     /// The name of the message: sent again under it, also by another process, it is stored once.
     /// None: a random one, which makes the attempts of this call safe.
     pub key: Option<IdempotencyKey>,
+}
+
+impl AppendOptions {
+    /// Returns a request with these options.
+    pub(crate) fn applied_to<'a>(&self, request: AppendRequest<'a>) -> AppendRequest<'a> {
+        let (write_concern, expected_end) = (self.write_concern, self.expected_end);
+        AppendRequest { write_concern, expected_end, ..request }
+    }
 }
 
 impl Client<Endpoint> {
@@ -118,8 +131,7 @@ impl<D: Dial> Client<D> {
         let key = options.key.as_ref().map_or_else(random_key, ToString::to_string);
         let body = |left: Duration| {
             let timeout_ms = Some(nodes_part(left));
-            let write_concern = options.write_concern;
-            let request = AppendRequest { timeout_ms, write_concern, ..request.clone() };
+            let request = AppendRequest { timeout_ms, ..options.applied_to(request.clone()) };
             serde_json::to_vec(&request).unwrap_or_default().into()
         };
         let attempt = |left| (paths::MESSAGES.to_owned(), body(left));
@@ -155,6 +167,23 @@ impl<D: Dial> Client<D> {
     /// Returns the messages from an id on that the first node that can be reached has.
     pub const fn read(&mut self, from: u64) -> Messages<'_, D> {
         Messages::new(&mut self.nodes, self.deadline, from)
+    }
+
+    /// Begins a stream of appends, over a connection of its own. The first append connects.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn append_stream(&self, options: AppendStreamOptions) -> AppendStream {
+        AppendStream::new(self.targets.clone(), options)
+    }
+
+    /// Begins to follow the log at the first node that can be reached, over a connection of its
+    /// own.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn follow(&self, options: FollowOptions) -> Follow {
+        Follow::new(self.targets.clone(), self.deadline, options)
     }
 
     /// Returns what the first node that can be reached reports about itself.
@@ -247,7 +276,7 @@ fn not_a_node(error: impl Into<NotANode>) -> Error {
 }
 
 /// Returns the `timeoutMs` of a request that has this much time.
-fn nodes_part(left: Duration) -> u64 {
+pub(crate) fn nodes_part(left: Duration) -> u64 {
     left.mul_f64(NODES_SHARE).as_millis() as u64
 }
 

@@ -42,21 +42,26 @@
 //! | [`Dial`] | connects; [`Endpoint`] does it with the system's resolver | all of these |
 
 mod answer;
+mod append_stream;
 mod client;
 mod endpoint;
 mod error;
+pub mod follow;
 mod lines;
 mod messages;
 mod node;
 mod nodes;
 mod retry;
+mod sse;
 #[cfg(any(test, feature = "test-node"))]
 pub mod test_node;
 
 pub use answer::{Answer, NotANode};
+pub use append_stream::{AppendStream, AppendStreamOptions, PendingAppend};
 pub use client::{AppendOptions, Client};
 pub use endpoint::{Dial, Endpoint};
 pub use error::{Cause, Error};
+pub use follow::{Cursor, Follow, FollowFrom, FollowOptions, Followed};
 pub use lines::{LINE_BYTES_MAX, LineTooLong, Lines};
 pub use messages::Messages;
 pub use node::{CallError, NodeClient, READ_TIMEOUT, Unreachable};

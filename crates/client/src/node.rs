@@ -5,12 +5,13 @@ use std::time::Duration;
 use acklog_api::{headers, paths, query};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -123,11 +124,24 @@ impl<D: Dial> NodeClient<D> {
         accept: &'static str,
     ) -> Result<Incoming, CallError> {
         let path = format!("{}?{}={from}&{}={limit}", paths::MESSAGES, query::FROM, query::LIMIT);
-        let (header, patience) = (Some((ACCEPT, accept)), Some(READ_TIMEOUT));
-        let (response, _) = self.send(Method::GET, &path, header, Bytes::new(), patience).await?;
+        Ok(self.stream(&path, &[(ACCEPT, accept)], READ_TIMEOUT).await?.into_body())
+    }
+
+    /// Asks for something that is still to be read; its head may take this long.
+    ///
+    /// # Errors
+    /// As [`NodeClient::list`].
+    pub(crate) async fn stream(
+        &mut self,
+        path: &str,
+        headers: &[(HeaderName, &str)],
+        patience: Duration,
+    ) -> Result<Response<Incoming>, CallError> {
+        let patience = Some(patience);
+        let (response, _) = self.send(Method::GET, path, headers, Bytes::new(), patience).await?;
         match response.status() {
-            StatusCode::OK => Ok(response.into_body()),
-            _ => match timeout(READ_TIMEOUT, self.whole(response)).await {
+            StatusCode::OK => Ok(response),
+            _ => match timeout(READ_TIMEOUT, whole(self.target.endpoint(), response)).await {
                 Ok(answer) => Err(CallError::Refused(Box::new(answer?))),
                 Err(_) => Err(self.silent()),
             },
@@ -149,9 +163,10 @@ impl<D: Dial> NodeClient<D> {
         body: impl Into<Bytes>,
         patience: Option<Duration>,
     ) -> Result<Answer, CallError> {
-        let header = key.map(|key| (HeaderName::from_static(headers::IDEMPOTENCY_KEY), key));
-        let (response, deadline) = self.send(method, path, header, body.into(), patience).await?;
-        self.by(deadline, self.whole(response)).await?
+        let key = key.map(|key| (HeaderName::from_static(headers::IDEMPOTENCY_KEY), key));
+        let sent = self.send(method, path, key.as_slice(), body.into(), patience);
+        let (response, deadline) = sent.await?;
+        self.by(deadline, whole(self.target.endpoint(), response)).await?
     }
 
     /// Sends a request; returns the head of the answer, and until when the rest of it may take.
@@ -159,24 +174,28 @@ impl<D: Dial> NodeClient<D> {
         &mut self,
         method: Method,
         path: &str,
-        header: Option<(HeaderName, &str)>,
+        headers: &[(HeaderName, &str)],
         body: Bytes,
         patience: Option<Duration>,
     ) -> Result<(Response<Incoming>, Option<Instant>), CallError> {
-        let head = Request::builder()
+        let mut head = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, self.target.endpoint().authority())
             .header(CONTENT_TYPE, headers::APPLICATION_JSON);
-        let head = match header {
-            Some((name, value)) => head.header(name, value),
-            None => head,
-        };
+        for (name, value) in headers {
+            head = head.header(name, *value);
+        }
         let mut request = head.body(Full::new(body))?;
         loop {
             let (mut connection, fresh) = match self.connection.take() {
                 Some(kept) if !kept.is_closed() => (kept, false),
-                _ => (self.connect().await?, true),
+                _ => {
+                    let (sender, driver) = connect(&self.target).await?;
+                    // Its errors come out of the request that they break.
+                    tokio::spawn(driver);
+                    (sender, true)
+                }
             };
             let deadline = patience.map(|patience| Instant::now() + patience);
             if let Err(error) = self.by(deadline, connection.ready()).await? {
@@ -203,40 +222,21 @@ impl<D: Dial> NodeClient<D> {
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Unreachable> {
-        let unreachable = |reason: String| Unreachable::new(self.target.endpoint(), reason);
-        let stream =
-            self.target.dial().await.map_err(|error| unreachable(self.target.reason(&error)))?;
-        // Without this a small request can wait for the answer to the one before.
-        let _ = stream.set_nodelay(true);
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (connection, driver) = handshake.map_err(|error| unreachable(error.to_string()))?;
-        // Its errors come out of the request that they break.
-        tokio::spawn(driver);
-        Ok(connection)
-    }
-
-    async fn whole(&self, response: Response<Incoming>) -> Result<Answer, CallError> {
-        let (head, mut body) = response.into_parts();
-        let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| self.broken_off(error))?;
-            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
-            if bytes.len() > ANSWER_BYTES_MAX {
-                return Err(CallError::TooLong(self.target.endpoint().clone()));
-            }
-        }
-        Ok(Answer { status: head.status, headers: head.headers, body: bytes.into() })
-    }
-
     /// Returns the next bytes of an answer that is read piece by piece; `None` at its end.
     ///
     /// # Errors
     /// When the answer breaks off or the node falls silent.
     pub async fn next_piece(&self, body: &mut Incoming) -> Result<Option<Bytes>, CallError> {
-        while let Some(frame) =
-            timeout(READ_TIMEOUT, body.frame()).await.map_err(|_| self.silent())?
-        {
+        self.next_piece_within(body, READ_TIMEOUT).await
+    }
+
+    /// As [`NodeClient::next_piece`], of an answer that may be silent for this long.
+    pub(crate) async fn next_piece_within(
+        &self,
+        body: &mut Incoming,
+        patience: Duration,
+    ) -> Result<Option<Bytes>, CallError> {
+        while let Some(frame) = timeout(patience, body.frame()).await.map_err(|_| self.silent())? {
             let frame = frame.map_err(|error| self.broken_off(error))?;
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
@@ -268,6 +268,45 @@ impl<D: Dial> NodeClient<D> {
     fn broken_off(&self, error: hyper::Error) -> CallError {
         CallError::BrokenOff(self.target.endpoint().clone(), error)
     }
+}
+
+/// Connects to a node. The connection must be polled for anything to happen on it.
+///
+/// # Errors
+/// When the node cannot be reached.
+pub(crate) async fn connect<D: Dial, B: Body + 'static>(
+    target: &D,
+) -> Result<(SendRequest<B>, Connection<TokioIo<TcpStream>, B>), Unreachable>
+where
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let unreachable = |reason: String| Unreachable::new(target.endpoint(), reason);
+    let stream = target.dial().await.map_err(|error| unreachable(target.reason(&error)))?;
+    // Without this a small request can wait for the answer to the one before.
+    let _ = stream.set_nodelay(true);
+    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    handshake.map_err(|error| unreachable(error.to_string()))
+}
+
+/// Takes the rest of an answer.
+///
+/// # Errors
+/// When it breaks off, or is too long.
+pub(crate) async fn whole(
+    endpoint: &Endpoint,
+    response: Response<Incoming>,
+) -> Result<Answer, CallError> {
+    let (head, mut body) = response.into_parts();
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| CallError::BrokenOff(endpoint.clone(), error))?;
+        bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        if bytes.len() > ANSWER_BYTES_MAX {
+            return Err(CallError::TooLong(endpoint.clone()));
+        }
+    }
+    Ok(Answer { status: head.status, headers: head.headers, body: bytes.into() })
 }
 
 #[cfg(test)]

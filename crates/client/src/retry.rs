@@ -50,11 +50,7 @@ impl Failure {
     /// Reads an answer that is no success.
     pub(crate) fn of_answer(answer: &Answer) -> Self {
         match answer.parsed::<Problem>() {
-            Ok(problem) => {
-                let outcome = problem.outcome.clone().unwrap_or(Outcome::Refused);
-                let retry = problem.retry;
-                Self { cause: Cause::Problem(Box::new(problem)), retry, outcome }
-            }
+            Ok(problem) => Self::of_problem(problem),
             // A proxy's, which may have passed the request on.
             Err(_) if answer.status.is_server_error() => {
                 let cause = Cause::Status(answer.status.as_u16());
@@ -69,6 +65,13 @@ impl Failure {
 }
 
 impl Failure {
+    /// Returns what a node's problem comes to.
+    pub(crate) fn of_problem(problem: Problem) -> Self {
+        let outcome = problem.outcome.clone().unwrap_or(Outcome::Refused);
+        let retry = problem.retry;
+        Self { cause: Cause::Problem(Box::new(problem)), retry, outcome }
+    }
+
     /// Returns the failure of a request that stores nothing.
     pub(crate) const fn of_cause(cause: Cause, retry: bool) -> Self {
         Self { cause, retry, outcome: Outcome::Refused }

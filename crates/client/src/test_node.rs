@@ -2,6 +2,12 @@
 //!
 //! Only with the feature `test-node`.
 
+mod appends;
+mod scripted;
+
+pub use appends::{AppendsNode, LineReply};
+pub use scripted::{Script, ScriptedNode};
+
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -28,7 +34,11 @@ pub struct TestNode {
     port: u16,
     connections: Arc<AtomicUsize>,
     keys: Keys,
+    headers: AddedHeaders,
 }
+
+/// Headers that are added to each answer.
+type AddedHeaders = Arc<Mutex<Vec<(&'static str, String)>>>;
 
 /// The idempotency keys of requests, in their order.
 type Keys = Arc<Mutex<Vec<String>>>;
@@ -63,6 +73,14 @@ impl TestNode {
         Self::serve(Arc::new(answer), false).await
     }
 
+    /// Adds a header to each answer from now on.
+    ///
+    /// # Panics
+    /// When a request panicked.
+    pub fn add_header(&self, name: &'static str, value: impl ToString) {
+        self.headers.lock().expect(UNPOISONED).push((name, value.to_string()));
+    }
+
     /// Returns where it is.
     pub fn endpoint(&self) -> Endpoint {
         Endpoint::local(self.port)
@@ -93,13 +111,16 @@ impl TestNode {
         let counted = Arc::clone(&connections);
         let keys = Keys::default();
         let seen = Arc::clone(&keys);
+        let headers = AddedHeaders::default();
+        let added = Arc::clone(&headers);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
                 let (answer, seen) = (Arc::clone(&answer), Arc::clone(&seen));
+                let added = Arc::clone(&added);
                 let service = service_fn(move |request| {
                     note_key(&request, &seen);
-                    respond(Arc::clone(&answer), request)
+                    respond(Arc::clone(&answer), Arc::clone(&added), request)
                 });
                 let connection = hyper::server::conn::http1::Builder::new()
                     .keep_alive(keep_alive)
@@ -107,7 +128,7 @@ impl TestNode {
                 tokio::spawn(connection);
             }
         });
-        Self { port, connections, keys }
+        Self { port, connections, keys, headers }
     }
 }
 
@@ -120,11 +141,16 @@ fn note_key(request: &Request<Incoming>, keys: &Keys) {
 
 async fn respond(
     answer: Arc<Answer>,
+    added: AddedHeaders,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let line = format!("{} {}", request.method(), request.uri());
     let body = request.into_body().collect().await.expect("a whole body").to_bytes();
     let (status, body) = answer(&line, str::from_utf8(&body).expect("a body of text"));
-    let response = Response::builder().status(status).body(Full::new(body.into()));
+    let mut response = Response::builder().status(status);
+    for (name, value) in added.lock().expect(UNPOISONED).iter() {
+        response = response.header(*name, value);
+    }
+    let response = response.body(Full::new(body.into()));
     Ok(response.expect("a status that exists"))
 }

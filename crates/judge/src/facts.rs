@@ -177,11 +177,16 @@ impl Facts {
         }
     }
 
+    /// Returns whether a content is one of this run's messages.
+    pub(crate) fn is_sent(&self, content: u64) -> bool {
+        content & FOREIGN == 0
+    }
+
     /// Returns a content in words.
     pub(crate) fn quoted(&self, content: u64) -> String {
-        match content & FOREIGN {
-            0 => quoted(&self.texts.text(content)),
-            _ => format!("somebody else's text with the hash {:016x}", content & !FOREIGN),
+        match self.is_sent(content) {
+            true => quoted(&self.texts.text(content)),
+            false => format!("somebody else's text with the hash {:016x}", content & !FOREIGN),
         }
     }
 

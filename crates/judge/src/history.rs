@@ -3,6 +3,7 @@
 
 mod answers;
 mod ending;
+mod following;
 mod inside;
 
 use std::ops::Range;
@@ -10,7 +11,8 @@ use std::ops::Range;
 use acklog_types::Batch;
 
 use crate::answer::LookupAnswer;
-use crate::facts::{FOREIGN, Facts, MessageFate, SentBy, ShownMessage};
+use crate::facts::{Facts, MessageFate, SentBy, ShownMessage};
+use crate::follower::Follower;
 use crate::invariants::claimed_acks::AckClaims;
 use crate::invariants::keys::RememberedKeys;
 use crate::invariants::waiting::AckWaits;
@@ -56,6 +58,7 @@ pub struct History {
     concerns: ToldConcerns,
     keys: RememberedKeys,
     waits: AckWaits,
+    followers: Vec<Follower>,
     /// Number of requests that were answered with an id, or with a number of nodes that have the
     /// messages.
     answers: u64,
@@ -70,6 +73,7 @@ impl History {
             concerns: ToldConcerns::default(),
             keys: RememberedKeys::default(),
             waits: AckWaits::new(),
+            followers: Vec::new(),
             answers: 0,
             found: Violations::default(),
         }
@@ -200,6 +204,11 @@ impl History {
             return total_order::follows(&self.facts, node, next, Some(id), &mut self.found);
         }
         list.next += 1;
+        self.show(node, id, text);
+    }
+
+    /// Judges a message that a node shows in its place, and returns what stands for its text.
+    fn show(&mut self, node: usize, id: u64, text: &str) -> u64 {
         let shown = self.shown(node, id, text);
         match self.facts.content(id) {
             Some(_) => total_order::same_content(&self.facts, shown, &mut self.found),
@@ -208,6 +217,7 @@ impl History {
         if let Some(node) = self.facts.nodes.get_mut(node) {
             node.end = node.end.max(id + 1);
         }
+        shown.content
     }
 
     /// Judges the text that a node shows under an id, and finds out whose it is.
@@ -226,7 +236,7 @@ impl History {
         if self.facts.awaited.remove(&id) == Some(content) {
             self.facts.floor = self.facts.floor.max(id + 1);
         }
-        if content & FOREIGN != 0 {
+        if !self.facts.is_sent(content) {
             return;
         }
         exactly_once::one_place(&self.facts, shown, found);

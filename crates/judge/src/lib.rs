@@ -40,6 +40,7 @@
 
 mod answer;
 mod facts;
+mod follower;
 mod history;
 mod invariants;
 #[cfg(any(test, feature = "lies"))]
@@ -50,6 +51,7 @@ mod violation;
 pub use answer::{
     AckReceipt, AckWait, AppendOutcome, AppendTerms, LookupAnswer, MasterMoment, RunEnding,
 };
+pub use follower::{FollowedRow, Follower};
 pub use history::{History, ListReading};
 pub use texts::{MadeTexts, TextOrigin};
 pub use violation::{Violation, ViolationKind, Violations};

@@ -71,13 +71,23 @@ pub enum Lie {
     HalfAnswer,
     /// A message that is asked for by its id is not the one in the list.
     OtherByItself,
+    /// A node leaves a message out of a follower's stream.
+    HiddenFromFollower,
+    /// A node sends a follower a message again that it has.
+    ToldFollowerTwice,
+    /// A node lets a follower resume within a batch.
+    TornResume,
+    /// A node tells a follower that messages are gone, which are there.
+    FalseGap,
+    /// A follower never comes to the end.
+    FollowerLeftBehind,
     /// A program that names no nodes answers before enough of them have the message.
     FalseClaim,
 }
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::LostMessage,
         Self::DoubledMessage,
         Self::ReorderedMessages,
@@ -99,6 +109,11 @@ impl Lie {
         Self::AnsweredTwice,
         Self::HalfAnswer,
         Self::OtherByItself,
+        Self::HiddenFromFollower,
+        Self::ToldFollowerTwice,
+        Self::TornResume,
+        Self::FalseGap,
+        Self::FollowerLeftBehind,
         Self::FalseClaim,
     ];
 

@@ -59,6 +59,8 @@ pub enum ViolationKind {
     Unanswered,
     /// A sender that is answered twice, or that never asked.
     AnsweredTwice,
+    /// A follower that misses a message, gets one twice, or cannot resume behind one.
+    Follower,
     /// A node that shows more than its master.
     Ahead,
     /// A node that does not come to show what the others do.
@@ -88,6 +90,7 @@ impl ViolationKind {
             Self::Single => "single",
             Self::Unanswered => "unanswered",
             Self::AnsweredTwice => "answered-twice",
+            Self::Follower => "follower",
             Self::Ahead => "ahead",
             Self::NotConverged => "not-converged",
         }

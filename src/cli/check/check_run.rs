@@ -48,13 +48,17 @@ pub(super) struct CheckedCluster {
     pub(super) down: Vec<String>,
 }
 
-/// Counts of the reads of one node's list.
+/// Counts of the reads of one node.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ReadCounts {
     pub(super) reads: u64,
     pub(super) messages: u64,
     /// Reads that did not get a complete answer.
     pub(super) failed: u64,
+    /// Streams that the node's follower got.
+    pub(super) streams: u64,
+    /// Messages of these, each as often as it came.
+    pub(super) followed: u64,
 }
 
 /// Counts of requests other than sending and listing messages.

@@ -14,6 +14,7 @@ use super::CheckArgs;
 use super::basic;
 use super::check_run::{CheckLoad, CheckRun, CheckedCluster};
 use super::converge::{converge, read_everything};
+use super::follow::{follow, followers_reach};
 use super::load::LoadClient;
 use super::lookup::look_up;
 use super::mix::LoadMix;
@@ -81,6 +82,10 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> anyhow::Resul
         Some(_) => converge(&run, deadline.max(Instant::now() + GRACE)).await,
         None => first,
     };
+    if let Some(target) = converged.target {
+        let _ =
+            timeout_at(deadline.max(Instant::now() + GRACE), followers_reach(&run, target)).await;
+    }
     watchers.shutdown().await;
     clear_line();
     read_everything(&run, &converged).await;
@@ -142,6 +147,7 @@ fn watchers(run: &Arc<CheckRun>) -> JoinSet<()> {
         }
         watchers.spawn(watch(Arc::clone(run), node));
         watchers.spawn(look_up(Arc::clone(run), node));
+        watchers.spawn(follow(Arc::clone(run), node));
     }
     if std::io::stderr().is_terminal() {
         watchers.spawn(progress(Arc::clone(run), run.load.begin));

@@ -1,7 +1,7 @@
 //! `acklog check`: sends a load to a running cluster and verifies, from outside, that the cluster
 //! keeps its guarantees.
 //!
-//! [`acklog_judge`] judges. `load` sends, `watch` and `lookup` read, `restart` restarts nodes in
+//! [`acklog_judge`] judges. `load` sends, `watch`, `lookup` and `follow` read, `restart` restarts nodes in
 //! the middle, `basic` checks other programs by fewer requests, `driver` runs it all, `report`
 //! prints.
 
@@ -10,6 +10,7 @@ mod basic;
 mod check_run;
 mod converge;
 mod driver;
+mod follow;
 mod load;
 mod lookup;
 mod mix;

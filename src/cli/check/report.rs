@@ -109,6 +109,8 @@ struct NodeRow {
     reads: u64,
     failed_reads: u64,
     messages_read: u64,
+    followed: u64,
+    streams: u64,
     load_end: u64,
     end: u64,
 }
@@ -141,6 +143,8 @@ impl CheckReport {
                     reads: reads.reads,
                     failed_reads: reads.failed,
                     messages_read: reads.messages,
+                    followed: reads.followed,
+                    streams: reads.streams,
                     load_end: state.load_ends.get(n).copied().unwrap_or_default(),
                     end: state.history.end(n),
                 })
@@ -196,19 +200,28 @@ impl CheckReport {
         let width = self.nodes.iter().map(|node| node.name.len()).max().unwrap_or(0).max(4);
         writeln!(
             out,
-            "{:width$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>13}  URL",
-            "NODE", "LOAD END", "AT LAST", "READS", "FAILED", "MESSAGES READ"
+            "{:width$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>13}  {:>9}  {:>7}  URL",
+            "NODE",
+            "LOAD END",
+            "AT LAST",
+            "READS",
+            "FAILED",
+            "MESSAGES READ",
+            "FOLLOWED",
+            "STREAMS"
         )?;
         for node in &self.nodes {
             writeln!(
                 out,
-                "{:width$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>13}  {}",
+                "{:width$}  {:>9}  {:>9}  {:>9}  {:>7}  {:>13}  {:>9}  {:>7}  {}",
                 node.name,
                 node.load_end,
                 node.end,
                 node.reads,
                 node.failed_reads,
                 node.messages_read,
+                node.followed,
+                node.streams,
                 node.url
             )?;
         }

@@ -28,7 +28,8 @@ pub(super) struct DumpArgs {
 /// When a selected message is damaged, when the directory cannot be read, or when the output is
 /// closed: then reading ends.
 pub(super) fn run(args: &DumpArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let (from, until) = (args.selection.from, args.selection.until(u64::MAX));
+    let from = args.selection.from.unwrap_or_default();
+    let until = args.selection.until(from, u64::MAX);
     let range = IdRange::new(LogEnd::new(from), LogEnd::new(until));
     let mut printed = Ok(());
     let mut print = |record: &Record<'_>| {

@@ -11,6 +11,16 @@ use super::*;
 use crate::cli::test_node::{LocalNode, TestNode};
 use crate::server::net::silent;
 
+/// Parses a command line, the subcommand first.
+pub(super) fn parsed(args: &[&str]) -> PostArgs {
+    #[derive(clap::Parser)]
+    struct Wrapped {
+        #[command(flatten)]
+        args: PostArgs,
+    }
+    crate::config::parse::<Wrapped>(args.iter().copied()).unwrap().args
+}
+
 async fn posted(
     args: &[&str],
     stdin: &str,
@@ -20,15 +30,11 @@ async fn posted(
     let (node, requests) = TestNode::recording(status, answer).await;
     let url = node.url().to_string();
     let args = [&["post", "--url", &url], args].concat();
-    #[derive(clap::Parser)]
-    struct Wrapped {
-        #[command(flatten)]
-        args: PostArgs,
-    }
-    let wrapped = crate::config::parse::<Wrapped>(args).unwrap();
+    let args = parsed(&args);
     let mut out = Vec::new();
     let mut notes = Vec::new();
-    let done = run_with(&wrapped.args, &mut stdin.as_bytes(), &mut out, &mut notes).await;
+    let stdin = io::Cursor::new(stdin.to_owned());
+    let done = run_with(&args, stdin, &mut out, &mut notes).await;
     assert_eq!(String::from_utf8(notes).unwrap(), "");
     let requests = requests.lock().unwrap().clone();
     (requests, String::from_utf8(out).unwrap(), done)
@@ -45,19 +51,6 @@ async fn each_message_is_one_request_and_one_line() {
         [r#"POST /messages {"message":"Msg1"}"#, r#"POST /messages {"message":"Msg2"}"#]
     );
     assert_eq!(out, "id 3, acked by master, bonnie\n".repeat(2));
-}
-
-#[tokio::test]
-async fn a_dash_reads_lines_and_flags_go_into_each_request() {
-    let args = ["--write-concern", "3", "--timeout", "1.5s", "a", "-", "z", "--json"];
-    let (requests, out, done) = posted(&args, "b\r\n\nd", 201, CREATED).await;
-    done.unwrap();
-    let rest = r#","timeoutMs":1500,"writeConcern":3}"#;
-    let expected = ["a", "b", "", "d", "z"]
-        .map(|text| format!(r#"POST /messages {{"message":"{text}"{rest}"#));
-    assert_eq!(requests, expected);
-    let line = format!("{CREATED}\n");
-    assert_eq!(out, line.repeat(5));
 }
 
 #[tokio::test]
@@ -134,7 +127,7 @@ async fn a_user_who_waits_is_told_what_ctrl_c_does() {
         stream.write_all((head + CREATED).as_bytes()).await.unwrap();
     });
     let (args, mut out) = (args(vec![url], None), Vec::new());
-    run_with(&args, &mut &b""[..], &mut out, &mut notes).await.unwrap();
+    run_with(&args, io::empty(), &mut out, &mut notes).await.unwrap();
     node.await.unwrap();
     let notes = String::from_utf8(notes.0).unwrap();
     assert!(notes.starts_with("acklog: waiting until 3 nodes have the message; Ctrl-C"));
@@ -156,7 +149,7 @@ async fn a_lost_answer_is_explained_and_sent_to_no_other_node() {
         });
         let args = args(vec![url, other.url()], key);
         let (mut out, mut notes) = (Vec::new(), Vec::new());
-        let done = run_with(&args, &mut &b""[..], &mut out, &mut notes).await;
+        let done = run_with(&args, io::empty(), &mut out, &mut notes).await;
         let error = done.unwrap_err().to_string();
         assert!(error.contains("may be in the log") && error.contains(advice), "{error}");
         assert_eq!(requests.lock().unwrap().len(), 0);
@@ -183,7 +176,7 @@ async fn a_user_is_not_told_to_wait_for_nodes_before_one_has_the_request() {
     tokio::time::pause();
     let args = args(vec![super::super::NodeUrl::local(silent.port())], None);
     let (mut out, mut notes) = (Vec::new(), Vec::new());
-    let done = run_with(&args, &mut &b""[..], &mut out, &mut notes).await;
+    let done = run_with(&args, io::empty(), &mut out, &mut notes).await;
     let error = done.unwrap_err().to_string();
     assert!(error.ends_with("no connection within 5s"), "{error}");
     assert_eq!(String::from_utf8(notes).unwrap(), "");

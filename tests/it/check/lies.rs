@@ -29,6 +29,11 @@ fn test_of(lie: Lie) -> Option<&'static str> {
         Lie::HalfAnswer => "an_answer_with_another_count_is_found",
         Lie::OtherByItself => "a_single_message_that_is_not_as_in_the_list_is_found",
         Lie::FalseClaim => "an_answer_before_all_nodes_have_the_message_is_found",
+        Lie::HiddenFromFollower => "a_message_that_is_hidden_from_a_follower_is_found",
+        Lie::ToldFollowerTwice => "a_message_that_comes_twice_to_a_follower_is_found",
+        Lie::TornResume => "a_follower_that_could_resume_within_a_batch_is_found",
+        Lie::FalseGap => "a_gap_that_is_none_is_found",
+        Lie::FollowerLeftBehind => "a_follower_that_is_left_behind_is_found",
         // HTTP has one response to each request.
         Lie::AnsweredTwice => return None,
     })
@@ -36,7 +41,12 @@ fn test_of(lie: Lie) -> Option<&'static str> {
 
 #[test]
 fn every_lie_that_nodes_can_tell_has_a_test() {
-    let tests = [include_str!("../check.rs"), include_str!("lies.rs"), include_str!("basic.rs")];
+    let tests = [
+        include_str!("../check.rs"),
+        include_str!("basic.rs"),
+        include_str!("following.rs"),
+        include_str!("lies.rs"),
+    ];
     for name in Lie::ALL.into_iter().filter_map(test_of) {
         let test = format!("#[test]\nfn {name}() {{");
         assert!(tests.iter().any(|file| file.contains(&test)), "no test {name}");

@@ -71,6 +71,12 @@ fn word(lie: Lie) -> Option<&'static str> {
         // Clients have one request under way, do not read messages by their ids, and ignore
         // incomplete responses.
         Lie::AnsweredTwice | Lie::HalfAnswer | Lie::OtherByItself => return None,
+        // Lists are read, and nobody follows.
+        Lie::HiddenFromFollower
+        | Lie::ToldFollowerTwice
+        | Lie::TornResume
+        | Lie::FalseGap
+        | Lie::FollowerLeftBehind => return None,
         // Nodes name the nodes that have a message.
         Lie::FalseClaim => return None,
     })

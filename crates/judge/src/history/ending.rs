@@ -48,6 +48,7 @@ impl History {
         if facts.end(0) >= target {
             self.find_lost();
         }
+        self.finish_followers(target);
         let (facts, found) = (&self.facts, &mut self.found);
         // Where a node of the cluster is not watched, it may be the one that senders wait for.
         let all_have_it = facts.nodes.iter().all(|node| node.end >= target);

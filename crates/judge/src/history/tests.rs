@@ -3,6 +3,7 @@
 mod answers;
 mod batches;
 mod claims;
+mod following;
 mod lies;
 
 use std::time::Duration;

@@ -12,6 +12,7 @@
 //! | never ahead | [`never_ahead`] |
 //! | ids are stable | [`stable_ids`] |
 //! | batches are whole | [`whole_batches`] |
+//! | followers receive each message once | [`following`] |
 //! | nothing is there that nobody sent | [`nothing_invented`] |
 //!
 //! That late answers count cannot be seen in a history: the simulator compares the master's
@@ -20,6 +21,7 @@
 pub(crate) mod claimed_acks;
 pub(crate) mod delivery;
 pub(crate) mod exactly_once;
+pub(crate) mod following;
 pub(crate) mod keys;
 pub(crate) mod lookups;
 pub(crate) mod never_ahead;

@@ -98,6 +98,12 @@ fn word(lie: Lie) -> Option<&'static str> {
         Lie::RefusedButThere => return None,
         // There is no HTTP.
         Lie::HalfAnswer | Lie::OtherByItself | Lie::FalseClaim => return None,
+        // Nobody follows a log.
+        Lie::HiddenFromFollower
+        | Lie::ToldFollowerTwice
+        | Lie::TornResume
+        | Lie::FalseGap
+        | Lie::FollowerLeftBehind => return None,
     })
 }
 

@@ -3,6 +3,7 @@
 
 use acklog_types::{Batch, WaiterId};
 
+use super::following::{follow, lie_to_follower};
 use super::*;
 use crate::answer::{AckWait, MasterMoment};
 use crate::lies::{BATCH, Lie, TRUTH};
@@ -166,6 +167,14 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             history.looked_up(BONNIE, 1, 6, &LookupAnswer::Message(1, "a".to_owned()));
             ViolationKind::Single
         }
+        Lie::HiddenFromFollower
+        | Lie::ToldFollowerTwice
+        | Lie::TornResume
+        | Lie::FalseGap
+        | Lie::FollowerLeftBehind => {
+            lie_to_follower(&mut history, lie);
+            ViolationKind::Follower
+        }
         Lie::FalseClaim => {
             history = history.with_claims(3);
             history.answered(last, nodes(3), AppendOutcome::Accepted { nodes: 3 });
@@ -265,6 +274,11 @@ fn tell_inside(lie: Lie) -> Option<(History, ViolationKind)> {
         | Lie::RefusedButThere
         | Lie::HalfAnswer
         | Lie::OtherByItself
+        | Lie::HiddenFromFollower
+        | Lie::ToldFollowerTwice
+        | Lie::TornResume
+        | Lie::FalseGap
+        | Lie::FollowerLeftBehind
         | Lie::FalseClaim => return None,
     };
     Some((history, kind))
@@ -286,6 +300,12 @@ fn moment(secondaries_at: &dyn Fn(u64) -> u64) -> MasterMoment<'_> {
 fn the_truth_passes() {
     let (mut history, _) = told();
     see(&mut history, CLYDE, 0, &rows(&TRUTH));
+    let follower = history.add_follower(BONNIE, 0);
+    // The connection breaks within the batch, which is then received as a whole.
+    for ids in [&[0, 1, 2, 3][..], &[2], &[2, 3, 4, 5]] {
+        history.follower_connects(follower);
+        follow(&mut history, follower, ids, &[]);
+    }
     finish(&mut history, 6);
     assert_eq!(found(&history), []);
     let mut history = inside();

@@ -1,0 +1,493 @@
+/**
+ * A client of acklog: appends messages, and follows the log across reconnects.
+ *
+ * One ES module for Node 18 or later and for browsers, without dependencies.
+ *
+ *     import { Client } from "./acklog.js";
+ *
+ *     const client = new Client("http://localhost:8000,http://localhost:8001");
+ *     await client.append("hello", { writeConcern: "majority" });
+ *     for await (const item of client.follow({ cursor: storedCursor })) {
+ *       if (item.gap) …                        // messages that are gone
+ *       else …                                 // item.id, item.text; then store item.cursor
+ *     }
+ *
+ * A cursor is a text, "<first 8 digits of the log's id>.<epoch>.<id>". Store the one of the last
+ * message that you handled, together with its effect; follow({ cursor }) goes on behind it.
+ *
+ * A page in a browser reaches the node that it was loaded from, and no other: leave the URLs out.
+ *
+ * @typedef {{id: number, count: number, writeConcern: number, ackedBy: string[],
+ *   isReplay: boolean}} Appended
+ *   `isReplay`: an earlier attempt under the same key had stored it.
+ * @typedef {{id: number, text: string, cursor: string, batch?: number}} Message
+ *   `batch` is the first id of the batch that it is a part of.
+ * @typedef {{gap: {start: number, end: number, why: "trimmed" | "cut"}}} Gap
+ *   The messages from `start` up to, and not including, `end` are gone; those behind them follow.
+ *   Until one of these was read, a gap is told again after a reconnect if it has grown.
+ */
+
+/**
+ * This part of the time that is left goes to the node as timeoutMs, so that its answer, which tells
+ * what became of the message, comes in time.
+ */
+const NODES_SHARE = 0.9;
+/**
+ * The first and the longest pause before a request is repeated, in milliseconds. Each is drawn
+ * between a half and the whole of its length, so that clients that failed together do not come back
+ * together.
+ */
+const [PAUSE_FIRST, PAUSE_MAX] = [50, 2000];
+const LF = 10;
+const CR = 13;
+
+// Node 18 has it in a module only.
+const crypto = globalThis.crypto ?? (await import("node:crypto")).webcrypto;
+
+/** A request that failed for good: no further attempt is made. */
+export class AcklogError extends Error {
+  constructor(detail, options = {}) {
+    const { retry = false, outcome = "refused", problem = {}, retryAfterMs = 0, cause } = options;
+    super(detail, { cause });
+    this.name = "AcklogError";
+    /** The node's own problem body; empty where none came. */
+    this.problem = problem;
+    /** The reason in one word; undefined where no node answered. */
+    this.code = problem.code;
+    /**
+     * Of an append. `refused`: the message is not in the log, and never will be. `stored`: it is,
+     * and is replicated further. `unknown`: it may be; append it again under the same key.
+     */
+    this.outcome = outcome;
+    /** Whether the same request may succeed later. */
+    this.retry = retry;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/**
+ * A client of the nodes with these URLs, in any order: appends find the master among them,
+ * followers take them in turn.
+ */
+export class Client {
+  #nodes;
+  #silenceMs;
+
+  /**
+   * @param {string | string[]} [urls] The nodes, in an array or separated by commas. Without them:
+   *   the node that the page was loaded from.
+   * @param {{silenceMs?: number}} [options] `silenceMs` is the time after which a follower that
+   *   hears nothing connects again; a node sends something every 10 s.
+   */
+  constructor(urls = globalThis.location?.origin ?? [], { silenceMs = 30_000 } = {}) {
+    const each = (Array.isArray(urls) ? urls : urls.split(",")).map((url) => url.trim());
+    if (!each.some(Boolean)) throw new TypeError("the URL of a node is missing");
+    this.#nodes = each.map((url) => (url.includes("//") ? url : `http://${url}`));
+    this.#silenceMs = silenceMs;
+  }
+
+  /**
+   * Appends a message and waits until its write concern holds.
+   *
+   * It is sent again, under the same idempotency key, until it is answered or `timeoutMs` have
+   * passed; however often that is, it is stored once. Without a `key` the call draws one. With
+   * `expectedEnd` it is stored only if that will be its id. Where `signal` is aborted, the message
+   * may be in the log.
+   *
+   * @param {string} text
+   * @param {{writeConcern?: number | string, key?: string, timeoutMs?: number,
+   *   expectedEnd?: number, signal?: AbortSignal}} [options]
+   * @returns {Promise<Appended>}
+   * @throws {AcklogError} its `outcome` tells whether the message may be in the log.
+   */
+  append(text, options) {
+    return this.#append({ message: text }, options);
+  }
+
+  /**
+   * Appends messages with consecutive ids, all or none of them; otherwise as `append`.
+   *
+   * @param {string[]} texts
+   */
+  appendBatch(texts, options) {
+    return this.#append({ messages: texts }, options);
+  }
+
+  /**
+   * Yields the messages of the log, and the gaps in it, and waits for new ones, for ever.
+   *
+   * It begins behind the `cursor`; without one at the id `start`, at the `last` n messages, at
+   * those accepted `since` an instant (RFC 3339), or at the log's first. It connects when the first
+   * item is asked for, and again whenever the connection is lost: nothing is lost or repeated. A
+   * batch is yielded when all of it has come. Leaving the loop closes the connection.
+   *
+   * @param {{start?: number, last?: number, since?: string, cursor?: string,
+   *   readConcern?: number | string, giveUpAfterMs?: number, signal?: AbortSignal,
+   *   onLost?: (error: AcklogError, node: string) => void}} [options]
+   *   `onLost` is told of each connection that was lost, or not made; by default they are warnings
+   *   on the console. After `giveUpAfterMs` without one, the follower fails.
+   * @returns {AsyncGenerator<Message | Gap>}
+   * @throws {AcklogError} where going on makes no sense, such as the code `other-log`: the cursor
+   *   is of another log than the node's. The signal's reason where `signal` is aborted.
+   */
+  async *follow(options = {}) {
+    const { start, last, since, cursor, readConcern, signal } = options;
+    const { giveUpAfterMs = Infinity, onLost = warn } = options;
+    const position = new Position({ from: start, last, since }, cursor);
+    let pauses = new Pauses();
+    let lostAt = performance.now();
+    for (let turn = 0; ; turn += 1) {
+      const node = this.#nodes[turn % this.#nodes.length];
+      let reason = new AcklogError(`${node} ended the stream`);
+      try {
+        for await (const item of this.#followNode(node, position, readConcern, signal)) {
+          lostAt = undefined;
+          if (item === undefined) continue;
+          pauses = new Pauses();
+          yield item;
+        }
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!(error instanceof AcklogError && error.retry)) throw error;
+        reason = error;
+      }
+      lostAt ??= performance.now();
+      if (performance.now() - lostAt >= giveUpAfterMs) {
+        const detail = `no node could be followed, at last: ${reason.message}`;
+        throw new AcklogError(detail, { cause: reason });
+      }
+      onLost(reason, node);
+      await sleep(Math.max(pauses.next(), reason.retryAfterMs), signal);
+    }
+  }
+
+  async #append(messages, options = {}) {
+    const { writeConcern, key = randomKey(), timeoutMs = 30_000, expectedEnd, signal } = options;
+    const deadline = performance.now() + timeoutMs;
+    const pauses = new Pauses();
+    // Answers in a row that say that the node is not the master.
+    let strangers = 0;
+    let last;
+    for (;;) {
+      const [node] = this.#nodes;
+      const left = Math.max(deadline - performance.now(), 1);
+      const inTime = Math.floor(left * NODES_SHARE);
+      const body = { ...messages, writeConcern, expectedEnd, timeoutMs: inTime };
+      try {
+        return await post(node, JSON.stringify(body), key, left, signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!(error instanceof AcklogError)) throw error;
+        strangers = error.code === "not-the-master" ? strangers + 1 : 0;
+        last = last ? combined(last, error) : error;
+      }
+      const isElsewhere = strangers > 0 && strangers < this.#nodes.length;
+      if (!last.retry && !isElsewhere) throw last;
+      // Perhaps another node answers; another append may have found that out already.
+      const isPassedOver = isElsewhere || !last.code;
+      if (isPassedOver && this.#nodes[0] === node) this.#nodes.push(this.#nodes.shift());
+      if (isElsewhere) continue;
+      const pause = Math.max(pauses.next(), last.retryAfterMs);
+      if (performance.now() + pause >= deadline) throw last;
+      await sleep(pause, signal);
+    }
+  }
+
+  /**
+   * Yields what one connection brings, up to its end; undefined for an event that moves no
+   * position.
+   */
+  async *#followNode(node, position, readConcern, signal) {
+    const { query, headers } = position.request();
+    if (readConcern !== undefined) query.set("readConcern", readConcern);
+    const call = new Call(node, signal);
+    try {
+      const request = { headers: { accept: "text/event-stream", ...headers } };
+      const response = await call.fetch(`/messages?${query}`, request, this.#silenceMs);
+      if (response.status !== 200) {
+        const refusal = refused(response, await call.within(this.#silenceMs, response.text()));
+        if (refusal.code !== "trimmed" || !position.isBeforeFirst) throw refusal;
+        yield position.trimmedTo(refusal.problem.start);
+        return;
+      }
+      if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
+        throw new AcklogError(`the answer of ${node} is no event stream: is it a node?`);
+      }
+      const [reader, parser] = [response.body.getReader(), new EventParser()];
+      for (;;) {
+        const { value, done } = await call.within(this.#silenceMs, reader.read());
+        if (done) return;
+        for (const event of parser.events(value)) yield* position.items(event);
+      }
+    } finally {
+      call.end();
+    }
+  }
+}
+
+/** The place where a follower goes on. It outlives connections. */
+class Position {
+  #begin;
+  #cursor;
+  /** The id of the log that was opened. */
+  #log;
+  /** The gap behind the cursor that was yielded already, as text. */
+  #gap;
+  /** The members of a batch that have come. */
+  #waiting = [];
+
+  constructor(begin, cursor) {
+    this.#begin = Object.entries(begin).filter(([, value]) => value !== undefined);
+    this.#cursor = cursor ?? undefined;
+  }
+
+  /** Returns the query and the headers that ask for what comes next. */
+  request() {
+    // A batch comes again as a whole.
+    this.#waiting = [];
+    if (this.#cursor === undefined) return { query: new URLSearchParams(this.#begin), headers: {} };
+    return { query: new URLSearchParams(), headers: { "last-event-id": this.#cursor } };
+  }
+
+  /** Returns whether a node told where to begin, and no message was read yet. */
+  get isBeforeFirst() {
+    return this.#log !== undefined && this.#cursor === undefined;
+  }
+
+  /** Moves a position before the first message to the log's new start. */
+  trimmedTo(start) {
+    const gap = { start: this.#begin[0][1], end: start, why: "trimmed" };
+    this.#begin = [["from", start]];
+    return { gap };
+  }
+
+  /** Yields what an event brings, and moves with it; undefined for one that moves nothing. */
+  *items({ name, id, data }) {
+    if (name === "message") {
+      this.#waiting.push(data);
+      // Members of a batch have no id, but for its last one: only then all have come.
+      if (id !== undefined) yield* this.#messages(this.#waiting.splice(0), id);
+    } else if (name === "gap") {
+      const gap = { start: data.from, end: data.to, why: data.why };
+      if (JSON.stringify(gap) === this.#gap) return;
+      this.#gap = JSON.stringify(gap);
+      yield { gap };
+    } else if (name === "error") {
+      throw ofProblem(data);
+    } else {
+      if (name === "open") this.#opened(data);
+      yield undefined;
+    }
+  }
+
+  *#messages(members, lastId) {
+    // A batch is of one epoch.
+    const logAndEpoch = lastId.slice(0, lastId.lastIndexOf("."));
+    for (const { id, message, batch } of members) {
+      this.#cursor = `${logAndEpoch}.${id}`;
+      this.#gap = undefined;
+      yield { id, text: message, cursor: this.#cursor, ...(batch === undefined ? {} : { batch }) };
+    }
+  }
+
+  #opened({ log, next }) {
+    const known = this.#log ?? this.#cursor?.split(".")[0] ?? "";
+    // A secondary that never joined its master knows no log yet.
+    if (log !== null && !log.startsWith(known)) {
+      const detail = `the position is in the log ${known}, and the node has the log ${log}`;
+      throw new AcklogError(detail, { problem: { code: "other-log" } });
+    }
+    this.#log = log ?? this.#log;
+    // "The last 10" or "since noon" would be another place at the next connection.
+    if (this.#cursor === undefined) this.#begin = [["from", next]];
+  }
+}
+
+/** One request with all of its answer. It ends with the caller's signal, and by `end`. */
+class Call {
+  #node;
+  #controller = new AbortController();
+  #signal;
+  #abort = () => this.#controller.abort();
+
+  constructor(node, signal) {
+    this.#node = node.replace(/\/$/, "");
+    this.#signal = signal;
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", this.#abort);
+  }
+
+  fetch(path, options, limitMs) {
+    const request = { ...options, signal: this.#controller.signal, cache: "no-store" };
+    return this.within(limitMs, fetch(this.#node + path, request));
+  }
+
+  /** Returns what `promise` brings. If it fails or takes longer, the call is over. */
+  async within(limitMs, promise) {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.#abort();
+    }, limitMs);
+    try {
+      return await promise;
+    } catch (cause) {
+      const failure = cause.cause?.message ?? cause.message;
+      const why = isLate ? `nothing came for ${limitMs / 1000} s` : failure;
+      throw new AcklogError(`${this.#node}: ${why}`, { retry: true, outcome: "unknown", cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  end() {
+    this.#signal?.removeEventListener("abort", this.#abort);
+    this.#abort();
+  }
+}
+
+/** Pauses between attempts, in milliseconds; they double up to a limit. */
+class Pauses {
+  #next = PAUSE_FIRST;
+
+  next() {
+    const pause = this.#next * (0.5 + Math.random() / 2);
+    this.#next = Math.min(this.#next * 2, PAUSE_MAX);
+    return pause;
+  }
+}
+
+/** Sends an append to a node, once. */
+async function post(node, body, key, limitMs, signal) {
+  const call = new Call(node, signal);
+  try {
+    const deadline = performance.now() + limitMs;
+    const headers = { "content-type": "application/json", "idempotency-key": key };
+    const response = await call.fetch("/messages", { method: "POST", headers, body }, limitMs);
+    const text = await call.within(deadline - performance.now(), response.text());
+    if (response.status !== 201) throw refused(response, text);
+    const isReplay = response.headers.get("idempotent-replayed") === "true";
+    const { id, count = 1, writeConcern, ackedBy } = parsed(text);
+    if (Number.isInteger(id)) return { id, count, writeConcern, ackedBy, isReplay };
+    throw new AcklogError(`the answer of ${node} is not a node's`, { outcome: "unknown" });
+  } finally {
+    call.end();
+  }
+}
+
+/** Returns the error of an answer that is no success. */
+function refused(response, text) {
+  const seconds = Number(response.headers.get("retry-after") ?? 0);
+  return ofProblem(parsed(text), response.status, Number.isFinite(seconds) ? seconds * 1000 : 0);
+}
+
+function ofProblem(problem, status, retryAfterMs) {
+  if (problem.code) {
+    const { detail, title, code, retry = false, outcome } = problem;
+    return new AcklogError(detail ?? title ?? code, { retry, outcome, problem, retryAfterMs });
+  }
+  // A proxy's answer, which may have passed the request on.
+  const retry = status >= 500;
+  const outcome = retry ? "unknown" : "refused";
+  const detail = `the answer has status ${status} and is not a node's`;
+  return new AcklogError(detail, { retry, outcome, retryAfterMs });
+}
+
+/** Returns the object that a text is in JSON; an empty one where it is none. */
+function parsed(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * Returns the error of the last attempt, with what all attempts under one key tell of the message.
+ */
+function combined(before, attempt) {
+  // The key was looked at first: no attempt stored it, and none can any more.
+  if (attempt.code === "end-moved" && !attempt.retry) return attempt;
+  if (before.outcome === "stored" || attempt.outcome === "stored") attempt.outcome = "stored";
+  else if (before.outcome !== attempt.outcome) attempt.outcome = "unknown";
+  return attempt;
+}
+
+/**
+ * Takes a stream of events apart. Its lines are split as bytes, since a chunk may end inside a
+ * character. An event without its closing blank line has not come.
+ */
+class EventParser {
+  #decoder = new TextDecoder("utf-8", { fatal: true });
+  /** The chunks that hold the line which has not ended yet. */
+  #parts = [];
+  #event = { name: "message", data: [] };
+
+  /** Yields the events that end in this chunk. */
+  *events(chunk) {
+    let begin = 0;
+    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, begin)) {
+      const line = joined([...this.#parts.splice(0), chunk.subarray(begin, end)]);
+      begin = end + 1;
+      const event = this.#take(line.at(-1) === CR ? line.subarray(0, -1) : line);
+      if (event) yield event;
+    }
+    if (begin < chunk.length) this.#parts.push(chunk.subarray(begin));
+  }
+
+  /** Takes one line, and returns the event that it closes. */
+  #take(line) {
+    try {
+      const text = this.#decoder.decode(line);
+      if (text === "") {
+        const { name, id, data } = this.#event;
+        this.#event = { name: "message", data: [] };
+        return data.length > 0 ? { name, id, data: JSON.parse(data.join("\n")) } : undefined;
+      }
+      const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(text);
+      if (field === "data") this.#event.data.push(value);
+      else if (field === "event") this.#event.name = value;
+      else if (field === "id") this.#event.id = value;
+    } catch (cause) {
+      throw new AcklogError(`the stream is damaged: ${cause.message}`, { retry: true, cause });
+    }
+    return undefined;
+  }
+}
+
+function joined(parts) {
+  if (parts.length === 1) return parts[0];
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function warn(error, node) {
+  console.warn(`acklog: ${node} is followed no more: ${error.message}`);
+}
+
+/** Waits, or fails with the reason of the signal. */
+function sleep(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, ms);
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort);
+  });
+}
+
+/** Returns a random key. `crypto.randomUUID` is missing in pages that came over plain HTTP. */
+function randomKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,482 @@
+"""A client of acklog: appends messages, and follows the log across reconnects.
+
+One file for Python 3.8 or later, standard library only. Copy it into your project.
+
+    from acklog import Client, Gap
+
+    client = Client("http://localhost:8000,http://localhost:8001")
+    client.append("hello", write_concern="majority")
+    for item in client.follow(cursor=stored_cursor):
+        if isinstance(item, Gap):
+            ...                              # messages that are gone
+        else:
+            ...                              # item.id, item.text; then store item.cursor
+
+A cursor is a text, "<first 8 digits of the log's id>.<epoch>.<id>". Store the one of the last
+message that you handled, together with its effect; follow(cursor=...) goes on behind it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import random
+import secrets
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Union
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+__all__ = ["Appended", "Client", "Error", "Gap", "Message"]
+
+# Time that a connection may take to be established, in seconds. Shorter: a node behind a slow line
+# is not reached. Longer: a node whose machine is gone holds up the turn of the next one.
+CONNECT_TIMEOUT = 5.0
+# Time after which a connection that was not used is replaced, in seconds. Shorter: connections are
+# made needlessly. Longer: the node, which keeps one for 75 s, closes it under a request.
+IDLE_MAX = 60.0
+# This part of the time that is left goes to the node as timeoutMs, so that its answer, which tells
+# what became of the message, comes in time.
+NODES_SHARE = 0.9
+# The first and the longest pause before a request is repeated, in seconds. Each is drawn between a
+# half and the whole of its length, so that clients that failed together do not come back together.
+PAUSE_FIRST, PAUSE_MAX = 0.05, 2.0
+# Bytes of a stream that are read at once.
+READ_BYTES = 65536
+
+WriteConcern = Union[int, str]
+ReadConcern = Union[int, str]
+Problem = Dict[str, Any]
+
+_log = logging.getLogger("acklog")
+
+
+@dataclass(frozen=True)
+class Appended:
+    """The answer to an append."""
+
+    id: int
+    """The id of the message, or of the first of a batch."""
+    count: int
+    write_concern: int
+    acked_by: List[str]
+    """The nodes that have it, the master first."""
+    is_replay: bool
+    """Whether an earlier attempt under the same key had stored it."""
+
+
+class Message(NamedTuple):
+    """A message that a follower reads."""
+
+    id: int
+    text: str
+    cursor: str
+    """follow(cursor=...) goes on behind this message."""
+    batch: Optional[int]
+    """The first id of the batch that it is a part of; None: it was appended alone."""
+
+
+class Gap(NamedTuple):
+    """Messages that a follower asked for and that are gone: those from `start` up to, and not
+    including, `end`. The messages behind them follow. Until one of these was read, a gap is told
+    again after a reconnect if it has grown."""
+
+    start: int
+    end: int
+    why: str
+    """`trimmed` or `cut`."""
+
+
+class Error(Exception):
+    """A request that failed for good: no further attempt is made."""
+
+    def __init__(
+        self,
+        detail: str,
+        retry: bool = False,
+        outcome: str = "refused",
+        problem: Optional[Problem] = None,
+        retry_after: float = 0.0,
+    ) -> None:
+        super().__init__(detail)
+        self.problem: Problem = problem or {}
+        """The node's own problem body; empty where none came."""
+        self.code: Optional[str] = self.problem.get("code")
+        """The reason in one word; None where no node answered."""
+        self.outcome = outcome
+        """Of an append. `refused`: the message is not in the log, and never will be. `stored`: it
+        is, and is replicated further. `unknown`: it may be; append it again under the same key."""
+        self.retry = retry
+        """Whether the same request may succeed later."""
+        self.retry_after = retry_after
+
+    @classmethod
+    def _of_problem(cls, problem: Problem, status: int = 0, retry_after: float = 0.0) -> Error:
+        if isinstance(problem, dict) and "code" in problem:
+            detail = str(problem.get("detail") or problem.get("title") or problem["code"])
+            retry, outcome = bool(problem.get("retry")), problem.get("outcome", "refused")
+            return cls(detail, retry, outcome, problem, retry_after)
+        # A proxy's answer, which may have passed the request on.
+        is_passing = status >= 500
+        outcome = "unknown" if is_passing else "refused"
+        detail = f"the answer has status {status} and is not a node's"
+        return cls(detail, is_passing, outcome, retry_after=retry_after)
+
+
+class Client:
+    """A client of the nodes with these URLs, a list or a text with commas between them. Appends
+    find the master among them, followers take them in turn. `silence` is the time in seconds after
+    which a follower that hears nothing connects again; a node sends something every 10 s.
+
+    Not for several threads at once: make a client for each.
+    """
+
+    def __init__(self, urls: Union[str, Sequence[str]], silence: float = 30.0) -> None:
+        each = [url.strip() for url in (urls.split(",") if isinstance(urls, str) else urls)]
+        if not any(each):
+            raise ValueError("the URL of a node is missing")
+        self._nodes = [urlsplit(url if "//" in url else f"http://{url}") for url in each]
+        self._silence = silence
+        self._kept: Optional[http.client.HTTPConnection] = None
+        self._kept_since = 0.0
+
+    def append(
+        self,
+        text: str,
+        write_concern: Optional[WriteConcern] = None,
+        key: Optional[str] = None,
+        timeout: float = 30.0,
+        expected_end: Optional[int] = None,
+    ) -> Appended:
+        """Appends a message and waits until its write concern holds.
+
+        It is sent again, under the same idempotency key, until it is answered or `timeout` seconds
+        have passed; however often that is, it is stored once. Without a `key` the call draws one.
+        With `expected_end` it is stored only if that will be its id.
+
+        Raises Error; its `outcome` tells whether the message may be in the log.
+        """
+        return self._append({"message": text}, write_concern, key, timeout, expected_end)
+
+    def append_batch(
+        self,
+        texts: List[str],
+        write_concern: Optional[WriteConcern] = None,
+        key: Optional[str] = None,
+        timeout: float = 30.0,
+        expected_end: Optional[int] = None,
+    ) -> Appended:
+        """Appends messages with consecutive ids, all or none of them; otherwise as append."""
+        return self._append({"messages": texts}, write_concern, key, timeout, expected_end)
+
+    def follow(
+        self,
+        start: Optional[int] = None,
+        *,
+        last: Optional[int] = None,
+        since: Optional[str] = None,
+        cursor: Optional[str] = None,
+        read_concern: Optional[ReadConcern] = None,
+        give_up_after: Optional[float] = None,
+    ) -> Iterator[Union[Message, Gap]]:
+        """Yields the messages of the log, and the gaps in it, and waits for new ones, for ever.
+
+        It begins behind the `cursor`; without one at the id `start`, at the `last` n messages, at
+        those accepted `since` an instant (RFC 3339), or at the log's first. It connects when the
+        first item is asked for, and again whenever the connection is lost: nothing is lost or
+        repeated. A batch is yielded when all of it has come.
+
+        Raises Error where going on makes no sense, such as the code `other-log`: the cursor is of
+        another log than the node's. With `give_up_after` also when it was not connected for so
+        many seconds. Each lost connection is a warning of the logger `acklog`.
+        """
+        begin = {"from": start, "last": last, "since": since}
+        position = _Position({k: v for k, v in begin.items() if v is not None}, cursor)
+        pauses = _Pauses()
+        lost_at: Optional[float] = time.monotonic()
+        for node in cycle(list(self._nodes)):
+            retry_after = 0.0
+            reason: Exception = Error("the node ended the stream")
+            try:
+                with closing(self._follow_node(node, position, read_concern)) as items:
+                    for item in items:
+                        lost_at = None
+                        if item is not None:
+                            pauses = _Pauses()
+                            yield item
+            except Error as error:
+                if not error.retry:
+                    raise
+                reason, retry_after = error, error.retry_after
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                reason = error
+            lost_at = time.monotonic() if lost_at is None else lost_at
+            if give_up_after is not None and time.monotonic() - lost_at >= give_up_after:
+                raise Error(f"no node could be followed, at last: {reason}") from reason
+            pause = max(pauses.next(), retry_after)
+            _log.warning("%s is followed no more: %s; next in %.1f s", node.netloc, reason, pause)
+            time.sleep(pause)
+
+    def close(self) -> None:
+        """Closes the connection that appends use. The next append makes a new one."""
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(
+        self,
+        body: Dict[str, Any],
+        write_concern: Optional[WriteConcern],
+        key: Optional[str],
+        timeout: float,
+        expected_end: Optional[int],
+    ) -> Appended:
+        key = key or secrets.token_hex(16)
+        body = {**body, "writeConcern": write_concern, "expectedEnd": expected_end}
+        body = {name: value for name, value in body.items() if value is not None}
+        deadline = time.monotonic() + timeout
+        pauses = _Pauses()
+        # Answers in a row that say that the node is not the master.
+        strangers = 0
+        last: Optional[Error] = None
+        while True:
+            # Never 0, which would be a socket that does not wait.
+            left = max(deadline - time.monotonic(), 0.001)
+            try:
+                return self._post({**body, "timeoutMs": int(left * NODES_SHARE * 1000)}, key, left)
+            except Error as error:
+                strangers = strangers + 1 if error.code == "not-the-master" else 0
+                last = _combined(last, error) if last else error
+            if not last.retry and not 0 < strangers < len(self._nodes):
+                raise last
+            if strangers or not last.code:
+                # Perhaps another node answers.
+                self.close()
+                self._nodes.append(self._nodes.pop(0))
+            if not strangers:
+                pause = max(pauses.next(), last.retry_after)
+                if time.monotonic() + pause >= deadline:
+                    raise last
+                time.sleep(pause)
+
+    def _post(self, body: Dict[str, Any], key: str, timeout: float) -> Appended:
+        """Sends an append to the first node, once."""
+        node, unsent = self._nodes[0], True
+        if time.monotonic() - self._kept_since > IDLE_MAX:
+            self.close()
+        try:
+            connection = self._kept = self._kept or _connect(node, timeout)
+            unsent = False
+            connection.sock.settimeout(timeout)
+            headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+            path = f"{node.path.rstrip('/')}/messages"
+            connection.request("POST", path, json.dumps(body).encode(), headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            detail = f"{node.netloc} did not answer: {error or type(error).__name__}"
+            raise Error(detail, True, "refused" if unsent else "unknown") from error
+        self._kept_since = time.monotonic()
+        if connection.sock is None:
+            # The node closes it behind this answer.
+            self.close()
+        if response.status != 201:
+            raise _refusal(response, answer)
+        try:
+            told = json.loads(answer)
+            is_replay = response.headers.get("Idempotent-Replayed") == "true"
+            concern, acked_by = told["writeConcern"], told["ackedBy"]
+            return Appended(told["id"], told.get("count", 1), concern, acked_by, is_replay)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Error(f"the answer of {node.netloc} is not a node's", False, "unknown") from error
+
+    def _follow_node(
+        self, node: SplitResult, position: _Position, read_concern: Optional[ReadConcern]
+    ) -> Generator[Union[Message, Gap, None], None, None]:
+        """Yields what one connection brings, up to its end; None for an event that moves no
+        position."""
+        query, headers = position.request()
+        if read_concern is not None:
+            query["readConcern"] = read_concern
+        path = f"{node.path.rstrip('/')}/messages?{urlencode(query)}"
+        connection = _connect(node, self._silence)
+        try:
+            connection.request("GET", path, headers={"Accept": "text/event-stream", **headers})
+            response = connection.getresponse()
+            if response.status != 200:
+                refusal = _refusal(response, response.read())
+                if refusal.code != "trimmed" or not position.is_before_first:
+                    raise refusal
+                yield position.trimmed_to(refusal.problem["start"])
+                return
+            if response.headers.get_content_type() != "text/event-stream":
+                raise Error(f"the answer of {node.netloc} is no event stream: is it a node?")
+            yield from position.items(_events(response))
+        finally:
+            connection.close()
+
+
+class _Position:
+    """The place where a follower goes on. It outlives connections."""
+
+    def __init__(self, begin: Dict[str, Any], cursor: Optional[str]) -> None:
+        self.begin = begin
+        self.cursor = cursor
+        # The id of the log that was opened.
+        self.log: Optional[str] = None
+        # The gap behind the cursor that was yielded already.
+        self.gap: Optional[Gap] = None
+
+    def request(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
+        """Returns the query and the headers that ask for what comes next."""
+        if self.cursor is None:
+            return dict(self.begin), {}
+        return {}, {"Last-Event-ID": self.cursor}
+
+    @property
+    def is_before_first(self) -> bool:
+        """Whether a node told where to begin, and no message was read yet."""
+        return self.log is not None and self.cursor is None
+
+    def trimmed_to(self, start: int) -> Gap:
+        """Moves a position before the first message to the log's new start."""
+        gap = Gap(self.begin["from"], start, "trimmed")
+        self.begin = {"from": start}
+        return gap
+
+    def items(self, events: Iterator[_Event]) -> Iterator[Union[Message, Gap, None]]:
+        """Yields messages and gaps, and moves with them."""
+        waiting: List[Dict[str, Any]] = []
+        for event in events:
+            data = json.loads(event.data)
+            if event.name == "message":
+                waiting.append(data)
+                # Members of a batch have no id, but for its last one: only then all have come.
+                if event.id is not None:
+                    yield from self._messages(waiting, event.id)
+                    waiting = []
+            elif event.name == "gap":
+                gap = Gap(data["from"], data["to"], data["why"])
+                if gap != self.gap:
+                    self.gap = gap
+                    yield gap
+            elif event.name == "error":
+                raise Error._of_problem(data)
+            else:
+                if event.name == "open":
+                    self._opened(data["log"], data["next"])
+                yield None
+
+    def _messages(self, members: List[Dict[str, Any]], last_id: str) -> Iterator[Message]:
+        # A batch is of one epoch.
+        log_and_epoch = last_id.rpartition(".")[0]
+        for member in members:
+            self.cursor, self.gap = f"{log_and_epoch}.{member['id']}", None
+            yield Message(member["id"], member["message"], self.cursor, member.get("batch"))
+
+    def _opened(self, log: Optional[str], next_id: int) -> None:
+        known = self.log or (self.cursor or "").partition(".")[0]
+        # A secondary that never joined its master knows no log yet.
+        if log is not None and not log.startswith(known):
+            detail = f"the position is in the log {known}, and the node has the log {log}"
+            raise Error(detail, problem={"code": "other-log"})
+        self.log = log or self.log
+        if self.cursor is None:
+            # "The last 10" or "since noon" would be another place at the next connection.
+            self.begin = {"from": next_id}
+
+
+class _Event(NamedTuple):
+    name: str
+    id: Optional[str]
+    data: str
+
+
+class _Pauses:
+    """Pauses between attempts; they double up to a limit."""
+
+    def __init__(self) -> None:
+        self._next = PAUSE_FIRST
+
+    def next(self) -> float:
+        pause = self._next * random.uniform(0.5, 1.0)
+        self._next = min(self._next * 2, PAUSE_MAX)
+        return pause
+
+
+def _connect(node: SplitResult, timeout: float) -> http.client.HTTPConnection:
+    is_tls = node.scheme == "https"
+    kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
+    connection = kind(node.hostname or "", node.port, timeout=min(timeout, CONNECT_TIMEOUT))
+    connection.connect()
+    connection.sock.settimeout(timeout)
+    return connection
+
+
+def _refusal(response: http.client.HTTPResponse, body: bytes) -> Error:
+    retry_after = response.headers.get("Retry-After", "")
+    seconds = float(retry_after) if retry_after.isdigit() else 0.0
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        problem = {}
+    return Error._of_problem(problem, response.status, seconds)
+
+
+def _combined(before: Error, attempt: Error) -> Error:
+    """Returns the error of the last attempt, with what all attempts under one key tell of the
+    message."""
+    if attempt.code == "end-moved" and not attempt.retry:
+        # The key was looked at first: no attempt stored it, and none can any more.
+        return attempt
+    if "stored" in (before.outcome, attempt.outcome):
+        attempt.outcome = "stored"
+    elif before.outcome != attempt.outcome:
+        attempt.outcome = "unknown"
+    return attempt
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[_Event]:
+    """Yields the events of a stream. One without its closing blank line is dropped."""
+    data: List[str] = []
+    name, event_id = "message", None
+    for line in _lines(response):
+        if not line:
+            if data:
+                yield _Event(name, event_id, "\n".join(data))
+            name, event_id, data = "message", None, []
+            continue
+        field, _, rest = line.partition(b":")
+        value = (rest[1:] if rest.startswith(b" ") else rest).decode()
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+        elif field == b"id":
+            event_id = value
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yields the lines of a stream without their ends, LF or CR LF. They are split as bytes: a
+    chunk may end inside a character, and str.splitlines would split at characters of the text."""
+    line = bytearray()
+    while True:
+        chunk = response.read1(READ_BYTES)
+        if not chunk:
+            return
+        first, *others = chunk.split(b"\n")
+        line += first
+        for other in others:
+            yield bytes(line[:-1] if line.endswith(b"\r") else line)
+            line = bytearray(other)

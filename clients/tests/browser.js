@@ -1,0 +1,81 @@
+/** A headless Chromium, driven over its debugging pipe: messages in JSON, each ended by a NUL. */
+
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const PROGRAMS = ["chromium", "chromium-browser", "google-chrome"];
+
+/** Returns the name of a browser that is installed here; undefined: there is none. */
+export function installedBrowser() {
+  return PROGRAMS.find((name) => spawnSync(name, ["--version"]).status === 0);
+}
+
+export class Browser {
+  #profile = mkdtempSync(path.join(tmpdir(), "acklog-browser-"));
+  #process;
+  #text = "";
+  #sent = 0;
+  #waiting = new Map();
+
+  /** Starts one, which ends with the test. */
+  static start(t, program) {
+    const browser = new Browser();
+    browser.#start(program);
+    t.after(() => browser.#end());
+    return browser;
+  }
+
+  /** Opens an address in a tab of its own. Returns a function that evaluates a script there. */
+  async open(url) {
+    const { targetId } = await this.#call("Target.createTarget", { url });
+    const options = { targetId, flatten: true };
+    const { sessionId } = await this.#call("Target.attachToTarget", options);
+    return async (expression) => {
+      const script = { expression, awaitPromise: true, returnByValue: true };
+      const { result, exceptionDetails } = await this.#call("Runtime.evaluate", script, sessionId);
+      if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails.exception));
+      return result.value;
+    };
+  }
+
+  #start(program) {
+    const flags = ["--headless", "--remote-debugging-pipe", `--user-data-dir=${this.#profile}`];
+    // A root user, as in containers, has no sandbox.
+    if (process.getuid?.() === 0) flags.push("--no-sandbox");
+    flags.push("--disable-gpu", "--disable-dev-shm-usage", "--no-first-run");
+    const stdio = ["ignore", "ignore", "ignore", "pipe", "pipe"];
+    this.#process = spawn(program, flags, { stdio });
+    this.#process.on("exit", () => {
+      for (const { reject } of this.#waiting.values()) reject(new Error("the browser ended"));
+    });
+    this.#process.stdio[4].setEncoding("utf8").on("data", (chunk) => this.#take(chunk));
+  }
+
+  #call(method, params, sessionId) {
+    this.#sent += 1;
+    const id = this.#sent;
+    this.#process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+  }
+
+  #take(chunk) {
+    const messages = (this.#text + chunk).split("\0");
+    this.#text = messages.pop();
+    for (const { id, result, error } of messages.map((message) => JSON.parse(message))) {
+      const call = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error) call?.reject(new Error(error.message));
+      else call?.resolve(result);
+    }
+  }
+
+  async #end() {
+    const ended = once(this.#process, "exit");
+    this.#process.kill();
+    await ended;
+    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10 });
+  }
+}

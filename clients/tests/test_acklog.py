@@ -1,0 +1,210 @@
+"""Tests of acklog.py: the cases of cases.json on scripted nodes, and a real cluster."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import signal
+import sys
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Union
+
+FOLDER = Path(__file__).parent
+sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
+
+import acklog  # noqa: E402
+from cluster import PATIENCE, Cluster, Node  # noqa: E402
+from scripted import ScriptedNodes  # noqa: E402
+
+Item = Union[acklog.Message, acklog.Gap]
+
+# Each lost connection is a warning.
+logging.getLogger("acklog").addHandler(logging.NullHandler())
+logging.getLogger("acklog").propagate = False
+
+
+class Cases(unittest.TestCase):
+    """A test for each case of cases.json."""
+
+    maxDiff = None
+
+    def play(self, case: Dict[str, Any]) -> None:
+        nodes = ScriptedNodes(case)
+        self.addCleanup(nodes.close)
+        client = acklog.Client(nodes.urls, silence=case.get("silence", 30))
+        self.addCleanup(client.close)
+        error = None
+        try:
+            if "append" in case:
+                self.append(client, case)
+            else:
+                self.follow(client, case)
+        except acklog.Error as raised:
+            error = {"code": raised.code, "outcome": raised.outcome, "detail": str(raised)}
+        expected = case.get("error")
+        if error and expected:
+            error = {name: error[name] for name in expected}
+        self.assertEqual(error, expected)
+        nodes.close()
+        self.assertEqual(nodes.faults, [])
+
+    def append(self, client: acklog.Client, case: Dict[str, Any]) -> None:
+        options = dict(case["append"])
+        if "texts" in options:
+            appended = client.append_batch(options.pop("texts"), **options)
+        else:
+            appended = client.append(options.pop("text"), **options)
+        self.assertEqual(vars(appended), case.get("appended"))
+
+    def follow(self, client: acklog.Client, case: Dict[str, Any]) -> None:
+        seen = []
+        try:
+            with closing(client.follow(**case.get("follow", {}))) as items:
+                # One that fails in the end is asked for one more item.
+                for item in itertools.islice(items, len(case["items"]) + ("error" in case)):
+                    if isinstance(item, acklog.Gap):
+                        seen.append({"gap": list(item)})
+                    else:
+                        batch = [] if item.batch is None else [item.batch]
+                        seen.append([item.id, item.text, item.cursor, *batch])
+        finally:
+            self.assertEqual(seen, case["items"])
+
+
+def test_of(case: Dict[str, Any]) -> Callable[[Cases], None]:
+    return lambda self: self.play(case)
+
+
+for each in json.loads((FOLDER / "cases.json").read_text("utf-8")):
+    setattr(Cases, f"test_{each['name']}", test_of(each))
+
+class RealCluster(unittest.TestCase):
+    """The client against three nodes with logs on disk."""
+
+    def setUp(self) -> None:
+        def fail(*_: object) -> None:
+            raise AssertionError(f"this took longer than {PATIENCE} s")
+
+        # A follower waits for ever where something is lost.
+        signal.signal(signal.SIGALRM, fail)
+        signal.alarm(PATIENCE)
+        self.addCleanup(signal.alarm, 0)
+        self.cluster = Cluster()
+        self.addCleanup(self.cluster.close)
+
+    def client(self, *nodes: Node) -> acklog.Client:
+        client = acklog.Client([node.url for node in nodes] or self.cluster.urls)
+        self.addCleanup(client.close)
+        return client
+
+    def assert_next(self, items: Iterator[Item], first: int, texts: List[str]) -> List[str]:
+        """Takes as many messages, compares their ids and texts, and returns their cursors."""
+        messages = [item for item in itertools.islice(items, len(texts))]
+        seen = [(item.id, item.text) for item in messages if isinstance(item, acklog.Message)]
+        self.assertEqual(seen, list(enumerate(texts, first)))
+        return [item.cursor for item in messages if isinstance(item, acklog.Message)]
+
+    def test_the_master_is_found_and_a_key_is_stored_once(self) -> None:
+        _, bonnie, clyde = self.cluster.nodes
+        client = self.client(bonnie, clyde, self.cluster.master)
+        first = client.append("naïve 漢字", write_concern="all", key="order-17")
+        again = client.append("naïve 漢字", write_concern=1, key="order-17")
+        self.assertEqual((first.id, first.write_concern, first.is_replay), (0, 3, False))
+        self.assertEqual((again.id, again.is_replay), (0, True))
+        self.assertEqual(client.append_batch(["a", "b"], write_concern=2).count, 2)
+        self.assertEqual(client.append("c").id, 3)
+        with self.assertRaises(acklog.Error) as refused:
+            client.append("another", key="order-17")
+        error = refused.exception
+        self.assertEqual((error.code, error.outcome), ("key-reused", "refused"))
+
+    def test_an_append_waits_for_a_master_that_starts_again(self) -> None:
+        client = self.client()
+        client.append("before")
+        self.cluster.master.kill()
+        with ThreadPoolExecutor() as pool:
+            appended = pool.submit(client.append, "meanwhile", write_concern=3)
+            self.cluster.master.start()
+            self.assertEqual(appended.result().id, 1)
+        shown = self.cluster.master.get("/messages")
+        self.assertEqual([each["message"] for each in shown], ["before", "meanwhile"])
+
+    def test_each_node_can_be_followed_and_a_cursor_goes_on_behind_its_message(self) -> None:
+        texts = ["a", "naïve 漢字 🦀", "\u2028\u2029\u0085\r\n\x0b\x0c", "b", "c", "d"]
+        client = self.client()
+        for text in texts[:3]:
+            client.append(text)
+        client.append_batch(texts[3:], write_concern="all")
+        for node in self.cluster.nodes:
+            with closing(self.client(node).follow()) as items:
+                cursors = self.assert_next(items, 0, texts)
+            for n, cursor in enumerate(cursors[:-1], 1):
+                # One of them is inside the batch.
+                with closing(self.client(node).follow(cursor=cursor)) as items:
+                    self.assert_next(items, n, texts[n:])
+            with closing(self.client(node).follow(last=2)) as items:
+                self.assert_next(items, 4, texts[4:])
+
+    def test_what_all_nodes_have_is_shown_by_each(self) -> None:
+        self.client().append_batch(["a", "b"], write_concern=1)
+        for node in self.cluster.nodes:
+            with closing(self.client(node).follow(read_concern="all")) as items:
+                self.assert_next(items, 0, ["a", "b"])
+
+    def test_a_node_that_is_killed_while_it_is_followed_loses_and_repeats_nothing(self) -> None:
+        for node in self.cluster.nodes:
+            with self.subTest(node.name):
+                self.follow_across_kills(node)
+
+    def follow_across_kills(self, node: Node) -> None:
+        writer = self.client()
+        first = end = self.cluster.master.get("/health")["logEnd"]
+        with closing(self.client(node).follow(start=first)) as items:
+            for _ in range(4):
+                texts = [f"Msg{end + n}" for n in range(20)]
+                for text in texts[:3]:
+                    writer.append(text)
+                writer.append_batch(texts[3:10], write_concern="all")
+                # Its node goes while the program is in the middle of a batch.
+                self.assert_next(items, end, texts[:5])
+                node.kill()
+                with ThreadPoolExecutor() as pool:
+                    appended = pool.submit(writer.append_batch, texts[10:], write_concern=2)
+                    node.start()
+                    appended.result()
+                self.assert_next(items, end + 5, texts[5:])
+                end += 20
+
+    def test_a_cursor_of_another_log_is_an_error(self) -> None:
+        self.client().append("a", write_concern="all")
+        for node in self.cluster.nodes:
+            with self.assertRaises(acklog.Error) as refused:
+                next(self.client(node).follow(cursor="00000000.1.0"))
+            self.assertEqual(refused.exception.code, "other-log")
+
+    def test_of_racing_conditional_appends_each_end_is_taken_by_one(self) -> None:
+        def increment(_: int) -> int:
+            """Counts in the log: reads the last number, and appends the next one on condition."""
+            client, conflicts = self.client(), 0
+            while True:
+                end = self.cluster.master.get("/health")["logEnd"]
+                last = self.cluster.master.get(f"/messages/{end - 1}")["message"] if end else "0"
+                try:
+                    client.append(str(int(last) + 1), expected_end=end)
+                    return conflicts
+                except acklog.Error as error:
+                    self.assertEqual((error.code, error.outcome), ("end-moved", "refused"))
+                    conflicts += 1
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(increment, range(40)))
+        messages = [m["message"] for m in self.cluster.master.get("/messages")]
+        self.assertEqual(messages, [str(n) for n in range(1, 41)])
+
+
+if __name__ == "__main__":
+    unittest.main()

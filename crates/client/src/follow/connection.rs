@@ -1,0 +1,113 @@
+//! One stream of one node.
+
+use std::time::Duration;
+
+use acklog_api::{headers, paths, query};
+use acklog_types::WriteConcern;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use thiserror::Error;
+
+use super::events::{BadFollowStream, FollowEvent};
+use crate::endpoint::Dial;
+use crate::node::{CallError, NodeClient};
+use crate::sse::SseParser;
+
+/// Longest time without a byte of a stream, after which the connection counts as lost. A node sends
+/// something every 10 s. Shorter: a busy node is left. Longer: a node that vanished without a word
+/// is noticed late.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// A stream to ask for.
+#[derive(Clone, Debug, Default)]
+pub struct FollowRequest {
+    /// The name and the value of the query parameter that says where it begins.
+    pub begin: Option<(&'static str, String)>,
+    /// The cursor that it begins behind.
+    pub last_event_id: Option<String>,
+    /// The number of nodes that must have a message before it is shown.
+    pub read_concern: Option<WriteConcern>,
+}
+
+/// The reason why a stream ended early.
+#[derive(Debug, Error)]
+pub enum FollowError {
+    /// The connection broke, or the node refuses.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// It is no stream of a node.
+    #[error(transparent)]
+    Stream(#[from] BadFollowStream),
+    /// The answer is no stream of events.
+    #[error("the answer is no stream of events: is this a node that can be followed?")]
+    NoStream,
+}
+
+/// A stream of one node that is read piece by piece.
+#[derive(Debug)]
+pub struct EventStream {
+    body: Incoming,
+    parser: SseParser,
+}
+
+impl FollowRequest {
+    fn path(&self) -> String {
+        let mut parameters = Vec::new();
+        if let Some((name, value)) = &self.begin {
+            let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            parameters.push(format!("{name}={value}"));
+        }
+        if let Some(concern) = self.read_concern {
+            parameters.push(format!("{}={concern}", query::READ_CONCERN));
+        }
+        match parameters.is_empty() {
+            true => paths::MESSAGES.to_owned(),
+            false => format!("{}?{}", paths::MESSAGES, parameters.join("&")),
+        }
+    }
+}
+
+impl EventStream {
+    /// Asks a node for a stream.
+    ///
+    /// # Errors
+    /// When the node refuses, cannot be reached, or answers something else.
+    pub async fn open<D: Dial>(
+        node: &mut NodeClient<D>,
+        request: &FollowRequest,
+    ) -> Result<Self, FollowError> {
+        let mut lines = vec![(ACCEPT, headers::TEXT_EVENT_STREAM)];
+        if let Some(id) = &request.last_event_id {
+            lines.push((HeaderName::from_static(headers::LAST_EVENT_ID), id));
+        }
+        let response = node.stream(&request.path(), &lines, SILENCE_MAX).await?;
+        let is_stream = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(headers::TEXT_EVENT_STREAM.as_bytes()));
+        match is_stream {
+            true => Ok(Self { body: response.into_body(), parser: SseParser::default() }),
+            false => Err(FollowError::NoStream),
+        }
+    }
+
+    /// Returns the events that are complete with the next piece, perhaps none; `None` where the
+    /// node ended the stream.
+    ///
+    /// # Errors
+    /// When the connection breaks, nothing comes for [`SILENCE_MAX`], or no node sends this.
+    pub async fn next<D: Dial>(
+        &mut self,
+        node: &NodeClient<D>,
+    ) -> Result<Option<Vec<FollowEvent>>, FollowError> {
+        let Some(piece) = node.next_piece_within(&mut self.body, SILENCE_MAX).await? else {
+            return Ok(None);
+        };
+        let mut events = Vec::new();
+        self.parser.add(&piece, |event| {
+            events.push(FollowEvent::of(event)?);
+            Ok::<_, BadFollowStream>(())
+        })?;
+        Ok(Some(events))
+    }
+}
