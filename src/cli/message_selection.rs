@@ -44,6 +44,6 @@ impl MessageSelection {
     }
 }
 
-fn whole_number(text: &str) -> Result<u64, String> {
+pub(super) fn whole_number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "it must be a whole number from 0 on".to_owned())
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use acklog_types::WriteConcern;
 use serde::{Deserialize, Serialize};
 
+use crate::receipt::MessageCopy;
+
 /// The body of an append: one message, or a batch.
 ///
 /// A server may read it in another way, to refuse unknown and repeated members.
@@ -24,6 +26,9 @@ pub struct AppendRequest<'a> {
     /// default.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::concern")]
     pub write_concern: Option<WriteConcern>,
+    /// Whether the answer is to show the copies.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub receipt: bool,
 }
 
 impl<'a> AppendRequest<'a> {
@@ -39,7 +44,7 @@ impl<'a> AppendRequest<'a> {
 }
 
 /// The answer to an append whose write concern holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Appended {
     /// The id of the message, or of the first of a batch.
@@ -51,6 +56,10 @@ pub struct Appended {
     pub write_concern: u64,
     /// The nodes that had acked when the answer was made, master first.
     pub acked_by: Vec<String>,
+    /// The copies, one row for each node, the master's first; absent where no receipt was asked
+    /// for, or where the node stopped at that moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<Vec<MessageCopy>>,
 }
 
 #[cfg(test)]

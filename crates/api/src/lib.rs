@@ -38,6 +38,7 @@ mod message;
 pub mod paths;
 mod problem;
 pub mod query;
+mod receipt;
 mod words;
 
 /// The OpenAPI document of both roles, `docs/openapi.json`.
@@ -51,3 +52,4 @@ pub use health::{
 };
 pub use message::{AckedMessage, Message};
 pub use problem::{Outcome, Problem, ProblemCode};
+pub use receipt::{MessageCopy, MessageReceipt, Storage};

@@ -29,6 +29,14 @@ pub fn message(id: u64) -> String {
     format!("{MESSAGES}/{id}")
 }
 
+/// The last part of the path of a receipt.
+pub const RECEIPT: &str = "receipt";
+
+/// Returns the path of the receipt of one message.
+pub fn receipt(id: u64) -> String {
+    format!("{MESSAGES}/{id}/{RECEIPT}")
+}
+
 /// Returns the path of one secondary.
 pub fn secondary(name: &str) -> String {
     format!("{SECONDARIES}/{name}")

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use acklog_api::{
     AckedMessage, AppendRequest, Appended, Disconnected, Disk, DiskState, Faults, FaultsRequest,
-    MasterHealth, MasterLink, MemberHealth, MemberStatus, Message, Mode, OPENAPI, Outcome, Phase,
-    Problem, ProblemCode, Quorum, Refused, RefusedCode, Role, SecondaryHealth, headers, paths,
-    query,
+    MasterHealth, MasterLink, MemberHealth, MemberStatus, Message, MessageCopy, MessageReceipt,
+    Mode, OPENAPI, Outcome, Phase, Problem, ProblemCode, Quorum, Refused, RefusedCode, Role,
+    SecondaryHealth, Storage, headers, paths, query,
 };
 use acklog_types::WriteConcern;
 use serde::Serialize;
@@ -113,6 +113,7 @@ fn bodies_of_requests_are_described() {
     let single = AppendRequest {
         write_concern: Some(WriteConcern::All),
         timeout_ms: Some(1),
+        receipt: true,
         ..AppendRequest::message("a")
     };
     // A server takes the other name of the write concern as well.
@@ -138,8 +139,28 @@ fn faults() -> Faults {
 
 #[test]
 fn bodies_of_answers_are_described() {
-    let single = Appended { id: 3, count: None, write_concern: 2, acked_by: names() };
-    let batch = Appended { count: Some(2), ..single.clone() };
+    let copy = MessageCopy {
+        node: "master".to_owned(),
+        held: true,
+        storage: Some(Storage::Disk),
+        after_ms: Some(0.41),
+        attempts: Some(1),
+    };
+    let unknown = MessageCopy { storage: None, after_ms: None, attempts: None, ..copy.clone() };
+    assert_described("MessageCopy", &[value(&copy), value(&unknown)]);
+    let copies = vec![copy, unknown];
+    let receipt = MessageReceipt {
+        id: 3,
+        count: 1,
+        epoch: 1,
+        accepted_at: "2026-11-28T17:04:05.678Z".to_owned(),
+        held_by: 2,
+        copies: copies.clone(),
+    };
+    assert_described("MessageReceipt", &[value(&receipt)]);
+    let (acked_by, copies) = (names(), Some(copies));
+    let single = Appended { id: 3, count: None, write_concern: 2, acked_by, copies: None };
+    let batch = Appended { count: Some(2), copies, ..single.clone() };
     assert_described("Appended", &[value(&single), value(&batch)]);
     assert_described("Message", &[value(&Message { id: 3, message: "a".into() })]);
     let acked = AckedMessage { id: 3, message: "a".into(), write_concern: 2, acked_by: names() };

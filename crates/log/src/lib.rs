@@ -41,6 +41,7 @@
 //! Invariant: `durable_end <= appended end`. Readers never see anything at or above `durable_end`.
 
 mod accept_loss;
+mod batch_search;
 mod chunk;
 pub mod disk;
 #[cfg(any(test, feature = "sim-disk"))]
@@ -57,6 +58,7 @@ mod watched;
 mod writer;
 
 pub use accept_loss::{AcceptLossError, accept_loss};
+pub use batch_search::FoundBatch;
 pub use disk::{backup, inspect, repair};
 #[cfg(any(test, feature = "sim-disk"))]
 pub use freezing::FreezingDisk;

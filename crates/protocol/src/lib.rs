@@ -173,6 +173,6 @@ pub use secondary::{
     SecondaryOptions,
 };
 pub use status::{
-    DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,
+    CopyStatus, DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,
     SecondaryHealth, SecondaryPhase, Status,
 };

@@ -74,6 +74,23 @@ impl MemberPhase {
     }
 }
 
+/// A node's copy of a message, as the master knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyStatus {
+    /// The name of the node.
+    pub node: NodeName,
+    /// Whether the node has the message durably.
+    pub held: bool,
+    /// Whether the node keeps its log on a disk, and not in memory; none where it did not tell.
+    pub is_on_disk: Option<bool>,
+    /// Time from the acceptance of the message to the node's ack; none where the node has not acked
+    /// it, or where that is older than what is remembered.
+    pub after: Option<Duration>,
+    /// How often the message was sent to the node; for the master itself 1. None where that is
+    /// older than what is remembered, or where the node fetched the message in a page.
+    pub attempts: Option<u32>,
+}
+
 /// One secondary, as the master sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberHealth {

@@ -2,7 +2,7 @@
 
 mod request;
 
-use acklog_api::{headers, paths};
+use acklog_api::{MessageCopy, headers, paths};
 use acklog_protocol::Outcome;
 use acklog_types::IdempotencyKey;
 use hyper::body::Incoming;
@@ -13,8 +13,9 @@ pub(super) use self::request::{ParsedAppend, parse};
 use super::accepted::Accepted;
 use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
+use super::receipt::{copies_of, write_copies};
 use super::response::{APPLICATION_JSON, ResponseBody};
-use crate::server::node::{Appender, ClientAppend, HashedKey, NoOutcome};
+use crate::server::node::{Appender, ClientAppend, HashedKey, MasterHandle, NoOutcome};
 
 /// The header of the idempotency key.
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
@@ -27,18 +28,21 @@ pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers:
 /// # Errors
 /// When the message was not stored, or its write concern does not hold yet.
 pub(super) async fn append(
-    appender: &Appender,
+    (master, appender): (&MasterHandle, &Appender),
     limits: &BodyLimits,
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
     let Collected { bytes, share } = limits.collect(body).await?;
-    let ParsedAppend { batch, count, wait } = parse(&bytes, limits.message_bytes)?;
+    let ParsedAppend { batch, count, wait, receipt } = parse(&bytes, limits.message_bytes)?;
     drop(bytes);
     let key = idempotency_key(headers)?.map(Box::new);
     // The share goes along: the parsed messages take up memory until the core task has taken them,
     // and a client that waits after that holds none.
-    answer(appender.append(ClientAppend { batch, key, wait, share }).await, count)
+    let outcome = appender.append(ClientAppend { batch, key, wait, share }).await;
+    let accepted = accepted(outcome, count)?;
+    let copies = if receipt { copies_of(master, &accepted).await } else { None };
+    Ok(created(&accepted, copies.as_deref()))
 }
 
 /// Returns the idempotency key of a request.
@@ -58,16 +62,19 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<HashedKey>, RequestProb
     Ok(Some(key.into()))
 }
 
-/// Returns the answer to an append.
-fn answer(
+/// Returns what is known about what an append stored.
+///
+/// # Errors
+/// When its write concern does not hold.
+fn accepted(
     outcome: Result<Outcome, NoOutcome>,
     count: Option<usize>,
-) -> Result<Response<ResponseBody>, RequestProblem> {
+) -> Result<Accepted, RequestProblem> {
     let outcome = outcome.map_err(|unanswered| match unanswered {
         NoOutcome::NotTaken => RequestProblem::Stopped,
         NoOutcome::Lost => RequestProblem::AppendLost,
     })?;
-    committed(outcome, count).map(|accepted| created(&accepted))
+    committed(outcome, count)
 }
 
 /// Returns what is known about a message, or about a batch of `count` messages, whose write concern
@@ -92,12 +99,15 @@ pub(super) fn committed(
     }
 }
 
-fn created(accepted: &Accepted) -> Response<ResponseBody> {
+fn created(accepted: &Accepted, copies: Option<&[MessageCopy]>) -> Response<ResponseBody> {
     let receipt = &accepted.receipt;
     // Enough for the names of nodes too, in most clusters.
     let mut out = Vec::with_capacity(128);
     out.push(b'{');
     accepted.write(&mut out);
+    if let Some(copies) = copies {
+        write_copies(&mut out, copies);
+    }
     out.extend_from_slice(b"}\n");
     let mut response = Response::new(ResponseBody::full(out));
     *response.status_mut() = StatusCode::CREATED;
@@ -113,12 +123,20 @@ fn created(accepted: &Accepted) -> Response<ResponseBody> {
 
 #[cfg(test)]
 mod tests {
+    use acklog_api::Storage;
     use acklog_protocol::Receipt;
     use acklog_types::MessageId;
     use http_body_util::BodyExt;
 
     use super::*;
     use crate::server::http::accepted::RequestKind;
+
+    fn answer(
+        outcome: Result<Outcome, NoOutcome>,
+        count: Option<usize>,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        accepted(outcome, count).map(|accepted| created(&accepted, None))
+    }
 
     fn receipt() -> Receipt {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
@@ -135,6 +153,11 @@ mod tests {
         assert_eq!(body, "{\"id\":3,\"writeConcern\":2,\"ackedBy\":[\"master\",\"bonnie\"]}\n");
     }
 
+    fn copy(after_ms: f64) -> MessageCopy {
+        let (node, storage) = ("master".to_owned(), Some(Storage::Disk));
+        MessageCopy { node, held: true, storage, after_ms: Some(after_ms), attempts: None }
+    }
+
     /// The answer is written by hand for speed.
     #[test]
     fn the_members_of_an_answer_are_those_of_the_contract_s_type() {
@@ -144,11 +167,14 @@ mod tests {
                 let accepted = Accepted { receipt: Receipt { acked_by, ..receipt() }, count };
                 let mut members = Vec::new();
                 accepted.write(&mut members);
+                let copies = count.map(|_| vec![copy(0.25), copy(0.0)]);
+                copies.iter().for_each(|copies| write_copies(&mut members, copies));
                 let body = acklog_api::Appended {
                     id: 3,
                     count: count.map(|count| count as u64),
                     write_concern: 2,
                     acked_by: names.iter().map(|name| (*name).to_owned()).collect(),
+                    copies: copies.clone(),
                 };
                 let members = String::from_utf8(members).unwrap();
                 assert_eq!(format!("{{{members}}}"), serde_json::to_string(&body).unwrap());

@@ -52,6 +52,7 @@ mod paths;
 mod problem;
 mod query;
 mod read;
+mod receipt;
 mod response;
 mod routes;
 mod server;

@@ -15,7 +15,7 @@ use super::{faults, query};
 /// When the body is not one.
 pub fn append_body(body: &[u8], message_bytes_max: usize) -> Result<(Batch, Wait), String> {
     let parsed = append::parse(body, message_bytes_max).map_err(detail)?;
-    let ParsedAppend { batch, count: _, wait } = parsed;
+    let ParsedAppend { batch, count: _, wait, receipt: _ } = parsed;
     Ok((batch, wait))
 }
 

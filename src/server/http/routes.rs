@@ -23,6 +23,7 @@ use super::paths::{Path, ServedRole, is_listed, takes_messages};
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::query;
 use super::read::{self, ListingSelection};
+use super::receipt;
 use super::response::{ResponseBody, ready_made_json};
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
@@ -60,6 +61,8 @@ enum MasterRoute {
     Append(&'static str),
     /// Shows a message once enough nodes have it.
     Wait(u64, Wait),
+    /// Shows which nodes have a message.
+    Receipt(u64),
     Forget(NodeName),
 }
 
@@ -89,7 +92,7 @@ impl RouteTable {
         let path = Path::parse(uri.path()).ok_or(RequestProblem::NoPath)?;
         let allow = path.allow(self.role);
         match path {
-            Path::Secondary(_) if self.role == ServedRole::Secondary => {
+            Path::Secondary(_) | Path::Receipt(_) if self.role == ServedRole::Secondary => {
                 return Err(RequestProblem::NotAMastersPath);
             }
             _ if method == Method::OPTIONS => {
@@ -133,6 +136,10 @@ fn resource(
             return Ok(Route::Master(MasterRoute::Append(allow)));
         }
         Path::Messages => CommonRoute::Messages(selection),
+        Path::Receipt(id) => {
+            let id = query::number(id).ok_or(RequestProblem::NoNumber)?;
+            return Ok(Route::Master(MasterRoute::Receipt(id)));
+        }
         // A number that is too large is a number, of a message that does not exist.
         Path::Message(id) => {
             let id = query::number(id).ok_or(RequestProblem::NoNumber)?;
@@ -271,13 +278,14 @@ impl App {
         match route {
             MasterRoute::Append(_) => {
                 refuse_encoded(headers)?;
-                append::append(appender, &self.limits, headers, body).await
+                append::append((master, appender), &self.limits, headers, body).await
             }
             MasterRoute::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;
                 let accepted = append::committed(outcome, None)?;
                 read::acked_message(self.log(), &accepted.receipt).await
             }
+            MasterRoute::Receipt(id) => receipt::receipt(master, id).await,
             MasterRoute::Forget(name) => Ok(health(&master.forget(name).await??)),
         }
     }
@@ -305,7 +313,7 @@ async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> Requ
     match route {
         MasterRoute::Append(allow) => RequestProblem::NotMaster { allow, master, address },
         MasterRoute::Wait(..) => RequestProblem::NotMastersWait { master, address },
-        MasterRoute::Forget(_) => RequestProblem::NotAMastersPath,
+        MasterRoute::Receipt(_) | MasterRoute::Forget(_) => RequestProblem::NotAMastersPath,
     }
 }
 

@@ -9,8 +9,10 @@ mod shutdown;
 use std::time::Duration;
 
 use acklog_log::{LogReader, Opened};
-use acklog_protocol::{ForgetError, Master, MasterHealth, MasterOptions, RestoredMaster};
-use acklog_types::{Faults, NodeName};
+use acklog_protocol::{
+    CopyStatus, ForgetError, Master, MasterHealth, MasterOptions, RestoredMaster,
+};
+use acklog_types::{Faults, LogEnd, NodeName};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -57,6 +59,15 @@ impl MasterHandle {
     /// When the node has stopped.
     pub async fn health(&self) -> Result<MasterHealth, NodeStopped> {
         self.control.ask(LeaderControl::Health).await
+    }
+
+    /// Returns the copies of the message before `end`: the master's first, then one for each
+    /// secondary that counts.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn copies(&self, end: LogEnd) -> Result<Vec<CopyStatus>, NodeStopped> {
+        self.control.ask(|answer| LeaderControl::Copies(end, answer)).await
     }
 
     /// Forgets a secondary, and returns the health of the rest of the cluster once that is

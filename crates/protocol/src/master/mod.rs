@@ -22,7 +22,7 @@ mod replication;
 
 use std::time::Instant;
 
-use acklog_types::{DiskFault, IdRange, LogId, LogView, RequestId, SessionId};
+use acklog_types::{DiskFault, IdRange, LogEnd, LogId, LogView, RequestId, SessionId};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -38,7 +38,7 @@ use super::frame::Response;
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
 use super::own_time::OwnTime;
-use super::status::MasterHealth;
+use super::status::{CopyStatus, MasterHealth};
 
 /// The master's state. `L` is its view of its own log.
 #[derive(Debug)]
@@ -95,6 +95,17 @@ impl<L: LogView> Master<L> {
     /// Returns the identity of the log.
     pub fn log_id(&self) -> LogId {
         self.leader.log_id()
+    }
+
+    /// Returns the copies of the message before `end`: the master's own first, then one for each
+    /// secondary that counts. Messages of one batch have the same.
+    pub fn copies(&self, end: LogEnd) -> Vec<CopyStatus> {
+        self.leader.copies(end)
+    }
+
+    /// Returns the outside time of an own time at which the node is not paused.
+    fn outside(&self, now: Instant) -> Instant {
+        self.time.outside(now).unwrap_or(now)
     }
 
     /// Lets the leader know what happened to peers.
@@ -174,6 +185,7 @@ impl<L: LogView> Machine for Master<L> {
     type Health = MasterHealth;
 
     fn step(&mut self, now: Instant, input: Input<LeaderInput>) {
+        let outside = now;
         let now = self.time.at(now);
         self.now = now;
         let of_peers = matches!(
@@ -197,7 +209,7 @@ impl<L: LogView> Machine for Master<L> {
                 self.peers.lose(now, session, &reason, &mut self.out.events);
             }
             Input::Durable(end) => {
-                self.leader.durable(end, &mut self.out);
+                self.leader.durable(outside, end, &mut self.out);
                 self.for_each_peer(|master, id| master.pump(now, id));
             }
             Input::DiskFault(fault) => self.disk_fault(fault),

@@ -24,6 +24,8 @@ pub(crate) struct ParsedAppend {
     pub(crate) count: Option<usize>,
     /// The write concern and timeout that the client asked for.
     pub(crate) wait: Wait,
+    /// Whether the answer is to show the copies.
+    pub(crate) receipt: bool,
 }
 
 /// Parses a request's body. Each message is at most `message_bytes_max` bytes.
@@ -78,13 +80,18 @@ pub(crate) fn parse(body: &[u8], message_bytes_max: usize) -> Result<ParsedAppen
         Some(MemberValue::Unsigned(ms)) => Some(timeout_of(ms)),
         Some(other) => return Err(wrong("timeoutMs", "a whole number of milliseconds", &other)),
     };
+    let receipt = match members.receipt {
+        None => false,
+        Some(MemberValue::Bool(wanted)) => wanted,
+        Some(other) => return Err(wrong("receipt", "true or false", &other)),
+    };
     if longest > message_bytes_max {
         return Err(RequestProblem::MessageTooLong { length: longest, limit: message_bytes_max });
     }
     if count > Some(1) && length > BATCH_BYTES_MAX {
         return Err(RequestProblem::BatchTooLong { length });
     }
-    Ok(ParsedAppend { batch, count, wait: Wait { write_concern, timeout } })
+    Ok(ParsedAppend { batch, count, wait: Wait { write_concern, timeout }, receipt })
 }
 
 /// Returns the size of a batch's records in bytes, with the longest key.
@@ -114,6 +121,7 @@ struct Members<'a> {
     write_concern: Option<MemberValue<'a>>,
     w: Option<MemberValue<'a>>,
     timeout_ms: Option<MemberValue<'a>>,
+    receipt: Option<MemberValue<'a>>,
 }
 
 /// A member's value, as far as it matters.
@@ -122,7 +130,7 @@ enum MemberValue<'a> {
     Unsigned(u64),
     /// Negative, not whole, or beyond 64 bits.
     OtherNumber,
-    Bool,
+    Bool(bool),
     Array(List),
     Object,
 }
@@ -163,7 +171,7 @@ impl fmt::Display for MemberValue<'_> {
             Self::Text(text) => write!(f, "the string {:?}", clip(text)),
             Self::Unsigned(number) => write!(f, "the number {number}"),
             Self::OtherNumber => f.write_str("a number that is negative, not whole or too large"),
-            Self::Bool => f.write_str("a boolean"),
+            Self::Bool(_) => f.write_str("a boolean"),
             Self::Array(_) => f.write_str("an array"),
             Self::Object => f.write_str("an object"),
         }
@@ -204,10 +212,11 @@ impl<'de> Visitor<'de> for MembersVisitor {
                 Key::W => (&mut members.w, 2),
                 Key::TimeoutMs => (&mut members.timeout_ms, 3),
                 Key::Messages => (&mut members.messages, 4),
+                Key::Receipt => (&mut members.receipt, 5),
                 Key::Unknown(name) => {
                     return Err(A::Error::custom(format_args!(
                         "the member {name:?} is not known; known are \"message\" or \
-                         \"messages\", \"writeConcern\" (or \"w\") and \"timeoutMs\""
+                         \"messages\", \"writeConcern\" (or \"w\"), \"timeoutMs\" and \"receipt\""
                     )));
                 }
             };
@@ -228,12 +237,13 @@ enum Key {
     WriteConcern,
     W,
     TimeoutMs,
+    Receipt,
     Unknown(String),
 }
 
 impl Key {
     /// The number of known names.
-    const KNOWN: usize = 5;
+    const KNOWN: usize = 6;
 }
 
 impl<'de> Deserialize<'de> for Key {
@@ -255,6 +265,7 @@ impl Visitor<'_> for KeyVisitor {
         Ok(match name {
             "message" => Key::Message,
             "messages" => Key::Messages,
+            "receipt" => Key::Receipt,
             "writeConcern" => Key::WriteConcern,
             "w" => Key::W,
             "timeoutMs" => Key::TimeoutMs,
@@ -298,8 +309,8 @@ impl<'de> Visitor<'de> for MemberValueVisitor {
         Ok(whole(number).map_or(MemberValue::OtherNumber, MemberValue::Unsigned))
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(MemberValue::Bool)
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(MemberValue::Bool(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {

@@ -31,6 +31,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Master, "/newMessage", "POST, OPTIONS"),
         (Master, "/messages", "GET, HEAD, POST, OPTIONS"),
         (Master, "/messages/3", "GET, HEAD, OPTIONS"),
+        (Master, "/messages/3/receipt", "GET, HEAD, OPTIONS"),
         (Master, "/health", "GET, HEAD, OPTIONS"),
         (Master, "/ready", "GET, HEAD, OPTIONS"),
         (Master, "/secondaries/bonnie", "DELETE, OPTIONS"),
@@ -70,11 +71,12 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
 }
 
 /// All paths, as the OpenAPI document writes them.
-const PATHS: [(Path<'_>, &str); 10] = [
+const PATHS: [(Path<'_>, &str); 11] = [
     (Path::Node, "/"),
     (Path::NewMessage, "/newMessage"),
     (Path::Messages, "/messages"),
     (Path::Message("{id}"), "/messages/{id}"),
+    (Path::Receipt("{id}"), "/messages/{id}/receipt"),
     (Path::Health, "/health"),
     (Path::Ready, "/ready"),
     (Path::Secondary("{name}"), "/secondaries/{name}"),
@@ -90,12 +92,13 @@ fn place(path: Path<'_>) -> usize {
         Path::NewMessage => 1,
         Path::Messages => 2,
         Path::Message(_) => 3,
-        Path::Health => 4,
-        Path::Ready => 5,
-        Path::Secondary(_) => 6,
-        Path::Faults => 7,
-        Path::FaultsDisconnect => 8,
-        Path::OpenApi => 9,
+        Path::Receipt(_) => 4,
+        Path::Health => 5,
+        Path::Ready => 6,
+        Path::Secondary(_) => 7,
+        Path::Faults => 8,
+        Path::FaultsDisconnect => 9,
+        Path::OpenApi => 10,
     }
 }
 
@@ -118,7 +121,7 @@ fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
         for (method, operation) in documented[written].as_object().unwrap() {
             let text = operation["description"].as_str().unwrap();
             let is_both = by_secondary.contains(&method.to_ascii_uppercase().as_str())
-                && !matches!(path, Path::Secondary(_));
+                && !matches!(path, Path::Secondary(_) | Path::Receipt(_));
             assert_eq!(
                 text.starts_with("Answered by the master only"),
                 !is_both,

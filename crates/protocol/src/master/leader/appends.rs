@@ -55,7 +55,7 @@ impl<L: LogView> Leader<L> {
         events: &mut Events,
     ) -> MessageId {
         let AppendRequest { wait, key, messages, bytes } = request;
-        let id = self.own.append(messages, bytes);
+        let id = self.own.append(now, messages, bytes);
         events.emit(Detail::Messages, || {
             let start = id.before();
             MessageEvent::Accepted { ids: IdRange::new(start, start.plus(messages)) }

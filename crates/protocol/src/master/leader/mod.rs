@@ -8,9 +8,11 @@
 
 mod ack_gate;
 mod appends;
+mod copies;
 mod damage;
 mod dedup_window;
 mod disk;
+mod end_times;
 mod held_appends;
 mod held_ends;
 mod keyed;
@@ -22,6 +24,7 @@ pub(super) mod reads;
 mod replica;
 mod replicas;
 mod replication;
+mod sent_counts;
 
 use std::time::{Duration, Instant};
 

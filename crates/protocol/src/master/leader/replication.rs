@@ -30,7 +30,7 @@ impl<L: LogView> Leader<L> {
         if matches!(event, PeerEvent::Joined { .. } | PeerEvent::Registered { .. }) {
             self.release_due = true;
         }
-        self.replicas.on_event(event);
+        self.replicas.on_event(event, self.own.durable_end());
     }
 
     /// Returns the end of what a peer acked, as far as is known.
@@ -38,12 +38,13 @@ impl<L: LogView> Leader<L> {
         self.replicas.get(peer).map_or(LogEnd::ZERO, |replica| replica.acked_end())
     }
 
-    /// Takes in a position that a peer reported.
+    /// Takes in a position that a peer reported at `now`, outside time.
     ///
     /// # Errors
     /// When it lies beyond the durable end.
     pub(in crate::master) fn ack(
         &mut self,
+        now: Instant,
         peer: MemberId,
         end: LogEnd,
         events: &mut Events,
@@ -52,7 +53,7 @@ impl<L: LogView> Leader<L> {
         if end > log_end {
             return Err(ProtocolError::AckBeyondEnd { told: end, log_end });
         }
-        if self.replicas.ack(peer, end, events) {
+        if self.replicas.ack(now, peer, end, events) {
             self.release_due = true;
         }
         Ok(())
@@ -164,7 +165,7 @@ impl<L: LogView> Leader<L> {
             let frame = (FrameKind::Page, Some(page.run));
             FrameEvent::new(Some(replica.name()), request, frame, stage)
         });
-        replica.reads().note_page(page.run.end());
+        replica.note_page(page.run);
     }
 
     /// Takes in what was read for a peer, or could not be.

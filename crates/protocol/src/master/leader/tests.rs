@@ -47,7 +47,7 @@ fn leader() -> (Leader<View>, Instant) {
     let name: NodeName = "bonnie".parse().unwrap();
     leader.on_peer_event(PeerEvent::Registered { peer: PEER, name: name.clone() });
     leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end });
-    leader.ack(PEER, end, &mut Events::default()).unwrap();
+    leader.ack(Instant::now(), PEER, end, &mut Events::default()).unwrap();
     (leader, Instant::now())
 }
 
@@ -64,12 +64,15 @@ fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() 
     let write_concern = leader.check_append(wait, cluster(1)).unwrap();
     let id = leader.append(now, WaiterId::new(1), request, write_concern, &mut events);
     assert_eq!((id, leader.next_run(now, PEER, 8)), (MessageId::new(5), None));
-    leader.durable(LogEnd::new(6), &mut Default::default());
+    leader.durable(now, LogEnd::new(6), &mut Default::default());
     let Some(NextRun::Run(plan)) = leader.next_run(now, PEER, 8) else { panic!("nothing to send") };
     assert_eq!((plan.range, plan.is_retry), (IdRange::new(id.before(), id.end()), false));
     assert_eq!(leader.release_next(&mut events), None, "only the master has it");
-    assert!(leader.ack(PEER, LogEnd::new(7), &mut events).is_err(), "there is no such message");
-    leader.ack(PEER, LogEnd::new(6), &mut events).unwrap();
+    assert!(
+        leader.ack(now, PEER, LogEnd::new(7), &mut events).is_err(),
+        "there is no such message"
+    );
+    leader.ack(now, PEER, LogEnd::new(6), &mut events).unwrap();
     let Some(Effect::Role(LeaderEffect::Release { waiter, outcome })) =
         leader.release_next(&mut events)
     else {
