@@ -6,6 +6,12 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Says that the answer is about a message that was stored before under the same key.
 pub const IDEMPOTENT_REPLAYED: &str = "idempotent-replayed";
 
+/// Names the last event that a reader of server-sent events got: what follows it is sent.
+pub const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Content type of server-sent events.
+pub const TEXT_EVENT_STREAM: &str = "text/event-stream";
+
 /// Content type of every body that is neither a problem nor a listing in lines.
 pub const APPLICATION_JSON: &str = "application/json";
 

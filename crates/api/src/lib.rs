@@ -31,6 +31,7 @@
 
 mod append;
 pub mod concern;
+mod event;
 mod faults;
 pub mod headers;
 mod health;
@@ -45,6 +46,7 @@ mod words;
 pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
 pub use append::{AppendRequest, Appended};
+pub use event::{EventAnswer, EventBody, EventKind, MissedEvents, SampledEvents};
 pub use faults::{Disconnected, Faults, FaultsRequest};
 pub use health::{
     Disk, DiskState, Health, MasterHealth, MasterLink, MemberHealth, MemberStatus, Mode, Phase,

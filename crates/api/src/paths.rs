@@ -21,6 +21,9 @@ pub const FAULTS: &str = "/faults";
 /// Drops the node's connections to its peers.
 pub const FAULTS_DISCONNECT: &str = "/faults/disconnect";
 
+/// Streams what the node does.
+pub const EVENTS: &str = "/events";
+
 /// Shows the OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
 

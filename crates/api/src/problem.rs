@@ -119,6 +119,8 @@ codes! {
     Behind = "behind", 503;
     /// Too many clients wait.
     TooManyWaiting = "too-many-waiting", 503;
+    /// Too many readers wait or follow.
+    TooManyFollowers = "too-many-followers", 503;
     /// No room for the body, or for what it holds.
     TooBusy = "too-busy", 503;
     /// The disk refuses.
@@ -138,6 +140,7 @@ impl ProblemCode {
                 | Self::NoSuchMessage
                 | Self::UnknownSecondary
                 | Self::NotUnhealthy
+                | Self::TooManyFollowers
                 | Self::Other(_)
         )
     }

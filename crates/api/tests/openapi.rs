@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 
 use acklog_api::{
-    AckedMessage, AppendRequest, Appended, Disconnected, Disk, DiskState, Faults, FaultsRequest,
-    MasterHealth, MasterLink, MemberHealth, MemberStatus, Message, MessageCopy, MessageReceipt,
-    Mode, OPENAPI, Outcome, Phase, Problem, ProblemCode, Quorum, Refused, RefusedCode, Role,
-    SecondaryHealth, Storage, headers, paths, query,
+    AckedMessage, AppendRequest, Appended, Disconnected, Disk, DiskState, EventAnswer, EventBody,
+    EventKind, Faults, FaultsRequest, MasterHealth, MasterLink, MemberHealth, MemberStatus,
+    Message, MessageCopy, MessageReceipt, MissedEvents, Mode, OPENAPI, Outcome, Phase, Problem,
+    ProblemCode, Quorum, Refused, RefusedCode, Role, SampledEvents, SecondaryHealth, Storage,
+    headers, paths, query,
 };
 use acklog_types::WriteConcern;
 use serde::Serialize;
@@ -240,6 +241,45 @@ fn health_is_described() {
 }
 
 #[test]
+fn events_are_described() {
+    let (node, text) = ("master".to_owned(), || Some("text".to_owned()));
+    let fewest = EventBody::new(7, 1_796_011_790_596_776, node, EventKind::Mode);
+    let all = EventBody {
+        peer: text(),
+        request: Some(1),
+        frame: text(),
+        ids: Some([3, 5]),
+        attempt: Some(2),
+        delay_ms: Some(0.0),
+        took_ms: Some(0.5),
+        pause_ms: Some(1.0),
+        from: Some(0),
+        end: Some(5),
+        log_end: Some(6),
+        write_concern: Some(2),
+        timeout_ms: Some(1.0),
+        answer: Some(EventAnswer::Acked),
+        address: text(),
+        status: Some(MemberStatus::Suspected),
+        mode: Some(Mode::ReadOnly),
+        role: Some(Role::Master),
+        epoch: Some(1),
+        healthy: Some(1),
+        required: Some(2),
+        cluster_size: Some(3),
+        state: Some(DiskState::Ok),
+        faults: Some(faults()),
+        count: Some(0),
+        code: text(),
+        detail: text(),
+        ..fewest.clone()
+    };
+    assert_described("EventBody", &[value(&fewest), value(&all)]);
+    assert_described("SampledEvents", &[value(&SampledEvents { left_out: 9, every: 2 })]);
+    assert_described("MissedEvents", &[value(&MissedEvents { count: 9 })]);
+}
+
+#[test]
 fn the_check_finds_what_does_not_fit() {
     let document = document();
     let misfit =
@@ -270,6 +310,8 @@ fn words_and_codes_are_listed_and_no_others() {
     }
     assert_eq!(listed("schemas/ProblemCode"), words(ProblemCode::ALL));
     assert_eq!(listed("schemas/Outcome"), words(Outcome::ALL));
+    assert_eq!(listed("schemas/EventKind"), words(EventKind::ALL));
+    assert_eq!(listed("schemas/EventBody/properties/answer"), words(EventAnswer::ALL));
     assert_eq!(listed("schemas/MasterHealth/properties/mode"), words(Mode::ALL));
     assert_eq!(listed("schemas/MemberHealth/properties/status"), words(MemberStatus::ALL));
     assert_eq!(listed("schemas/Refused/properties/code"), words(RefusedCode::ALL));
@@ -315,7 +357,11 @@ fn parameters_are_those_of_their_routes_and_no_others() {
                 method == "post" && [paths::MESSAGES, paths::NEW_MESSAGE].contains(&path.as_str());
             let keys: Vec<_> =
                 named("header").iter().map(|name| name.to_ascii_lowercase()).collect();
-            let expected: &[&str] = if is_append { &[headers::IDEMPOTENCY_KEY] } else { &[] };
+            let expected: &[&str] = match path.as_str() {
+                paths::EVENTS if is_read => &[headers::LAST_EVENT_ID],
+                _ if is_append => &[headers::IDEMPOTENCY_KEY],
+                _ => &[],
+            };
             assert_eq!(keys, expected, "{method} {path}");
         }
     }

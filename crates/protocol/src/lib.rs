@@ -155,15 +155,15 @@ mod unflushed;
 
 pub use closing::{CloseReason, ProtocolError, SessionEnd};
 pub use events::{
-    AnswerKind, ConnectionEvent, Detail, Ending, Event, Events, FrameEvent, FrameStage,
+    AnswerKind, ConnectionEvent, Detail, Ending, Event, EventKind, Events, FrameEvent, FrameStage,
     MessageEvent, NodeEvent,
 };
 pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
 pub use line::{LONG_FRAME_BYTES, LineView};
 pub use machine::{Effect, Input, Machine};
 pub use master::{
-    FirstUse, HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions, RestoredMaster,
-    STRANGERS_MAX,
+    EPOCH, FirstUse, HANDSHAKE_TIMEOUT, LeaderEffect, LeaderInput, Master, MasterOptions,
+    RestoredMaster, STRANGERS_MAX,
 };
 pub use outcome::{Admission, AppendRequest, ForgetError, Outcome, Receipt, Refusal, Wait};
 pub use own_time::OwnTime;

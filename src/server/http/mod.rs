@@ -15,8 +15,10 @@
 //! - `connections` bounds their number; the one that has been idle longest makes room.
 //! - `paths` knows the paths and their methods; `routes` maps a method and a URI to an action.
 //!   `query` reads the parameters; `params` holds the rules that queries and bodies share.
-//! - `append`, `read`, `health` and `faults` answer; `body` reads request bodies, `response` holds
-//!   those of answers, `listing` renders the log. The types of bodies are those of `acklog_api`.
+//! - `append`, `read`, `receipt`, `health`, `events` and `faults` answer; `body` reads request
+//!   bodies, `response` holds those of answers, `listing` renders the log, `sse` writes server-sent
+//!   events. The types of bodies are those of `acklog_api`.
+//! - `followers` bounds the readers that follow the node.
 //! - `host` refuses requests for other hosts, and those of foreign web pages.
 //! - `problem` is the one map from errors to codes and statuses. Every error answer is built there.
 //! - `json` writes strings. [`MessageStream`] is public so that its cost can be measured alone.
@@ -40,7 +42,9 @@ mod client;
 mod config;
 mod connection;
 mod connections;
+mod events;
 mod faults;
+mod followers;
 mod health;
 mod host;
 mod json;
@@ -56,6 +60,7 @@ mod receipt;
 mod response;
 mod routes;
 mod server;
+mod sse;
 mod transfer;
 
 #[cfg(test)]

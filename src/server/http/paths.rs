@@ -27,6 +27,7 @@ pub(super) enum Path<'a> {
     Secondary(&'a str),
     Faults,
     FaultsDisconnect,
+    Events,
     OpenApi,
 }
 
@@ -41,6 +42,7 @@ impl<'a> Path<'a> {
             known::READY => Some(Self::Ready),
             known::FAULTS => Some(Self::Faults),
             known::FAULTS_DISCONNECT => Some(Self::FaultsDisconnect),
+            known::EVENTS => Some(Self::Events),
             known::OPENAPI => Some(Self::OpenApi),
             _ => match below(path, known::MESSAGES) {
                 Some(rest) => match rest.split_once('/') {
@@ -61,7 +63,12 @@ impl<'a> Path<'a> {
             (Self::Messages, ServedRole::Master) => "GET, HEAD, POST, OPTIONS",
             (Self::Messages, ServedRole::Secondary)
             | (
-                Self::Message(_) | Self::Receipt(_) | Self::Health | Self::Ready | Self::OpenApi,
+                Self::Message(_)
+                | Self::Receipt(_)
+                | Self::Health
+                | Self::Ready
+                | Self::Events
+                | Self::OpenApi,
                 _,
             ) => "GET, HEAD, OPTIONS",
             (Self::Secondary(_), _) => "DELETE, OPTIONS",

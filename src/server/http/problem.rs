@@ -98,6 +98,14 @@ pub(super) enum RequestProblem {
         /// The end of the messages that the node shows.
         end: LogEnd,
     },
+    /// As many readers wait or follow as may.
+    #[error(
+        "{max} readers wait or follow already, which is the limit; try again, or ask another node"
+    )]
+    TooManyFollowers {
+        /// Most readers.
+        max: usize,
+    },
     /// The name in the path is not a valid node name.
     #[error("{0}")]
     Name(String),

@@ -112,7 +112,7 @@ async fn respond(
         ResponseBody::Full((!first.is_empty()).then_some(first))
     } else {
         stream.put_back(first);
-        ResponseBody::messages(stream)
+        ResponseBody::pieces(stream)
     };
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, content_type);

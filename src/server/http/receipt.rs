@@ -3,17 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use acklog_api::{MessageCopy, MessageReceipt, Storage};
-use acklog_protocol::CopyStatus;
+use acklog_protocol::{CopyStatus, EPOCH};
 use acklog_types::{MessageId, rfc3339};
 use hyper::Response;
 
 use super::accepted::Accepted;
+use super::health::millis_with_fraction;
 use super::problem::RequestProblem;
 use super::response::{ResponseBody, json_response};
 use crate::server::node::MasterHandle;
-
-/// The epoch of every message: one master accepts them all.
-const EPOCH: u64 = 1;
 
 /// Answers with the receipt of a message, or of the batch that it belongs to.
 ///
@@ -63,7 +61,7 @@ fn row(copy: CopyStatus) -> MessageCopy {
         node: copy.node.to_string(),
         held: copy.held,
         storage: copy.is_on_disk.map(storage),
-        after_ms: copy.after.map(|after| after.as_micros() as f64 / 1000.0),
+        after_ms: copy.after.map(millis_with_fraction),
         attempts: copy.attempts.map(u64::from),
     }
 }

@@ -39,19 +39,31 @@ pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     body
 }
 
+/// A body that is made in pieces as the client takes them.
+pub(super) trait BodyPieces {
+    /// Returns the next piece; none at the end. Nothing follows an error, which aborts the
+    /// connection.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>>;
+}
+
+impl BodyPieces for MessageStream {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ReadError>>> {
+        self.poll_chunk(cx)
+    }
+}
+
 /// The body of an answer.
 pub(super) enum ResponseBody {
     /// A whole body; none where it is empty or was sent.
     Full(Option<Bytes>),
-    /// Messages, rendered as the client reads them. Boxed, since it is rare and several times as
-    /// large.
-    Messages(Box<MessageStream>, Option<Busy>),
+    /// Pieces that are made as the client reads them.
+    Pieces(Box<dyn BodyPieces>, Option<Busy>),
 }
 
 impl ResponseBody {
-    /// Creates a body of messages, rendered as the client reads them.
-    pub(super) fn messages(stream: MessageStream) -> Self {
-        Self::Messages(Box::new(stream), None)
+    /// Creates a body whose pieces are made as the client reads them.
+    pub(super) fn pieces(pieces: impl BodyPieces + 'static) -> Self {
+        Self::Pieces(Box::new(pieces), None)
     }
 
     /// Keeps the connection busy until the answer is complete.
@@ -59,7 +71,7 @@ impl ResponseBody {
         match self {
             // It is complete, but for the writing.
             Self::Full(_) => drop(busy),
-            Self::Messages(_, held) => *held = Some(busy),
+            Self::Pieces(_, held) => *held = Some(busy),
         }
     }
 
@@ -80,8 +92,8 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Messages(stream, _) => {
-                stream.poll_chunk(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+            Self::Pieces(pieces, _) => {
+                pieces.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
             }
         }
     }
@@ -89,7 +101,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Full(bytes) => bytes.is_none(),
-            Self::Messages(..) => false,
+            Self::Pieces(..) => false,
         }
     }
 
@@ -98,7 +110,7 @@ impl Body for ResponseBody {
             Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Self::Messages(..) => SizeHint::new(),
+            Self::Pieces(..) => SizeHint::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The table of methods and paths, and the node behind it.
 
-use acklog_api::{OPENAPI, paths};
+use acklog_api::{OPENAPI, Role, paths};
 use acklog_log::LogReader;
 use acklog_protocol::Wait;
 use acklog_types::{Faults, MessageId, NodeName};
@@ -15,7 +15,9 @@ use super::append;
 use super::body::BodyLimits;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::Handler;
+use super::events;
 use super::faults;
+use super::followers::FollowerLimit;
 use super::health::{OfSecondary, health, ready};
 use super::host::HostCheck;
 use super::listing::ListingRoom;
@@ -51,6 +53,7 @@ enum CommonRoute {
     Health,
     Ready,
     Faults(FaultsRoute),
+    Events,
     OpenApi,
 }
 
@@ -150,6 +153,7 @@ fn resource(
         }
         Path::Health => CommonRoute::Health,
         Path::Ready => CommonRoute::Ready,
+        Path::Events => CommonRoute::Events,
         Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),
@@ -172,6 +176,7 @@ pub(super) struct App {
     /// Whether the id of a durable message is never given to another one.
     ids_are_stable: bool,
     room: ListingRoom,
+    followers: FollowerLimit,
     allow_faults: bool,
     limits: BodyLimits,
     /// For faults, which are short however long messages may be.
@@ -188,7 +193,7 @@ impl App {
     pub(super) fn new(
         node: ServedNode,
         limits: BodyLimits,
-        room: ListingRoom,
+        (room, followers): (ListingRoom, FollowerLimit),
         config: &HttpConfig,
     ) -> Self {
         let node = match node {
@@ -201,7 +206,7 @@ impl App {
         let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let hosts = HostCheck::new(config.hosts.clone());
         let faults_limits = BodyLimits::new(0);
-        Self { node, hosts, ids_are_stable, room, allow_faults, limits, faults_limits }
+        Self { node, hosts, ids_are_stable, room, followers, allow_faults, limits, faults_limits }
     }
 
     fn table(&self) -> RouteTable {
@@ -263,6 +268,13 @@ impl App {
                 NodeHandle::Secondary(node) => Ok(ready(&of_secondary(node).await?)),
             },
             CommonRoute::Faults(route) => self.faults(route, headers, body).await,
+            CommonRoute::Events => {
+                let node = match &self.node {
+                    NodeHandle::Master(master, _) => (master.events(), Role::Master),
+                    NodeHandle::Secondary(node) => (node.events(), Role::Secondary),
+                };
+                events::answer(node, &self.followers, headers)
+            }
             CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
         }
     }

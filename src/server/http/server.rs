@@ -21,6 +21,7 @@ use super::client;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::{self, Handler};
 use super::connections::{Connections, Slot};
+use super::followers::{FOLLOWERS_MAX, FollowerLimit};
 use super::listing::ListingRoom;
 use super::routes::App;
 use crate::server::accepting::Accepting;
@@ -83,8 +84,9 @@ impl Server {
         let limits = BodyLimits::new(config.max_message_bytes);
         let (workers, room) = (config.workers, ListingRoom::new(config.max_listing_bytes));
         let connections = Connections::new(config.max_connections);
+        let followers = FollowerLimit::new(FOLLOWERS_MAX);
         let server = Self::start_with(workers, connections, listener, move || {
-            App::new(node.clone(), limits.clone(), room.clone(), &config)
+            App::new(node.clone(), limits.clone(), (room.clone(), followers.clone()), &config)
         })?;
         info!(address = %server.address, workers, "serving HTTP");
         Ok(server)

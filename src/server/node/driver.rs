@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::commands::Queued;
+use super::events::EventFeed;
 use super::faults::FaultsCommand;
 use super::log_watch::{LogChanges, LogWatch};
 use super::protocol_log::LogRole;
@@ -146,6 +147,7 @@ pub(super) struct Core<R: NodeRole> {
     pub(super) log_watch: LogWatch,
     /// Whether records were appended and not flushed yet.
     pub(super) appended: bool,
+    pub(super) events: EventFeed,
     pub(super) role: R,
 }
 
@@ -167,14 +169,18 @@ impl<R: NodeRole> Core<R> {
         faults: Faults,
         log: (LogWriter, LogReader),
         sessions: Sessions,
+        events: EventFeed,
         role: R,
     ) -> Self {
         let (writer, reader) = log;
         let (mut machine, log_watch) =
             (Faulty::new(now(), machine, faults), LogWatch::new(reader.clone()));
         machine.events().set_detail(R::LOGS_AS.detail());
-        let mut core = Self { machine, writer, reader, sessions, log_watch, appended: false, role };
-        core.log_events();
+        let appended = false;
+        let mut core =
+            Self { machine, writer, reader, sessions, log_watch, appended, events, role };
+        core.pass_events(now());
+        core.events.flush(now());
         core
     }
 
@@ -248,6 +254,9 @@ impl<R: NodeRole> Core<R> {
         deadline: Option<Instant>,
         arrivals: &mut Arrivals<R>,
     ) {
+        if let Some(detail) = self.events.changed_detail(|| R::LOGS_AS.detail()) {
+            self.machine.events().set_detail(detail);
+        }
         for queued in arrivals.events.drain(..) {
             let session = queued.session;
             let input = match queued.event {
@@ -260,14 +269,14 @@ impl<R: NodeRole> Core<R> {
                 }
             };
             self.machine.step(now, input);
-            self.log_events();
+            self.pass_events(now);
         }
         for read in arrivals.reads.drain(..) {
             let (session, found) = (read.session, read.found());
             self.sessions.take_read(read);
             self.machine.step(now, Input::Read { session, found });
         }
-        self.log_events();
+        self.pass_events(now);
         for done in arrivals.done.drain(..) {
             R::done(self, now, done);
         }
@@ -332,7 +341,7 @@ impl<R: NodeRole> Core<R> {
             while released < RELEASES_MAX {
                 let effect = self.machine.poll_effect();
                 // Before the effect is carried out: its own lines come behind those that say why.
-                self.log_events();
+                self.pass_events(now);
                 let Some(effect) = effect else { break };
                 match effect {
                     Effect::Send { session, frame } => self.sessions.send(session, frame),
@@ -354,14 +363,16 @@ impl<R: NodeRole> Core<R> {
         }
         self.sessions.end_turn();
         R::effects_done(self, now);
+        self.events.flush(now);
         released == RELEASES_MAX
     }
 
-    /// Writes the log lines of the machine's events so far.
+    /// Writes the log lines of the machine's events so far, and passes them on to listeners.
     #[inline]
-    fn log_events(&mut self) {
+    fn pass_events(&mut self, now: Instant) {
         while let Some(event) = self.machine.poll_event() {
             R::LOGS_AS.write(&event);
+            self.events.take(now, event);
         }
     }
 

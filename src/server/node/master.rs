@@ -6,6 +6,7 @@ mod large_appends;
 mod leader;
 mod shutdown;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use acklog_log::{LogReader, Opened};
@@ -25,6 +26,7 @@ use super::appender::Appender;
 use super::commands::{Commands, ControlLane, LeaderCommand, LeaderControl};
 use super::completions::Mailboxes;
 use super::driver::{Core, Inbox, sessions};
+use super::events::{EventFeed, EventHub};
 use super::faults::NodeFaults;
 use super::{MAILBOX, NodeStopped, now};
 use crate::server::accepting::Accepting;
@@ -37,6 +39,7 @@ pub struct MasterHandle {
     faults: NodeFaults,
     mailboxes: Mailboxes,
     reader: LogReader,
+    events: Arc<EventHub>,
 }
 
 impl MasterHandle {
@@ -95,6 +98,11 @@ impl MasterHandle {
         }
     }
 
+    /// Returns the events of the node.
+    pub fn events(&self) -> &Arc<EventHub> {
+        &self.events
+    }
+
     /// Returns the handle of the node's faults.
     pub fn faults(&self) -> &NodeFaults {
         &self.faults
@@ -119,6 +127,7 @@ pub fn start_master(
     let Opened { writer, reader, is_old, members, losses, keys, .. } = log;
     let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
     let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
+    let hub = EventHub::new(options.name.clone());
     let machine = Master::new(now(), options, restored, reader.clone());
     let (commands, command_queue) = Commands::new();
     let (control, control_requests) = ControlLane::new();
@@ -128,7 +137,8 @@ pub fn start_master(
     let (comparisons, done) = Comparisons::new(tasks.clone());
     let (sessions, events, reads) = sessions(&reader, tasks);
     let role = LeaderDriver::new(mailboxes.clone(), comparisons);
-    let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
+    let feed = EventFeed::new(hub.clone(), now());
+    let core = Core::new(machine, faults, (writer, reader.clone()), sessions, feed, role);
     let inbox = Inbox {
         commands: command_queue,
         control: control_requests,
@@ -155,7 +165,7 @@ pub fn start_master(
         }
     });
     tasks.spawn(core.run(inbox, stop));
-    MasterHandle { commands, control, faults: node_faults, mailboxes, reader }
+    MasterHandle { commands, control, faults: node_faults, mailboxes, reader, events: hub }
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@
 //! thread.
 //!
 //! HTTP talks to it through cloneable handles, and receives outcomes in batches: see [`Appender`].
+//! What the node does is told to any number of listeners: see [`EventHub`].
 
 mod appender;
 mod commands;
 mod completions;
 mod driver;
+mod events;
 mod faults;
 mod log_watch;
 mod master;
@@ -25,6 +27,7 @@ use std::time::{Instant, SystemTime};
 use acklog_protocol::Wait;
 use acklog_types::{Batch, IdempotencyKey, KeyHash, Share};
 pub use appender::{Appender, NoOutcome};
+pub use events::{EventHub, EventItem, EventListener, Heard, RecordedEvent};
 pub use faults::NodeFaults;
 pub use master::{MasterHandle, start_master};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};

@@ -33,12 +33,15 @@ use self::leader::{Leader, LogOptions, RestoredLog};
 pub use self::peers::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::peers::{MemberId, PeerOptions, Peers};
 use super::CloseReason;
-use super::events::Events;
+use super::events::{Detail, Events, NodeEvent};
 use super::frame::Response;
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
 use super::own_time::OwnTime;
 use super::status::{CopyStatus, MasterHealth};
+
+/// The epoch of every message: one master accepts them all.
+pub const EPOCH: u64 = 1;
 
 /// The master's state. `L` is its view of its own log.
 #[derive(Debug)]
@@ -87,6 +90,9 @@ impl<L: LogView> Master<L> {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             out: Output::default(),
         };
+        let events = &mut master.out.events;
+        events.emit(Detail::Changes, || NodeEvent::Started { end });
+        events.emit(Detail::Changes, || NodeEvent::Epoch { epoch: EPOCH });
         master.settle();
         master.leader.emit_missing(&mut master.out.events);
         master
@@ -122,6 +128,7 @@ impl<L: LogView> Master<L> {
         self.relay();
         self.leader.note_copies(&mut self.out.events);
         self.leader.note_quorum(self.peers.cluster(), &mut self.out.events);
+        self.leader.note_mode(self.peers.cluster(), &mut self.out.events);
     }
 
     /// Does something for each member, in the order in which their names first came, unless the

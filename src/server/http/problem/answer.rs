@@ -69,6 +69,7 @@ impl RequestProblem {
             Self::TooManyWaiting(_) | Self::Refused(Refusal::TooManyWaiting { .. }) => {
                 Code::TooManyWaiting
             }
+            Self::TooManyFollowers { .. } => Code::TooManyFollowers,
             Self::TooManyBodies | Self::Refused(Refusal::DiskBehind { .. }) => Code::TooBusy,
             Self::DiskFailed(..)
             | Self::NotReadNow(_)

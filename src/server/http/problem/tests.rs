@@ -106,6 +106,7 @@ fn nodes_faults() -> Vec<Row> {
         (behind.into(), 503, "behind", always, "refused"),
         (too_many.into(), 503, "too-many-waiting", always, "refused"),
         (RequestProblem::TooManyWaiting(accepted(true)), 503, "too-many-waiting", keyed, "stored"),
+        (RequestProblem::TooManyFollowers { max: 1 }, 503, "too-many-followers", always, "refused"),
         (RequestProblem::TooManyBodies, 503, "too-busy", always, "refused"),
         (Refusal::DiskBehind { bytes: 1 }.into(), 503, "too-busy", always, "refused"),
         (Refusal::DiskFault(fault()).into(), 503, "disk-failed", always, "refused"),

@@ -37,6 +37,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Master, "/secondaries/bonnie", "DELETE, OPTIONS"),
         (Master, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Master, "/faults/disconnect", "POST, OPTIONS"),
+        (Master, "/events", "GET, HEAD, OPTIONS"),
         (Master, "/openapi.json", "GET, HEAD, OPTIONS"),
         (Secondary, "/newMessage", "OPTIONS"),
         (Secondary, "/messages", "GET, HEAD, OPTIONS"),
@@ -45,6 +46,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Secondary, "/ready", "GET, HEAD, OPTIONS"),
         (Secondary, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Secondary, "/faults/disconnect", "POST, OPTIONS"),
+        (Secondary, "/events", "GET, HEAD, OPTIONS"),
         (Secondary, "/openapi.json", "GET, HEAD, OPTIONS"),
     ];
     for &(role, path, allow) in table {
@@ -71,7 +73,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
 }
 
 /// All paths, as the OpenAPI document writes them.
-const PATHS: [(Path<'_>, &str); 11] = [
+const PATHS: [(Path<'_>, &str); 12] = [
     (Path::Node, "/"),
     (Path::NewMessage, "/newMessage"),
     (Path::Messages, "/messages"),
@@ -82,6 +84,7 @@ const PATHS: [(Path<'_>, &str); 11] = [
     (Path::Secondary("{name}"), "/secondaries/{name}"),
     (Path::Faults, "/faults"),
     (Path::FaultsDisconnect, "/faults/disconnect"),
+    (Path::Events, "/events"),
     (Path::OpenApi, "/openapi.json"),
 ];
 
@@ -98,7 +101,8 @@ fn place(path: Path<'_>) -> usize {
         Path::Secondary(_) => 7,
         Path::Faults => 8,
         Path::FaultsDisconnect => 9,
-        Path::OpenApi => 10,
+        Path::Events => 10,
+        Path::OpenApi => 11,
     }
 }
 

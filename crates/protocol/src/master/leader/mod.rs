@@ -105,6 +105,8 @@ pub(super) struct Leader<L> {
     is_new: bool,
     /// Whether fewer nodes were healthy than the quorum requires, as last emitted.
     lacked_quorum: bool,
+    /// Whether messages were refused, as last emitted; none before the first time.
+    was_read_only: Option<bool>,
     stopping: bool,
 }
 
@@ -132,6 +134,7 @@ impl<L: LogView> Leader<L> {
             losses: restored.losses,
             is_new: !restored.is_old,
             lacked_quorum: false,
+            was_read_only: None,
             stopping: false,
             options,
         }

@@ -154,10 +154,10 @@ impl Replica {
         durable_end: LogEnd,
         runs_max: usize,
     ) -> Option<NextRun> {
-        let next = self.progress.next_run(now, log, durable_end, runs_max)?;
-        if let NextRun::Run(plan) = &next {
+        let mut next = self.progress.next_run(now, log, durable_end, runs_max)?;
+        if let NextRun::Run(plan) = &mut next {
             self.retries += u64::from(plan.is_retry);
-            self.sent.sent(plan.range);
+            plan.attempt = self.sent.sent(plan.range).max(plan.attempt);
         }
         Some(next)
     }

@@ -161,7 +161,7 @@ impl<L: LogView> Leader<L> {
         let Some(replica) = self.replicas.get_mut(peer) else { return };
         let PageRequest { request, from, again } = page.wanted;
         events.emit(Detail::Frames, || {
-            let stage = FrameStage::Sent { from: Some(from), again };
+            let stage = FrameStage::Sent { from: Some(from), attempt: 1 + u32::from(again) };
             let frame = (FrameKind::Page, Some(page.run));
             FrameEvent::new(Some(replica.name()), request, frame, stage)
         });
