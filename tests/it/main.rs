@@ -11,6 +11,7 @@ mod cluster;
 mod contract;
 mod crash;
 mod disk;
+mod events;
 mod examples;
 mod faults;
 mod handshake;
@@ -24,6 +25,7 @@ mod members;
 #[cfg(target_os = "linux")]
 mod memory;
 mod proxy;
+mod receipts;
 mod repair;
 mod replication;
 mod scenarios;
