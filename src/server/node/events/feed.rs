@@ -192,3 +192,94 @@ fn wall_clock_us() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or(Duration::ZERO).as_micros() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use acklog_protocol::MessageEvent;
+    use acklog_protocol::frame::FrameKind;
+    use acklog_types::{IdRange, LogEnd, RequestId};
+
+    use super::super::hub::{EventListener, Heard};
+    use super::*;
+
+    fn feed() -> (Arc<EventHub>, EventFeed, Instant) {
+        let (hub, now) = (EventHub::new("bonnie".parse().unwrap()), Instant::now());
+        (hub.clone(), EventFeed::new(hub, now), now)
+    }
+
+    fn frame(request: u64, stage: FrameStage) -> Event {
+        let (request, ids) = (RequestId::new(request), IdRange::empty(LogEnd::ZERO));
+        let frame = FrameKind::AddMessage;
+        FrameEvent { peer: None, request, frame, ids: Some(ids), stage }.into()
+    }
+
+    fn accepted() -> Event {
+        MessageEvent::Accepted { ids: IdRange::new(LogEnd::ZERO, LogEnd::new(1)) }.into()
+    }
+
+    /// Returns the kind and the injected delay of each event that waits, and whether the end came.
+    async fn heard(listener: &mut EventListener) -> (Vec<(EventKind, Duration)>, bool) {
+        let mut events = Vec::new();
+        loop {
+            match listener.next().await {
+                Heard::Items(items) => {
+                    events.extend(items.iter().filter_map(|item| match &**item {
+                        EventItem::Event(event) => Some((event.event.kind(), event.delay)),
+                        EventItem::Sampled { .. } => None,
+                    }))
+                }
+                other => return (events, matches!(other, Heard::Closed)),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_happens_to_messages_is_recorded_while_somebody_listens() {
+        let (hub, mut feed, now) = feed();
+        let quiet = || Detail::Changes;
+        assert_eq!(feed.changed_detail(quiet), None);
+        feed.take(now, NodeEvent::Started { end: LogEnd::ZERO }.into());
+        feed.take(now, accepted());
+        feed.flush(now);
+        let mut listener = hub.clone().listen(None);
+        assert_eq!(feed.changed_detail(quiet), Some(Detail::Frames));
+        feed.take(now, accepted());
+        feed.flush(now);
+        let gone = hub.clone().listen(None);
+        drop(gone);
+        assert_eq!(feed.changed_detail(quiet), None, "one still listens");
+        feed.take(now, NodeEvent::Stopping { answered: 0, waiting: false }.into());
+        feed.flush(now);
+        let (events, is_end) = heard(&mut listener).await;
+        let kinds: Vec<_> = events.into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, [EventKind::Started, EventKind::Accepted, EventKind::Stopping]);
+        assert!(is_end, "a node that stops tells nothing more");
+        drop(listener);
+        assert_eq!(feed.changed_detail(quiet), Some(Detail::Changes));
+        let logged = || Detail::Heartbeats;
+        let _listener = hub.listen(None);
+        assert_eq!(feed.changed_detail(logged), Some(Detail::Heartbeats), "log lines need more");
+    }
+
+    #[tokio::test]
+    async fn a_delay_belongs_to_the_frame_that_it_was_drawn_for() {
+        let (hub, mut feed, now) = feed();
+        let (mut listener, delay) = (hub.listen(None), Duration::from_millis(5));
+        feed.changed_detail(|| Detail::Changes);
+        for request in 1..=2 {
+            feed.take(now, frame(request, FrameStage::Sent { from: None, attempt: 1 }));
+        }
+        feed.take(now, frame(1, FrameStage::Delayed { delay }));
+        feed.flush(now);
+        feed.take(now, frame(2, FrameStage::Delayed { delay }));
+        feed.flush(now);
+        drop(feed);
+        let expected = [
+            (EventKind::Sent, delay),
+            (EventKind::Sent, Duration::ZERO),
+            // Its frame was told of before.
+            (EventKind::Delayed, Duration::ZERO),
+        ];
+        assert_eq!(heard(&mut listener).await, (expected.to_vec(), true));
+    }
+}

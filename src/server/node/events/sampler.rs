@@ -45,8 +45,10 @@ impl Sampler {
     /// Decides whether an event about these messages is recorded; one about none is, within the
     /// bound.
     pub(super) fn keep(&mut self, ids: Option<IdRange>) -> bool {
-        let is_followed =
-            ids.is_none_or(|ids| ids.start().get().next_multiple_of(self.every) < ids.end().get());
+        let is_followed = ids.filter(|ids| !ids.is_empty()).is_none_or(|ids| {
+            let followed = ids.start().get().checked_next_multiple_of(self.every);
+            followed.is_some_and(|id| id < ids.end().get())
+        });
         if !is_followed || self.recorded == EVENTS_MAX {
             self.left_out += 1;
             return false;
@@ -131,7 +133,8 @@ mod tests {
     fn a_run_is_recorded_where_a_message_of_it_is_followed() {
         let mut sampler = Sampler { every: 8, ..Sampler::new(Instant::now()) };
         assert!(sampler.keep(ids(5, 9)) && sampler.keep(ids(8, 9)) && sampler.keep(None));
-        assert!(!sampler.keep(ids(9, 16)));
+        assert!(sampler.keep(ids(9, 9)), "an empty page");
+        assert!(!sampler.keep(ids(9, 16)) && !sampler.keep(ids(u64::MAX - 1, u64::MAX)));
     }
 
     #[test]

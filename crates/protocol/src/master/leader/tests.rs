@@ -1,6 +1,8 @@
 //! A leader alone: peers are nothing but events.
 
-use acklog_types::{Checksum, IdRange, Quorum, Unreadable, WaiterId};
+use acklog_types::{Checksum, IdRange, Quorum, RequestId, Unreadable, WaiterId};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::events::Events;
@@ -8,7 +10,7 @@ use crate::machine::Effect;
 use crate::master::io::LeaderEffect;
 use crate::master::peers::PeerEvent;
 use crate::outcome::{AppendRequest, Outcome, Refusal, Wait};
-use crate::progress::NextRun;
+use crate::progress::{NextRun, SentRun};
 
 const PEER: MemberId = MemberId(0);
 
@@ -51,6 +53,10 @@ fn leader() -> (Leader<View>, Instant) {
     (leader, Instant::now())
 }
 
+fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(1)
+}
+
 fn cluster(live: u16) -> ClusterView {
     let required = Some(Quorum::Majority.required(2));
     ClusterView { size: 2, size_max: 2, live, required }
@@ -91,4 +97,44 @@ fn a_node_that_cannot_write_is_not_one_of_the_quorum() {
     assert_eq!(refused, Err(missing));
     leader.disk_stalled(DiskFault::Full { detail: String::new() }, &mut Events::default());
     assert_eq!(leader.quorum_health(cluster(1)).map(|quorum| quorum.healthy), Some(1));
+}
+
+#[test]
+fn the_copies_of_a_message_tell_since_when_and_how_often_it_was_sent() {
+    let ((mut leader, now), mut events, mut rng) = (leader(), Events::default(), rng());
+    let (ms, end) = (Duration::from_millis(1), LogEnd::new(7));
+    let request = AppendRequest { wait: Wait::default(), key: None, messages: 2, bytes: 2 };
+    leader.append(now, WaiterId::new(1), request, 2, &mut events);
+    let rows = |leader: &Leader<View>, end| {
+        let copies = leader.copies(end).into_iter();
+        copies.map(|copy| (copy.held, copy.after, copy.attempts)).collect::<Vec<_>>()
+    };
+    let nothing = [(false, None, Some(1)), (false, None, Some(0))];
+    assert_eq!(rows(&leader, end), nothing, "not even the master's disk has it");
+    leader.durable(now + 2 * ms, end, &mut Default::default());
+    for attempt in 1..=2 {
+        let later = now + attempt * Duration::from_secs(60);
+        let Some(NextRun::Run(plan)) = leader.next_run(later, PEER, 8) else { panic!("nothing") };
+        assert_eq!(plan.attempt, attempt);
+        let run = SentRun { range: plan.range, bytes: plan.bytes };
+        leader.run_timed_out(later, PEER, run, &mut rng);
+    }
+    let sent = [(true, Some(2 * ms), Some(1)), (false, None, Some(2))];
+    assert_eq!(rows(&leader, end), sent);
+    leader.ack(now + 9 * ms, PEER, end, &mut events).unwrap();
+    let acked = [(true, Some(2 * ms), Some(1)), (true, Some(9 * ms), Some(2))];
+    assert_eq!(rows(&leader, end), acked);
+    assert_eq!(rows(&leader, LogEnd::new(6)), acked, "of a batch all are alike");
+    let old = [(true, None, None), (true, None, None)];
+    assert_eq!(rows(&leader, LogEnd::new(5)), old, "from before the start");
+    // It comes back with less: what it lost counts anew.
+    let name: NodeName = "bonnie".parse().unwrap();
+    leader.on_peer_event(PeerEvent::Left(PEER));
+    leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end: LogEnd::ZERO });
+    assert_eq!(rows(&leader, end)[1], (false, None, Some(2)));
+    let wanted = PageRequest { request: RequestId::new(1), from: LogEnd::ZERO, again: false };
+    let page = ReadPage { wanted, run: IdRange::new(LogEnd::ZERO, end), log_end: end };
+    leader.note_page(PEER, page, &mut events);
+    leader.ack(now + 20 * ms, PEER, end, &mut events).unwrap();
+    assert_eq!(rows(&leader, end)[1], (true, Some(20 * ms), None), "fetched in a page");
 }
