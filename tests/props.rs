@@ -92,10 +92,10 @@ fn schedules_reach_what_they_are_meant_to_reach() {
         traces.push_str(&report.trace);
         kinds.extend(report.events.into_keys());
     }
-    let events = "aborted accepted acked answered canceled completed connecting delayed doubled \
-        dropped duplicate durable failed faults gap-closed handshake health held joined late left \
-        members mode ready received refused repair resent sent store-delayed stored timed-out \
-        under-way waits";
+    let events = "aborted accepted acked answered canceled completed connecting delayed \
+        disconnected disk doubled dropped duplicate durable epoch failed faults gap-closed \
+        handshake health held joined late left left-early members mode quorum ready received \
+        refused repair resent sent started stopping store-delayed stored timed-out under-way waits";
     let missing: Vec<_> = events.split(' ').filter(|kind| !kinds.contains(kind)).collect();
     assert!(missing.is_empty(), "no schedule has such events: {missing:?}");
     for sight in [

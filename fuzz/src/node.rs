@@ -280,7 +280,7 @@ impl<M: FaultHooks> Node<M> {
     pub(crate) fn next_effect(&mut self) -> Option<Effect<M::Effect>> {
         let effect = self.machine.poll_effect();
         while let Some(event) = self.machine.poll_event() {
-            assert!(!event.kind().is_empty(), "an event without a name: {event:?}");
+            assert!(!event.kind().as_str().is_empty(), "an event without a name: {event:?}");
         }
         effect
     }

@@ -13,9 +13,11 @@ mod log;
 mod message_selection;
 mod messages;
 mod post;
+mod receipt;
 mod scenario;
 
 mod status;
+mod table;
 mod up;
 mod url;
 
@@ -56,6 +58,8 @@ enum ToolCommand {
     Post(post::PostArgs),
     /// Print messages as lines: id, tab, message with its control characters escaped
     Messages(messages::MessagesArgs),
+    /// Print which nodes have a message, and since when, as a table
+    Receipt(receipt::ReceiptArgs),
     /// Print the state of the cluster, or of one secondary, as a table
     Status(status::StatusArgs),
     /// Load a running cluster, read all its nodes, and verify that nothing is lost, doubled or out
@@ -118,6 +122,9 @@ impl Cli {
             }
             ToolCommand::Status(args) => {
                 finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
+            }
+            ToolCommand::Receipt(args) => {
+                finish(seen_enough(block_on(receipt::run(&args, &mut std::io::stdout()))))
             }
             ToolCommand::Check(args) => check::run(&args),
             ToolCommand::Bench(args) => bench::run(&args),

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::client::ToolClient;
+use super::table::{UNKNOWN, align_columns, number, word};
 use super::{NodeUrl, TargetArgs};
 use crate::telemetry::wants_colour;
 use acklog_api::{
@@ -239,9 +240,6 @@ fn master_line(master: &MasterLink) -> String {
     )
 }
 
-/// Stands for an unknown value in a table.
-const UNKNOWN: &str = "-";
-
 const COLUMNS: [&str; 9] =
     ["NAME", "STATUS", "PHASE", "ACKED", "LAG", "IN-FLIGHT", "RETRIES", "RTT", "LAST SEEN"];
 
@@ -256,38 +254,6 @@ fn table(secondaries: &[MemberHealth], colour: bool) -> String {
     let rows: Vec<_> = std::iter::once(heads).chain(secondaries.iter().map(row)).collect();
     let colour = |column, cell: &str| colour_of(cell).filter(|_| colour && column == STATUS_COLUMN);
     align_columns(&rows, |column| column < WORD_COLUMNS, colour)
-}
-
-/// Formats rows as a table: words aligned left, numbers right.
-fn align_columns<const N: usize>(
-    rows: &[[String; N]],
-    is_word: impl Fn(usize) -> bool,
-    colour: impl Fn(usize, &str) -> Option<u8>,
-) -> String {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let padded = match is_word(column) {
-                true => format!("{cell:<width$}"),
-                false => format!("{cell:>width$}"),
-            };
-            match colour(column, cell) {
-                Some(number) => line.push_str(&format!("\u{1b}[{number}m{padded}\u{1b}[0m")),
-                None => line.push_str(&padded),
-            }
-            line.push_str("  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 fn row(secondary: &MemberHealth) -> [String; 9] {
@@ -324,14 +290,6 @@ fn colour_of(cell: &str) -> Option<u8> {
         "unhealthy" => Some(31),
         _ => None,
     }
-}
-
-fn word(text: Option<&str>) -> String {
-    text.map_or(UNKNOWN.to_owned(), |text| escaped(text).into_owned())
-}
-
-fn number(number: Option<u64>) -> String {
-    number.map_or(UNKNOWN.to_owned(), |number| number.to_string())
 }
 
 /// Formats a round trip; on one machine it is often shorter than the precision shown.

@@ -12,6 +12,7 @@ mod contract;
 mod crash;
 mod damage;
 mod disk;
+mod events;
 mod examples;
 mod faults;
 mod handshake;
@@ -25,6 +26,7 @@ mod members;
 #[cfg(target_os = "linux")]
 mod memory;
 mod proxy;
+mod receipts;
 mod repair;
 mod replication;
 mod scenarios;

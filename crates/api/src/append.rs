@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use acklog_types::WriteConcern;
 use serde::{Deserialize, Serialize};
 
+use crate::receipt::MessageCopy;
+
 /// The body of an append: one message, or a batch.
 ///
 /// A server may read it in another way, to refuse unknown and repeated members.
@@ -28,6 +30,9 @@ pub struct AppendRequest<'a> {
     /// elsewhere, nothing is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_end: Option<u64>,
+    /// Whether the answer is to show the copies.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub receipt: bool,
 }
 
 impl<'a> AppendRequest<'a> {
@@ -54,7 +59,7 @@ pub struct AppendLine<'a> {
 }
 
 /// The answer to an append whose write concern holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Appended {
     /// The id of the message, or of the first of a batch.
@@ -69,6 +74,10 @@ pub struct Appended {
     /// The number of the line, from 0 on; only of lines of an append stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
+    /// The copies, one row for each node, the master's first; absent where no receipt was asked
+    /// for, or where the node stopped at that moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<Vec<MessageCopy>>,
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@
 
 mod append;
 pub mod concern;
+mod event;
 mod faults;
 pub mod follow;
 pub mod headers;
@@ -39,12 +40,14 @@ mod message;
 pub mod paths;
 mod problem;
 pub mod query;
+mod receipt;
 mod words;
 
 /// The OpenAPI document of both roles, `docs/openapi.json`.
 pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
 pub use append::{AppendLine, AppendRequest, Appended};
+pub use event::{EventAnswer, EventBody, EventKind, MissedEvents, SampledEvents};
 pub use faults::{Disconnected, Faults, FaultsRequest};
 pub use health::{
     Disk, DiskState, Health, MasterHealth, MasterLink, MemberHealth, MemberStatus, Mode, Phase,
@@ -52,3 +55,4 @@ pub use health::{
 };
 pub use message::{AckedMessage, Message};
 pub use problem::{Outcome, Problem, ProblemCode};
+pub use receipt::{MessageCopy, MessageReceipt, Storage};

@@ -21,12 +21,23 @@ pub const FAULTS: &str = "/faults";
 /// Drops the node's connections to its peers.
 pub const FAULTS_DISCONNECT: &str = "/faults/disconnect";
 
+/// Streams what the node does.
+pub const EVENTS: &str = "/events";
+
 /// Shows the OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
 
 /// Returns the path of one message.
 pub fn message(id: u64) -> String {
     format!("{MESSAGES}/{id}")
+}
+
+/// The last part of the path of a receipt.
+pub const RECEIPT: &str = "receipt";
+
+/// Returns the path of the receipt of one message.
+pub fn receipt(id: u64) -> String {
+    format!("{MESSAGES}/{id}/{RECEIPT}")
 }
 
 /// Returns the path of one secondary.

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use acklog_api::follow::{CaughtUp, FollowedMessage, Gap, GapLine, GapReason, Open, Tail};
 use acklog_api::{
-    AckedMessage, AppendLine, AppendRequest, Appended, Disconnected, Disk, DiskState, Faults,
-    FaultsRequest, MasterHealth, MasterLink, MemberHealth, MemberStatus, Message, Mode, OPENAPI,
-    Outcome, Phase, Problem, ProblemCode, Quorum, Refused, RefusedCode, Role, SecondaryHealth,
-    headers, paths, query,
+    AckedMessage, AppendLine, AppendRequest, Appended, Disconnected, Disk, DiskState, EventAnswer,
+    EventBody, EventKind, Faults, FaultsRequest, MasterHealth, MasterLink, MemberHealth,
+    MemberStatus, Message, MessageCopy, MessageReceipt, MissedEvents, Mode, OPENAPI, Outcome,
+    Phase, Problem, ProblemCode, Quorum, Refused, RefusedCode, Role, SampledEvents,
+    SecondaryHealth, Storage, headers, paths, query,
 };
 use acklog_types::WriteConcern;
 use serde::Serialize;
@@ -115,6 +116,7 @@ fn bodies_of_requests_are_described() {
         write_concern: Some(WriteConcern::All),
         timeout_ms: Some(1),
         expected_end: Some(7),
+        receipt: true,
         ..AppendRequest::message("a")
     };
     // A server takes the other name of the write concern as well.
@@ -142,8 +144,29 @@ fn faults() -> Faults {
 
 #[test]
 fn bodies_of_answers_are_described() {
-    let single = Appended { id: 3, count: None, write_concern: 2, acked_by: names(), line: None };
-    let batch = Appended { count: Some(2), line: Some(0), ..single.clone() };
+    let copy = MessageCopy {
+        node: "master".to_owned(),
+        held: true,
+        storage: Some(Storage::Disk),
+        after_ms: Some(0.41),
+        attempts: Some(1),
+    };
+    let unknown = MessageCopy { storage: None, after_ms: None, attempts: None, ..copy.clone() };
+    assert_described("MessageCopy", &[value(&copy), value(&unknown)]);
+    let copies = vec![copy, unknown];
+    let receipt = MessageReceipt {
+        id: 3,
+        count: 1,
+        epoch: 1,
+        accepted_at: "2026-11-28T17:04:05.678Z".to_owned(),
+        held_by: 2,
+        copies: copies.clone(),
+    };
+    assert_described("MessageReceipt", &[value(&receipt)]);
+    let (acked_by, copies) = (names(), Some(copies));
+    let single =
+        Appended { id: 3, count: None, write_concern: 2, acked_by, line: None, copies: None };
+    let batch = Appended { count: Some(2), line: Some(0), copies, ..single.clone() };
     assert_described("Appended", &[value(&single), value(&batch)]);
     assert_described("Message", &[value(&Message { id: 3, message: "a".into() })]);
     let acked = AckedMessage { id: 3, message: "a".into(), write_concern: 2, acked_by: names() };
@@ -162,7 +185,6 @@ fn bodies_of_answers_are_described() {
         start: Some(5),
         end: Some(7),
         outcome: Some(Outcome::Unknown),
-        end: Some(7),
         line: Some(0),
         ..problem.clone()
     };
@@ -256,6 +278,45 @@ fn health_is_described() {
 }
 
 #[test]
+fn events_are_described() {
+    let (node, text) = ("master".to_owned(), || Some("text".to_owned()));
+    let fewest = EventBody::new(7, 1_796_011_790_596_776, node, EventKind::Mode);
+    let all = EventBody {
+        peer: text(),
+        request: Some(1),
+        frame: text(),
+        ids: Some([3, 5]),
+        attempt: Some(2),
+        delay_ms: Some(0.0),
+        took_ms: Some(0.5),
+        pause_ms: Some(1.0),
+        from: Some(0),
+        end: Some(5),
+        log_end: Some(6),
+        write_concern: Some(2),
+        timeout_ms: Some(1.0),
+        answer: Some(EventAnswer::Acked),
+        address: text(),
+        status: Some(MemberStatus::Suspected),
+        mode: Some(Mode::ReadOnly),
+        role: Some(Role::Master),
+        epoch: Some(1),
+        healthy: Some(1),
+        required: Some(2),
+        cluster_size: Some(3),
+        state: Some(DiskState::Ok),
+        faults: Some(faults()),
+        count: Some(0),
+        code: text(),
+        detail: text(),
+        ..fewest.clone()
+    };
+    assert_described("EventBody", &[value(&fewest), value(&all)]);
+    assert_described("SampledEvents", &[value(&SampledEvents { left_out: 9, every: 2 })]);
+    assert_described("MissedEvents", &[value(&MissedEvents { count: 9 })]);
+}
+
+#[test]
 fn the_check_finds_what_does_not_fit() {
     let document = document();
     let misfit =
@@ -287,6 +348,8 @@ fn words_and_codes_are_listed_and_no_others() {
     assert_eq!(listed("schemas/ProblemCode"), words(ProblemCode::ALL));
     assert_eq!(listed("schemas/Outcome"), words(Outcome::ALL));
     assert_eq!(listed("schemas/Gap/properties/why"), words(GapReason::ALL));
+    assert_eq!(listed("schemas/EventKind"), words(EventKind::ALL));
+    assert_eq!(listed("schemas/EventBody/properties/answer"), words(EventAnswer::ALL));
     assert_eq!(listed("schemas/MasterHealth/properties/mode"), words(Mode::ALL));
     assert_eq!(listed("schemas/MemberHealth/properties/status"), words(MemberStatus::ALL));
     assert_eq!(listed("schemas/Refused/properties/code"), words(RefusedCode::ALL));
@@ -332,10 +395,10 @@ fn parameters_are_those_of_their_routes_and_no_others() {
                 method == "post" && [paths::MESSAGES, paths::NEW_MESSAGE].contains(&path.as_str());
             let keys: Vec<_> =
                 named("header").iter().map(|name| name.to_ascii_lowercase()).collect();
-            let expected: &[&str] = match is_append {
-                true => &[headers::IDEMPOTENCY_KEY],
-                false if path == paths::MESSAGES && is_read => &[headers::LAST_EVENT_ID],
-                false => &[],
+            let expected: &[&str] = match path.as_str() {
+                paths::EVENTS | paths::MESSAGES if is_read => &[headers::LAST_EVENT_ID],
+                _ if is_append => &[headers::IDEMPOTENCY_KEY],
+                _ => &[],
             };
             assert_eq!(keys, expected, "{method} {path}");
         }

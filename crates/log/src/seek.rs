@@ -1,6 +1,6 @@
 //! Finds positions in the log: by the time of acceptance, and by where a batch begins.
 
-use acklog_types::{IdRange, InBatch, LogEnd, Records};
+use acklog_types::{IdRange, InBatch, LogEnd, MessageId, Records};
 
 use super::{LogReader, PageCursor, PageRead, ReadError};
 
@@ -53,9 +53,33 @@ impl LogReader {
         Ok(begin)
     }
 
+    /// Returns the ids of the batch that a durable message belongs to; a message that was sent alone
+    /// is a batch too. May read files, so call it [aside](Self::aside).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// # Panics
+    /// When the message is not durable.
+    pub fn batch_of(&self, id: MessageId) -> Result<IdRange, ReadError> {
+        let begin = self.batch_begin(id.before())?;
+        let (mut at, mut cursor) = (id.before(), PageCursor::default());
+        loop {
+            let records = self.probe(IdRange::new(at, self.durable_end()), &mut cursor)?;
+            let mut texts = records.texts();
+            match texts.find(|(_, in_batch, _)| *in_batch == InBatch::Last) {
+                Some((last, ..)) => return Ok(IdRange::new(begin, last.end())),
+                None => at = records.range().end(),
+            }
+        }
+    }
+
     /// Returns when the message at a position below the durable end was accepted, in milliseconds
-    /// since 1970.
-    fn accepted_ms(&self, at: LogEnd) -> Result<u64, ReadError> {
+    /// since 1970. May read files, so call it [aside](Self::aside).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn accepted_ms(&self, at: LogEnd) -> Result<u64, ReadError> {
         let records = self.probe(IdRange::new(at, at.plus(1)), &mut PageCursor::default())?;
         Ok(records.iter().next().map(|record| record.accepted_ms).expect("a durable message"))
     }
@@ -132,5 +156,8 @@ mod tests {
         let begin = |at| reader.batch_begin(LogEnd::new(at)).unwrap().get();
         assert_eq!([0, 1, 1001, 1002].map(begin), [0, 1, 1001, 1002], "between two batches");
         assert_eq!([2, 3, 66, 500, 1000].map(begin), [1; 5], "inside one");
+        let batch = |id| reader.batch_of(MessageId::new(id)).unwrap().to_string();
+        assert_eq!([0, 1001].map(batch), ["0", "1001"]);
+        assert_eq!([1, 2, 500, 1000].map(batch), ["1..=1000"; 4]);
     }
 }

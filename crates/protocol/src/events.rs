@@ -9,14 +9,17 @@
 
 mod connection;
 mod frame;
+mod kind;
 mod message;
 mod node;
 
 use std::collections::VecDeque;
 
-use acklog_types::MessageId;
+use acklog_types::{IdRange, MessageId};
+
 pub use connection::{ConnectionEvent, Ending};
 pub use frame::{FrameEvent, FrameStage};
+pub use kind::EventKind;
 pub use message::{AnswerKind, MessageEvent};
 pub use node::NodeEvent;
 
@@ -36,13 +39,23 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns the word for this kind of event, the same for every node and reader.
-    pub fn kind(&self) -> &'static str {
+    /// Returns the kind of the event, whose word is the same for every node and reader.
+    pub fn kind(&self) -> EventKind {
         match self {
             Self::Message(event) => event.kind(),
             Self::Frame(event) => event.stage.kind(),
             Self::Connection(event) => event.kind(),
             Self::Node(event) => event.kind(),
+        }
+    }
+
+    /// Returns the messages whose life or transfer the event is about; none where it is about
+    /// others.
+    pub fn ids(&self) -> Option<IdRange> {
+        match self {
+            Self::Message(event) => event.ids(),
+            Self::Frame(event) => event.ids,
+            Self::Connection(_) | Self::Node(_) => None,
         }
     }
 }

@@ -157,7 +157,7 @@ mod unflushed;
 
 pub use closing::{CloseReason, ProtocolError, SessionEnd};
 pub use events::{
-    AnswerKind, ConnectionEvent, Detail, Ending, Event, Events, FrameEvent, FrameStage,
+    AnswerKind, ConnectionEvent, Detail, Ending, Event, EventKind, Events, FrameEvent, FrameStage,
     MessageEvent, NodeEvent,
 };
 pub use faults::{FaultHooks, Faulty, HANDSHAKE_DELAY_MAX};
@@ -175,6 +175,6 @@ pub use secondary::{
     SecondaryOptions,
 };
 pub use status::{
-    DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,
+    CopyStatus, DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, RefusedHealth,
     SecondaryHealth, SecondaryPhase, Status,
 };

@@ -41,6 +41,9 @@ pub(super) struct RunPlan {
     pub(super) bytes: usize,
     /// Whether these messages were sent before.
     pub(super) is_retry: bool,
+    /// How often they were sent, this time included, as far as is known: 1, or 2 for a retry, until
+    /// the sends are counted.
+    pub(super) attempt: u32,
 }
 
 /// The next thing to do for a secondary.
@@ -224,7 +227,7 @@ impl Progress {
         } else if let Some(first) = self.missing.first_mut() {
             *first = rest;
         }
-        Some(NextRun::Run(RunPlan { range, bytes, is_retry: true }))
+        Some(NextRun::Run(RunPlan { range, bytes, is_retry: true, attempt: 2 }))
     }
 
     fn plan_new(&mut self, log: &impl LogView, durable_end: LogEnd) -> Option<NextRun> {
@@ -246,7 +249,7 @@ impl Progress {
         self.sent_end = range.end();
         self.unacked.push_back(SentRun { range, bytes });
         self.unacked_bytes += bytes;
-        Some(NextRun::Run(RunPlan { range, bytes, is_retry: false }))
+        Some(NextRun::Run(RunPlan { range, bytes, is_retry: false, attempt: 1 }))
     }
 
     /// Takes in that a run was answered: the secondary has it, in its log or above a gap. Call

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_types::{DiskFault, Epoch, LogEnd, NodeName};
+use acklog_types::{DiskFault, Epoch, LogEnd, NodeName, Storage};
 
 use super::frame::RefusalCode;
 
@@ -72,6 +72,23 @@ impl MemberPhase {
             Self::Disconnected => "disconnected",
         }
     }
+}
+
+/// A node's copy of a message, as the master knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyStatus {
+    /// The name of the node.
+    pub node: NodeName,
+    /// Whether the node has the message durably.
+    pub held: bool,
+    /// The place where the node keeps its log; none where it did not tell.
+    pub storage: Option<Storage>,
+    /// Time from the acceptance of the message to the node's ack; none where the node has not acked
+    /// it, or where that is older than what is remembered.
+    pub after: Option<Duration>,
+    /// How often the message was sent to the node; for the master itself 1. None where that is
+    /// older than what is remembered, or where the node fetched the message in a page.
+    pub attempts: Option<u32>,
 }
 
 /// One secondary, as the master sees it.

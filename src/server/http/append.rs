@@ -6,7 +6,7 @@ mod lines;
 mod request;
 mod stream;
 
-use acklog_api::{headers, paths};
+use acklog_api::{MessageCopy, headers, paths};
 use acklog_protocol::Outcome;
 use acklog_types::IdempotencyKey;
 use http_body_util::BodyExt;
@@ -20,8 +20,9 @@ use self::stream::AnswerStream;
 use super::accepted::Accepted;
 use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
+use super::receipt::{copies_of, write_copies};
 use super::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody};
-use crate::server::node::{Appender, ClientAppend, HashedKey, NoOutcome};
+use crate::server::node::{Appender, ClientAppend, HashedKey, MasterHandle, NoOutcome};
 
 /// The header of the idempotency key.
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
@@ -34,20 +35,22 @@ pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers:
 /// # Errors
 /// When the message was not stored, or its write concern does not hold yet.
 pub(super) async fn append(
-    appender: &Appender,
+    (master, appender): (&MasterHandle, &Appender),
     limits: &BodyLimits,
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
     let Collected { bytes, share } = limits.collect(body).await?;
-    let ParsedAppend { batch, count, wait, expected_end, key: _ } =
+    let ParsedAppend { batch, count, wait, expected_end, key: _, receipt } =
         parse(&bytes, limits.message_bytes)?;
     drop(bytes);
     let key = idempotency_key(headers)?.map(Box::new);
     // The share goes along: the parsed messages take up memory until the core task has taken them,
     // and a client that waits after that holds none.
     let append = ClientAppend { batch, key, expected_end, wait, share };
-    answer(appender.append(append).await, count)
+    let accepted = accepted(appender.append(append).await, count)?;
+    let copies = if receipt { copies_of(master, &accepted).await } else { None };
+    Ok(created(&accepted, copies.as_deref()))
 }
 
 /// Begins an append stream. The answer goes on while lines are read.
@@ -103,16 +106,19 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<HashedKey>, RequestProb
     Ok(Some(key.into()))
 }
 
-/// Returns the answer to an append.
-fn answer(
+/// Returns what is known about what an append stored.
+///
+/// # Errors
+/// When its write concern does not hold.
+fn accepted(
     outcome: Result<Outcome, NoOutcome>,
     count: Option<usize>,
-) -> Result<Response<ResponseBody>, RequestProblem> {
+) -> Result<Accepted, RequestProblem> {
     let outcome = outcome.map_err(|unanswered| match unanswered {
         NoOutcome::NotTaken => RequestProblem::Stopped,
         NoOutcome::Lost => RequestProblem::AppendLost,
     })?;
-    committed(outcome, count).map(|accepted| created(&accepted))
+    committed(outcome, count)
 }
 
 /// Returns what is known about a message, or about a batch of `count` messages, whose write concern
@@ -137,12 +143,15 @@ pub(super) fn committed(
     }
 }
 
-fn created(accepted: &Accepted) -> Response<ResponseBody> {
+fn created(accepted: &Accepted, copies: Option<&[MessageCopy]>) -> Response<ResponseBody> {
     let receipt = &accepted.receipt;
     // Enough for the names of nodes too, in most clusters.
     let mut out = Vec::with_capacity(128);
     out.push(b'{');
     accepted.write(&mut out);
+    if let Some(copies) = copies {
+        write_copies(&mut out, copies);
+    }
     out.extend_from_slice(b"}\n");
     let mut response = Response::new(ResponseBody::full(out));
     *response.status_mut() = StatusCode::CREATED;
@@ -158,10 +167,19 @@ fn created(accepted: &Accepted) -> Response<ResponseBody> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::server::http::accepted::RequestKind;
+    use acklog_api::Storage;
     use acklog_protocol::Receipt;
     use acklog_types::MessageId;
+
+    use super::*;
+    use crate::server::http::accepted::RequestKind;
+
+    fn answer(
+        outcome: Result<Outcome, NoOutcome>,
+        count: Option<usize>,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        accepted(outcome, count).map(|accepted| created(&accepted, None))
+    }
 
     fn receipt() -> Receipt {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
@@ -178,6 +196,11 @@ mod tests {
         assert_eq!(body, "{\"id\":3,\"writeConcern\":2,\"ackedBy\":[\"master\",\"bonnie\"]}\n");
     }
 
+    fn copy(after_ms: f64) -> MessageCopy {
+        let (node, storage) = ("master".to_owned(), Some(Storage::Disk));
+        MessageCopy { node, held: true, storage, after_ms: Some(after_ms), attempts: None }
+    }
+
     /// The answer is written by hand for speed.
     #[test]
     fn the_members_of_an_answer_are_those_of_the_contract_s_type() {
@@ -187,12 +210,15 @@ mod tests {
                 let accepted = Accepted { receipt: Receipt { acked_by, ..receipt() }, count };
                 let mut members = Vec::new();
                 accepted.write(&mut members);
+                let copies = count.map(|_| vec![copy(0.25), copy(0.0)]);
+                copies.iter().for_each(|copies| write_copies(&mut members, copies));
                 let body = acklog_api::Appended {
                     id: 3,
                     count: count.map(|count| count as u64),
                     write_concern: 2,
                     acked_by: names.iter().map(|name| (*name).to_owned()).collect(),
                     line: None,
+                    copies: copies.clone(),
                 };
                 let members = String::from_utf8(members).unwrap();
                 assert_eq!(format!("{{{members}}}"), serde_json::to_string(&body).unwrap());

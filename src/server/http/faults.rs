@@ -14,7 +14,12 @@ use super::response::{ResponseBody, json_response};
 
 /// Returns the answer that shows the faults in force.
 pub(super) fn shown(faults: Faults) -> Response<ResponseBody> {
-    json_response(&api::Faults {
+    json_response(&body(faults))
+}
+
+/// Returns faults as clients read them.
+pub(super) fn body(faults: Faults) -> api::Faults {
+    api::Faults {
         send_delay_ms: faults.send_delay.map(range),
         store_delay_ms: faults.store_delay.map(range),
         error_rate: faults.error_rate.get(),
@@ -22,7 +27,7 @@ pub(super) fn shown(faults: Faults) -> Response<ResponseBody> {
         duplicate_rate: faults.duplicate_rate.get(),
         paused: faults.paused,
         seed: faults.seed,
-    })
+    }
 }
 
 /// Returns the answer to `POST /faults/disconnect`.

@@ -116,15 +116,24 @@ fn refused(refused: &RefusedHealth) -> api::Refused {
 }
 
 fn disk(disk: Option<&DiskHealth>) -> Option<api::Disk> {
-    use api::DiskState;
     let (state, detail) = match disk? {
-        DiskHealth::Ok => (DiskState::Ok, None),
-        DiskHealth::Faulty(DiskFault::Failed { detail }) => (DiskState::Failed, Some(detail)),
-        DiskHealth::Faulty(DiskFault::Damaged { detail }) => (DiskState::Damaged, Some(detail)),
-        DiskHealth::Faulty(DiskFault::Full { detail }) => (DiskState::Full, Some(detail)),
-        DiskHealth::Faulty(DiskFault::Stalled { detail }) => (DiskState::Stalled, Some(detail)),
+        DiskHealth::Ok => (api::DiskState::Ok, None),
+        DiskHealth::Faulty(fault) => {
+            let (state, detail) = disk_state(fault);
+            (state, Some(detail.to_owned()))
+        }
     };
-    Some(api::Disk { state: Some(state), detail: detail.cloned() })
+    Some(api::Disk { state: Some(state), detail })
+}
+
+/// Returns a fault of the disk as its state and its detail.
+pub(super) fn disk_state(fault: &DiskFault) -> (api::DiskState, &str) {
+    match fault {
+        DiskFault::Failed { detail } => (api::DiskState::Failed, detail),
+        DiskFault::Damaged { detail } => (api::DiskState::Damaged, detail),
+        DiskFault::Full { detail } => (api::DiskState::Full, detail),
+        DiskFault::Stalled { detail } => (api::DiskState::Stalled, detail),
+    }
 }
 
 /// Converts a word of the protocol to the contract's type.
@@ -133,7 +142,7 @@ fn word<W: From<String>>(word: &str) -> W {
 }
 
 /// Returns milliseconds with three decimals: less than a microsecond means nothing.
-fn millis_with_fraction(duration: Duration) -> f64 {
+pub(super) fn millis_with_fraction(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
 

@@ -16,8 +16,9 @@
 //! - `paths` knows the paths and their methods; `routes` maps a method and a URI to an action.
 //!   `query` reads the parameters; `params` holds the rules that queries and bodies share.
 //! - `follow` serves readers that follow the log, or wait for its next message.
-//! - `append`, `read`, `health` and `faults` answer; `body` reads request bodies, `response` holds
-//!   those of answers, `listing` renders the log. The types of bodies are those of `acklog_api`.
+//! - `append`, `read`, `receipt`, `health`, `events` and `faults` answer; `body` reads request
+//!   bodies, `response` holds those of answers, `listing` renders the log, `sse` writes server-sent
+//!   events. The types of bodies are those of `acklog_api`.
 //! - `host` refuses requests for other hosts, and those of foreign web pages.
 //! - `problem` is the one map from errors to codes and statuses. Every error answer is built there.
 //! - `json` writes strings. [`MessageStream`] is public so that its cost can be measured alone.
@@ -41,6 +42,7 @@ mod client;
 mod config;
 mod connection;
 mod connections;
+mod events;
 mod faults;
 mod follow;
 mod health;
@@ -56,9 +58,11 @@ mod problem;
 mod query;
 mod read;
 mod read_request;
+mod receipt;
 mod response;
 mod routes;
 mod server;
+mod sse;
 mod transfer;
 
 #[cfg(test)]

@@ -21,11 +21,13 @@ pub(super) enum Path<'a> {
     NewMessage,
     Messages,
     Message(&'a str),
+    Receipt(&'a str),
     Health,
     Ready,
     Secondary(&'a str),
     Faults,
     FaultsDisconnect,
+    Events,
     OpenApi,
 }
 
@@ -40,9 +42,13 @@ impl<'a> Path<'a> {
             known::READY => Some(Self::Ready),
             known::FAULTS => Some(Self::Faults),
             known::FAULTS_DISCONNECT => Some(Self::FaultsDisconnect),
+            known::EVENTS => Some(Self::Events),
             known::OPENAPI => Some(Self::OpenApi),
             _ => match below(path, known::MESSAGES) {
-                Some(rest) => one(rest).map(Self::Message),
+                Some(rest) => match rest.split_once('/') {
+                    Some((id, known::RECEIPT)) => one(id).map(Self::Receipt),
+                    _ => one(rest).map(Self::Message),
+                },
                 None => below(path, known::SECONDARIES).and_then(one).map(Self::Secondary),
             },
         }
@@ -56,9 +62,15 @@ impl<'a> Path<'a> {
             (Self::NewMessage, ServedRole::Secondary) => "OPTIONS",
             (Self::Messages, ServedRole::Master) => "GET, HEAD, POST, OPTIONS",
             (Self::Messages, ServedRole::Secondary)
-            | (Self::Message(_) | Self::Health | Self::Ready | Self::OpenApi, _) => {
-                "GET, HEAD, OPTIONS"
-            }
+            | (
+                Self::Message(_)
+                | Self::Receipt(_)
+                | Self::Health
+                | Self::Ready
+                | Self::Events
+                | Self::OpenApi,
+                _,
+            ) => "GET, HEAD, OPTIONS",
             (Self::Secondary(_), _) => "DELETE, OPTIONS",
             (Self::Faults, _) => "GET, HEAD, PUT, DELETE, OPTIONS",
         }

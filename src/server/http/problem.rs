@@ -32,7 +32,7 @@ pub(super) enum RequestProblem {
     #[error("this node has no such path; GET /health and GET /messages are good places to start")]
     NoPath,
     /// Only a master knows secondaries.
-    #[error("this node is a secondary and knows no other secondaries; ask the master")]
+    #[error("this node is a secondary, and only the master answers this path; ask the master")]
     NotAMastersPath,
     /// The path accepts other methods.
     #[error("this path does not take that method; it takes {}", methods(.allow))]

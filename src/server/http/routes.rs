@@ -1,6 +1,6 @@
 //! The table of methods and paths, and the node behind it.
 
-use acklog_api::{OPENAPI, paths};
+use acklog_api::{OPENAPI, Role, paths};
 use acklog_log::LogReader;
 use acklog_protocol::Wait;
 use acklog_types::{Faults, MessageId, NodeName};
@@ -15,6 +15,7 @@ use super::append;
 use super::body::BodyLimits;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::Handler;
+use super::events;
 use super::faults;
 use super::follow::{FollowHub, FollowerLimit};
 use super::health::{OfSecondary, health, ready};
@@ -26,6 +27,7 @@ use super::problem::{NO_STORE, RequestProblem, clip};
 use super::query;
 use super::read::{self, LogView};
 use super::read_request::ReadRequest;
+use super::receipt;
 use super::response::{ResponseBody, ready_made_json};
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
@@ -53,6 +55,7 @@ enum CommonRoute {
     Health,
     Ready,
     Faults(FaultsRoute),
+    Events,
     OpenApi,
 }
 
@@ -63,6 +66,8 @@ enum MasterRoute {
     Append(&'static str),
     /// Shows a message once enough nodes have it.
     Wait(u64, Wait),
+    /// Shows which nodes have a message.
+    Receipt(u64),
     Forget(NodeName),
 }
 
@@ -92,7 +97,7 @@ impl RouteTable {
         let path = Path::parse(uri.path()).ok_or(RequestProblem::NoPath)?;
         let allow = path.allow(self.role);
         match path {
-            Path::Secondary(_) if self.role == ServedRole::Secondary => {
+            Path::Secondary(_) | Path::Receipt(_) if self.role == ServedRole::Secondary => {
                 return Err(RequestProblem::NotAMastersPath);
             }
             _ if method == Method::OPTIONS => {
@@ -136,6 +141,10 @@ fn resource(
             return Ok(Route::Master(MasterRoute::Append(allow)));
         }
         Path::Messages => CommonRoute::Messages(read),
+        Path::Receipt(id) => {
+            let id = query::number(id).ok_or(RequestProblem::NoNumber)?;
+            return Ok(Route::Master(MasterRoute::Receipt(id)));
+        }
         // A number that is too large is a number, of a message that does not exist.
         Path::Message(id) => {
             let id = query::number(id).ok_or(RequestProblem::NoNumber)?;
@@ -146,6 +155,7 @@ fn resource(
         }
         Path::Health => CommonRoute::Health,
         Path::Ready => CommonRoute::Ready,
+        Path::Events => CommonRoute::Events,
         Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),
@@ -275,6 +285,13 @@ impl App {
                 NodeHandle::Secondary(node) => Ok(ready(&of_secondary(node).await?)),
             },
             CommonRoute::Faults(route) => self.faults(route, headers, body).await,
+            CommonRoute::Events => {
+                let node = match &self.node {
+                    NodeHandle::Master(master, _) => (master.events(), Role::Master),
+                    NodeHandle::Secondary(node) => (node.events(), Role::Secondary),
+                };
+                events::answer(node, &self.view.followers, headers)
+            }
             CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
         }
     }
@@ -293,13 +310,14 @@ impl App {
                 if append::is_stream(headers) {
                     return append::append_stream(appender, &self.limits, headers, body).await;
                 }
-                append::append(appender, &self.limits, headers, body).await
+                append::append((master, appender), &self.limits, headers, body).await
             }
             MasterRoute::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;
                 let accepted = append::committed(outcome, None)?;
                 read::acked_message(self.log(), &accepted.receipt).await
             }
+            MasterRoute::Receipt(id) => receipt::receipt(master, id).await,
             MasterRoute::Forget(name) => Ok(health(&master.forget(name).await??)),
         }
     }
@@ -320,7 +338,7 @@ async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> Requ
     match route {
         MasterRoute::Append(allow) => RequestProblem::NotMaster { allow, master },
         MasterRoute::Wait(..) => RequestProblem::NotMastersWait(master),
-        MasterRoute::Forget(_) => RequestProblem::NotAMastersPath,
+        MasterRoute::Receipt(_) | MasterRoute::Forget(_) => RequestProblem::NotAMastersPath,
     }
 }
 

@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use acklog_protocol::{ForgetError, MasterHealth, SecondaryHealth, Wait};
-use acklog_types::{MessageId, NodeName, WaiterId};
+use acklog_protocol::{CopyStatus, ForgetError, MasterHealth, SecondaryHealth, Wait};
+use acklog_types::{LogEnd, MessageId, NodeName, WaiterId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::line_batch::LineBatch;
@@ -41,6 +41,8 @@ pub(super) enum LeaderCommand {
 pub(super) enum LeaderControl {
     /// Reports what `/health` shows.
     Health(oneshot::Sender<MasterHealth>),
+    /// Reports the copies of the message before this end.
+    Copies(LogEnd, oneshot::Sender<Vec<CopyStatus>>),
     /// Forgets a secondary.
     Forget(NodeName, Forgotten),
 }

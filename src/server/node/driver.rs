@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::commands::Queued;
+use super::events::EventFeed;
 use super::faults::FaultsCommand;
 use super::log_watch::{LogChanges, LogWatch};
 use super::protocol_log::LogRole;
@@ -151,6 +152,7 @@ pub(super) struct Core<R: NodeRole> {
     pub(super) positions: ReadPositions,
     /// Whether records were appended and not flushed yet.
     pub(super) appended: bool,
+    pub(super) events: EventFeed,
     pub(super) role: R,
 }
 
@@ -172,6 +174,7 @@ impl<R: NodeRole> Core<R> {
         faults: Faults,
         log: (LogWriter, LogReader),
         sessions: Sessions,
+        events: EventFeed,
         role: R,
     ) -> Self {
         let (writer, reader) = log;
@@ -179,9 +182,19 @@ impl<R: NodeRole> Core<R> {
             (Faulty::new(now(), machine, faults), LogWatch::new(reader.clone()));
         machine.events().set_detail(R::LOGS_AS.detail());
         let (positions, appended) = (ReadPositions::new(reader.clone()), false);
-        let mut core =
-            Self { machine, writer, reader, sessions, log_watch, positions, appended, role };
-        core.log_events();
+        let mut core = Self {
+            machine,
+            writer,
+            reader,
+            sessions,
+            log_watch,
+            positions,
+            appended,
+            events,
+            role,
+        };
+        core.pass_events(now());
+        core.events.flush(now());
         R::publish(&mut core);
         core
     }
@@ -256,6 +269,9 @@ impl<R: NodeRole> Core<R> {
         deadline: Option<Instant>,
         arrivals: &mut Arrivals<R>,
     ) {
+        if let Some(detail) = self.events.changed_detail(|| R::LOGS_AS.detail()) {
+            self.machine.events().set_detail(detail);
+        }
         for queued in arrivals.events.drain(..) {
             let session = queued.session;
             let input = match queued.event {
@@ -268,14 +284,14 @@ impl<R: NodeRole> Core<R> {
                 }
             };
             self.machine.step(now, input);
-            self.log_events();
+            self.pass_events(now);
         }
         for read in arrivals.reads.drain(..) {
             let (session, found) = (read.session, read.found());
             self.sessions.take_read(read);
             self.machine.step(now, Input::Read { session, found });
         }
-        self.log_events();
+        self.pass_events(now);
         for done in arrivals.done.drain(..) {
             R::done(self, now, done);
         }
@@ -340,7 +356,7 @@ impl<R: NodeRole> Core<R> {
             while released < RELEASES_MAX {
                 let effect = self.machine.poll_effect();
                 // Before the effect is carried out: its own lines come behind those that say why.
-                self.log_events();
+                self.pass_events(now);
                 let Some(effect) = effect else { break };
                 match effect {
                     Effect::Send { session, frame } => self.sessions.send(session, frame),
@@ -364,14 +380,16 @@ impl<R: NodeRole> Core<R> {
         // Before clients are answered: what they are told is stored can be read.
         R::publish(self);
         R::effects_done(self, now);
+        self.events.flush(now);
         released == RELEASES_MAX
     }
 
-    /// Writes the log lines of the machine's events so far.
+    /// Writes the log lines of the machine's events so far, and passes them on to listeners.
     #[inline]
-    fn log_events(&mut self) {
+    fn pass_events(&mut self, now: Instant) {
         while let Some(event) = self.machine.poll_event() {
             R::LOGS_AS.write(&event);
+            self.events.take(now, event);
         }
     }
 

@@ -8,11 +8,14 @@ mod lines;
 mod shutdown;
 mod stalled_lines;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use acklog_log::{LogReader, Opened};
-use acklog_protocol::{ForgetError, Master, MasterHealth, MasterOptions, RestoredMaster};
-use acklog_types::{Faults, NodeName};
+use acklog_protocol::{
+    CopyStatus, ForgetError, Master, MasterHealth, MasterOptions, RestoredMaster,
+};
+use acklog_types::{Faults, LogEnd, NodeName};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -25,6 +28,7 @@ use super::appender::Appender;
 use super::commands::{Commands, ControlLane, LeaderCommand, LeaderControl};
 use super::completions::Mailboxes;
 use super::driver::{Core, Inbox, sessions};
+use super::events::{EventFeed, EventHub};
 use super::faults::NodeFaults;
 use super::read_positions::ReadPositions;
 use super::{MAILBOX, NodeStopped, now};
@@ -39,6 +43,7 @@ pub struct MasterHandle {
     mailboxes: Mailboxes,
     reader: LogReader,
     positions: ReadPositions,
+    events: Arc<EventHub>,
 }
 
 impl MasterHandle {
@@ -68,6 +73,15 @@ impl MasterHandle {
         self.control.ask(LeaderControl::Health).await
     }
 
+    /// Returns the copies of the message before `end`: the master's first, then one for each
+    /// secondary that counts.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn copies(&self, end: LogEnd) -> Result<Vec<CopyStatus>, NodeStopped> {
+        self.control.ask(|answer| LeaderControl::Copies(end, answer)).await
+    }
+
     /// Forgets a secondary, and returns the health of the rest of the cluster once that is
     /// persisted.
     ///
@@ -91,6 +105,11 @@ impl MasterHandle {
             Ok(answered) => answered,
             Err(_) => self.commands.ask(LeaderCommand::GiveUp).await,
         }
+    }
+
+    /// Returns the events of the node.
+    pub fn events(&self) -> &Arc<EventHub> {
+        &self.events
     }
 
     /// Returns the handle of the node's faults.
@@ -117,6 +136,7 @@ pub fn start_master(
     let Opened { writer, reader, is_old, members, losses, keys, .. } = log;
     let (end, on_disk) = (reader.durable_end(), reader.is_on_disk());
     let restored = RestoredMaster { end, members, keys, on_disk, is_old, losses };
+    let hub = EventHub::new(options.name.clone());
     let machine = Master::new(now(), options, restored, reader.clone());
     let (commands, command_queue) = Commands::new();
     let (control, control_requests) = ControlLane::new();
@@ -126,7 +146,8 @@ pub fn start_master(
     let (comparisons, done) = Comparisons::new(tasks.clone());
     let (sessions, events, reads) = sessions(&reader, tasks);
     let role = LeaderDriver::new(mailboxes.clone(), comparisons);
-    let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
+    let feed = EventFeed::new(hub.clone(), now());
+    let core = Core::new(machine, faults, (writer, reader.clone()), sessions, feed, role);
     let inbox = Inbox {
         commands: command_queue,
         control: control_requests,
@@ -154,7 +175,8 @@ pub fn start_master(
     });
     let positions = core.positions.clone();
     tasks.spawn(core.run(inbox, stop));
-    MasterHandle { commands, control, faults: node_faults, mailboxes, reader, positions }
+    let faults = node_faults;
+    MasterHandle { commands, control, faults, mailboxes, reader, positions, events: hub }
 }
 
 #[cfg(test)]

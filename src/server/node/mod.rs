@@ -7,11 +7,13 @@
 //! thread.
 //!
 //! HTTP talks to it through cloneable handles, and receives outcomes in batches: see [`Appender`].
+//! What the node does is told to any number of listeners: see [`EventHub`].
 
 mod appender;
 mod commands;
 mod completions;
 mod driver;
+mod events;
 mod faults;
 mod line_appender;
 mod line_batch;
@@ -28,6 +30,7 @@ use std::time::{Instant, SystemTime};
 use acklog_protocol::Wait;
 use acklog_types::{Batch, IdempotencyKey, KeyHash, LogEnd, Share};
 pub use appender::{Appender, NoOutcome};
+pub use events::{EventHub, EventItem, EventListener, Heard, RecordedEvent};
 pub use faults::NodeFaults;
 pub use line_appender::{LineAppender, LineOutcome, LineOutcomes};
 pub use master::{MasterHandle, start_master};

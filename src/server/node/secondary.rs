@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::commands::{ControlLane, FollowerControl, Queued};
 use super::driver::{CarriedOut, Core, Inbox, NodeRole, sessions};
+use super::events::{EventFeed, EventHub};
 use super::faults::NodeFaults;
 use super::protocol_log::LogRole;
 use super::read_positions::{KnownEnds, ReadPositions};
@@ -62,6 +63,7 @@ pub struct SecondaryHandle {
     reader: LogReader,
     positions: ReadPositions,
     master_address: Arc<MasterAddress>,
+    events: Arc<EventHub>,
 }
 
 impl SecondaryHandle {
@@ -86,6 +88,11 @@ impl SecondaryHandle {
     /// When the node has stopped.
     pub async fn health(&self) -> Result<SecondaryHealth, NodeStopped> {
         self.control.ask(FollowerControl::Health).await
+    }
+
+    /// Returns the events of the node.
+    pub fn events(&self) -> &Arc<EventHub> {
+        &self.events
     }
 
     /// Returns the handle of the node's faults.
@@ -119,6 +126,7 @@ fn core(
     let Opened { writer, reader, log, .. } = log;
     let restored =
         RestoredSecondary { log, end: reader.durable_end(), on_disk: reader.is_on_disk() };
+    let hub = EventHub::new(options.name.clone());
     let machine = Secondary::new(now(), options, restored, reader.clone());
     let (control, control_requests) = ControlLane::new();
     let (node_faults, fault_queue) = NodeFaults::queue();
@@ -130,7 +138,8 @@ fn core(
     let master_port = master.port;
     let dialer = Arc::new(Mutex::new(Dialer::new(master.host, master.port)));
     let role = FollowerDriver { master_port, dialer, dialed };
-    let core = Core::new(machine, faults, (writer, reader.clone()), sessions, role);
+    let feed = EventFeed::new(hub.clone(), now());
+    let core = Core::new(machine, faults, (writer, reader.clone()), sessions, feed, role);
     let inbox = Inbox {
         commands,
         control: control_requests,
@@ -140,9 +149,9 @@ fn core(
         connections,
         done,
     };
-    let positions = core.positions.clone();
+    let (positions, faults) = (core.positions.clone(), node_faults);
     let handle =
-        SecondaryHandle { control, faults: node_faults, reader, positions, master_address };
+        SecondaryHandle { control, faults, reader, positions, master_address, events: hub };
     (core, inbox, handle)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acklog_types::{LogEnd, NodeName, RequestId, SessionId, Unreadable};
 
+use super::kind::EventKind;
 use crate::frame::RefusalCode;
 use crate::status::SecondaryPhase;
 use crate::{CloseReason, SessionEnd};
@@ -201,25 +202,27 @@ impl fmt::Display for Ending {
 }
 
 impl ConnectionEvent {
-    /// Returns the word for this kind of event.
-    pub(super) fn kind(&self) -> &'static str {
+    /// Returns the kind of the event.
+    pub(super) fn kind(&self) -> EventKind {
         match self {
-            Self::Opened { .. } | Self::Dialing | Self::Connected { .. } => "connecting",
-            Self::Handshake { .. } | Self::HandshakeRepeated { .. } => "handshake",
+            Self::Opened { .. } | Self::Dialing | Self::Connected { .. } => EventKind::Connecting,
+            Self::Handshake { .. } | Self::HandshakeRepeated { .. } => EventKind::Handshake,
             Self::Refused { .. }
             | Self::RefusedByMaster { .. }
             | Self::NotAdmitted { .. }
             | Self::ComparedInVain { .. }
             | Self::HandshakeUnreadable { .. }
-            | Self::DialFailed { .. } => "refused",
-            Self::Joined { .. } | Self::LostAcked { .. } | Self::Registering { .. } => "joined",
-            Self::Ready { .. } => "ready",
-            Self::Ended { .. }
+            | Self::DialFailed { .. } => EventKind::Refused,
+            Self::Joined { .. } => EventKind::Joined,
+            Self::LostAcked { .. } => EventKind::Lost,
+            Self::Registering { .. } => EventKind::Members,
+            Self::Ready { .. } => EventKind::Ready,
+            Self::Ended { peer: Some(_), .. } | Self::LeftMaster { .. } => EventKind::Left,
+            Self::Ended { peer: None, .. }
             | Self::EndedEarly { .. }
-            | Self::MoreEndedEarly { .. }
-            | Self::LeftMaster { .. } => "left",
+            | Self::MoreEndedEarly { .. } => EventKind::LeftEarly,
             Self::LocalStall { .. } | Self::MtuSuspected { .. } | Self::PagesUnknown { .. } => {
-                "health"
+                EventKind::Advice
             }
         }
     }

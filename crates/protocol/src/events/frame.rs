@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use acklog_types::{IdRange, LogEnd, NodeName, RequestId};
 
+use super::kind::EventKind;
 use crate::frame::{ErrorCode, FrameKind};
 
 /// An event in the life of a frame or of its request.
@@ -41,8 +42,9 @@ pub enum FrameStage {
         /// The position that it is about: where a page begins, or what a secondary has. None for
         /// runs and heartbeats.
         from: Option<LogEnd>,
-        /// Whether the messages, or the page, were sent or requested before.
-        again: bool,
+        /// How often the messages were sent to this node by now, as far as is remembered. For a
+        /// frame without a run of new messages: 1, or 2 where it was requested again.
+        attempt: u32,
     },
     /// It came.
     Received {
@@ -95,20 +97,22 @@ pub enum FrameStage {
 }
 
 impl FrameStage {
-    /// Returns the word for this kind of event.
-    pub(super) fn kind(&self) -> &'static str {
+    /// Returns the kind of the event.
+    pub(super) fn kind(&self) -> EventKind {
         match self {
-            Self::Sent { again: true, .. } => "resent",
-            Self::Sent { .. } => "sent",
-            Self::Received { .. } => "received",
-            Self::Completed { .. } => "completed",
-            Self::Late => "late",
-            Self::TimedOut { .. } => "timed-out",
-            Self::Failed { .. } | Self::BufferFull { .. } | Self::ErrorInjected => "failed",
-            Self::StillUnderWay { .. } => "under-way",
-            Self::Dropped => "dropped",
-            Self::Doubled => "doubled",
-            Self::Delayed { .. } => "delayed",
+            Self::Sent { attempt: 2.., .. } => EventKind::Resent,
+            Self::Sent { .. } => EventKind::Sent,
+            Self::Received { .. } => EventKind::Received,
+            Self::Completed { .. } => EventKind::Completed,
+            Self::Late => EventKind::Late,
+            Self::TimedOut { .. } => EventKind::TimedOut,
+            Self::Failed { .. } | Self::BufferFull { .. } | Self::ErrorInjected => {
+                EventKind::Failed
+            }
+            Self::StillUnderWay { .. } => EventKind::UnderWay,
+            Self::Dropped => EventKind::Dropped,
+            Self::Doubled => EventKind::Doubled,
+            Self::Delayed { .. } => EventKind::Delayed,
         }
     }
 }

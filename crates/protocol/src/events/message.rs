@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use acklog_types::{IdRange, LogEnd, MessageId, NodeName, WaiterId};
 
+use super::kind::EventKind;
 use crate::outcome::{Outcome, Receipt};
 
 /// An event in the life of messages.
@@ -117,20 +118,38 @@ impl AnswerKind {
 }
 
 impl MessageEvent {
-    /// Returns the word for this kind of event.
-    pub(super) fn kind(&self) -> &'static str {
+    /// Returns the messages that the event is about; none where that is not known.
+    pub(super) fn ids(&self) -> Option<IdRange> {
         match self {
-            Self::Accepted { .. } => "accepted",
-            Self::Waits { .. } => "waits",
-            Self::Durable { .. } => "durable",
-            Self::Stored { .. } => "stored",
-            Self::Duplicate { .. } => "duplicate",
-            Self::Held { .. } => "held",
-            Self::GapClosed { .. } => "gap-closed",
-            Self::StoreDelayed { .. } => "store-delayed",
-            Self::Acked { .. } => "acked",
-            Self::Answered { .. } => "answered",
-            Self::Canceled { .. } | Self::ComparedInVain { .. } => "canceled",
+            Self::Accepted { ids }
+            | Self::Durable { ids }
+            | Self::Stored { ids }
+            | Self::Duplicate { ids }
+            | Self::Held { ids, .. }
+            | Self::GapClosed { ids }
+            | Self::StoreDelayed { ids, .. }
+            | Self::Acked { ids, .. } => Some(*ids),
+            Self::Waits { id, .. }
+            | Self::Answered { id, .. }
+            | Self::Canceled { id: Some(id), .. } => Some(IdRange::new(id.before(), id.end())),
+            Self::Canceled { id: None, .. } | Self::ComparedInVain { .. } => None,
+        }
+    }
+
+    /// Returns the kind of the event.
+    pub(super) fn kind(&self) -> EventKind {
+        match self {
+            Self::Accepted { .. } => EventKind::Accepted,
+            Self::Waits { .. } => EventKind::Waits,
+            Self::Durable { .. } => EventKind::Durable,
+            Self::Stored { .. } => EventKind::Stored,
+            Self::Duplicate { .. } => EventKind::Duplicate,
+            Self::Held { .. } => EventKind::Held,
+            Self::GapClosed { .. } => EventKind::GapClosed,
+            Self::StoreDelayed { .. } => EventKind::StoreDelayed,
+            Self::Acked { .. } => EventKind::Acked,
+            Self::Answered { .. } => EventKind::Answered,
+            Self::Canceled { .. } | Self::ComparedInVain { .. } => EventKind::Canceled,
         }
     }
 }

@@ -2,13 +2,29 @@
 
 use std::time::Duration;
 
-use acklog_types::{DiskFault, Faults, IdRange, LogEnd, NodeName, RequestId};
+use acklog_types::{DiskFault, Epoch, Faults, IdRange, LogEnd, NodeName, RequestId};
 
+use super::kind::EventKind;
 use crate::status::Status;
 
 /// A change of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NodeEvent {
+    /// The node started.
+    Started {
+        /// The end of its log.
+        end: LogEnd,
+    },
+    /// An epoch began.
+    Epoch {
+        /// Its number.
+        epoch: Epoch,
+    },
+    /// The master began or ceased to take messages.
+    Mode {
+        /// Whether it refuses them now.
+        read_only: bool,
+    },
     /// A secondary was not heard from, so that its status got worse.
     Silent {
         /// The secondary.
@@ -17,6 +33,11 @@ pub enum NodeEvent {
         status: Status,
         /// Time since it was heard from.
         silent: Duration,
+    },
+    /// A secondary is unhealthy, since its connection is gone.
+    Gone {
+        /// The secondary.
+        peer: NodeName,
     },
     /// A secondary is healthy again.
     Recovered {
@@ -62,9 +83,9 @@ pub enum NodeEvent {
         /// The end of the master's log.
         log_end: LogEnd,
     },
-    /// The master stops, and takes no more messages.
+    /// The node stops; a master takes no more messages.
     Stopping {
-        /// Clients that are answered at once.
+        /// Clients that are answered at once; none on a secondary.
         answered: usize,
         /// Whether others wait for the disk.
         waiting: bool,
@@ -152,26 +173,27 @@ pub enum NodeEvent {
 }
 
 impl NodeEvent {
-    /// Returns the word for this kind of event.
-    pub(super) fn kind(&self) -> &'static str {
+    /// Returns the kind of the event.
+    pub(super) fn kind(&self) -> EventKind {
         match self {
-            Self::Silent { .. } | Self::Recovered { .. } | Self::MajorityUnreachable { .. } => {
-                "health"
-            }
-            Self::Quorum { .. }
-            | Self::DiskFault { .. }
-            | Self::DiskWell
-            | Self::Behind { .. }
-            | Self::Stopping { .. }
-            | Self::CopyMissing { .. } => "mode",
-            Self::Aborted { .. } => "aborted",
+            Self::Silent { .. } | Self::Recovered { .. } | Self::Gone { .. } => EventKind::Health,
+            Self::Quorum { .. } | Self::MajorityUnreachable { .. } => EventKind::Quorum,
+            Self::Mode { .. } => EventKind::Mode,
+            Self::DiskFault { .. } | Self::DiskWell => EventKind::Disk,
+            Self::Behind { .. } => EventKind::Behind,
+            Self::Epoch { .. } => EventKind::Epoch,
+            Self::Started { .. } => EventKind::Started,
+            Self::Stopping { .. } => EventKind::Stopping,
+            Self::Aborted { .. } => EventKind::Aborted,
             Self::Damaged { .. }
+            | Self::CopyMissing { .. }
             | Self::Whole
             | Self::RepairRequested { .. }
             | Self::RepairPageUnfit { .. }
-            | Self::CannotGive { .. } => "repair",
-            Self::Forgotten { .. } | Self::MembersPersisted { .. } => "members",
-            Self::FaultsChanged { .. } | Self::ConnectionsDropped { .. } => "faults",
+            | Self::CannotGive { .. } => EventKind::Repair,
+            Self::Forgotten { .. } | Self::MembersPersisted { .. } => EventKind::Members,
+            Self::FaultsChanged { .. } => EventKind::Faults,
+            Self::ConnectionsDropped { .. } => EventKind::Disconnected,
         }
     }
 }

@@ -48,11 +48,11 @@ impl<L: LogView> Master<L> {
                 self.receive_repeated_handshake(session, request, &handshake);
             }
             Request::GetMessages { from, again } => {
-                self.leader.ack(id, from, &mut self.out.events)?;
+                self.leader.ack(self.outside(now), id, from, &mut self.out.events)?;
                 self.want_page(now, id, PageRequest { request, from, again })?;
             }
             Request::SecondaryNodeReady { end } => {
-                self.leader.ack(id, end, &mut self.out.events)?;
+                self.leader.ack(self.outside(now), id, end, &mut self.out.events)?;
                 self.receive_ready(id, request);
             }
             Request::HandshakeOfVersion(_)
@@ -71,6 +71,7 @@ impl<L: LogView> Master<L> {
         request: RequestId,
         body: Response<Records>,
     ) -> Result<(), ProtocolError> {
+        let heard = self.outside(now);
         let Some(peer) = self.peers.get_mut(id) else { return Ok(()) };
         let frame = body.kind();
         let reply = match body {
@@ -78,7 +79,7 @@ impl<L: LogView> Master<L> {
                 if !peer.is_ready() {
                     return Err(ProtocolError::UnexpectedResponse(request));
                 }
-                self.leader.ack(id, contiguous_end, &mut self.out.events)?;
+                self.leader.ack(heard, id, contiguous_end, &mut self.out.events)?;
                 RunReply::Done
             }
             Response::Alive => {

@@ -23,7 +23,9 @@ mod replication;
 
 use std::time::Instant;
 
-use acklog_types::{DiskFault, Epoch, IdRange, LogEnd, LogId, LogView, RequestId, SessionId};
+use acklog_types::{
+    DiskFault, Epoch, IdRange, LogEnd, LogId, LogView, NodeName, RequestId, SessionId,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -35,12 +37,12 @@ pub use self::peers::{HANDSHAKE_TIMEOUT, STRANGERS_MAX};
 use self::peers::{MemberId, PeerOptions, Peers};
 pub use self::positions::PeerFacts;
 use super::CloseReason;
-use super::events::Events;
+use super::events::{Detail, Events, NodeEvent};
 use super::frame::Response;
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
 use super::own_time::OwnTime;
-use super::status::MasterHealth;
+use super::status::{CopyStatus, MasterHealth};
 
 /// The master's state. `L` is its view of its own log.
 #[derive(Debug)]
@@ -90,6 +92,9 @@ impl<L: LogView> Master<L> {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             out: Output::default(),
         };
+        let events = &mut master.out.events;
+        events.emit(Detail::Changes, || NodeEvent::Started { end });
+        events.emit(Detail::Changes, || NodeEvent::Epoch { epoch: Epoch::FIRST });
         master.settle();
         master.leader.emit_missing(&mut master.out.events);
         master
@@ -98,6 +103,20 @@ impl<L: LogView> Master<L> {
     /// Returns the identity of the log.
     pub fn log_id(&self) -> LogId {
         self.leader.log_id()
+    }
+
+    /// Returns the copies of the message before `end`: the master's own first, then one for each
+    /// secondary that counts. Messages of one batch have the same.
+    pub fn copies(&self, end: LogEnd) -> Vec<CopyStatus> {
+        let storage = |name: &NodeName| {
+            self.peer_facts().find(|peer| peer.name == name).and_then(|peer| peer.storage)
+        };
+        self.leader.copies(end, storage)
+    }
+
+    /// Returns the outside time of an own time at which the node is not paused.
+    fn outside(&self, now: Instant) -> Instant {
+        self.time.outside(now).unwrap_or(now)
     }
 
     /// Lets the leader know what happened to peers.
@@ -115,6 +134,7 @@ impl<L: LogView> Master<L> {
         self.leader.settle_held();
         self.leader.note_copies(&mut self.out.events);
         self.leader.note_quorum(self.peers.cluster(), &mut self.out.events);
+        self.leader.note_mode(self.peers.cluster(), &mut self.out.events);
     }
 
     /// Does something for each member, in the order in which their names first came, unless the
@@ -181,6 +201,7 @@ impl<L: LogView> Machine for Master<L> {
     type Health = MasterHealth;
 
     fn step(&mut self, now: Instant, input: Input<LeaderInput>) {
+        let outside = now;
         let now = self.time.at(now);
         self.now = now;
         let of_peers = matches!(
@@ -204,7 +225,7 @@ impl<L: LogView> Machine for Master<L> {
                 self.peers.lose(now, session, &reason, &mut self.out.events);
             }
             Input::Durable(end) => {
-                self.leader.durable(end, &mut self.out);
+                self.leader.durable(outside, end, &mut self.out);
                 self.for_each_peer(|master, id| master.pump(now, id));
             }
             Input::DiskFault(fault) => self.disk_fault(fault),

@@ -36,7 +36,7 @@ use rand_chacha::ChaCha8Rng;
 use self::dial_state::DialState;
 use self::follower::{Follower, FollowerAction};
 use self::link::LinkToMaster;
-use super::events::{ConnectionEvent, Detail, Ending, Events};
+use super::events::{ConnectionEvent, Detail, Ending, Events, NodeEvent};
 use super::frame::{Frame, Request, Response};
 use super::line::LineView;
 use super::machine::{Effect, Input, Machine};
@@ -84,6 +84,8 @@ impl<L: LogView> Secondary<L> {
         restored: RestoredSecondary,
         log: L,
     ) -> Self {
+        let mut events = Events::default();
+        events.emit(Detail::Changes, || NodeEvent::Started { end: restored.end });
         Self {
             follower: Follower::new(log, restored, options.seed),
             connection: Connection::Idle { dial_at: now },
@@ -95,7 +97,7 @@ impl<L: LogView> Secondary<L> {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             options,
             effects: VecDeque::new(),
-            events: Events::default(),
+            events,
         }
     }
 
@@ -298,7 +300,11 @@ impl<L: LogView> Machine for Secondary<L> {
                 self.follower.note_damage(now, damage, &mut self.rng, &mut self.events);
                 self.act_on_durable(now);
             }
-            Input::Shutdown => self.end(CloseReason::Stopping),
+            Input::Shutdown => {
+                let event = || NodeEvent::Stopping { answered: 0, waiting: false };
+                self.events.emit(Detail::Changes, event);
+                self.end(CloseReason::Stopping);
+            }
             Input::Role(FollowerInput::Connected(session)) => {
                 self.connected(now, session);
                 self.make_requests(now);

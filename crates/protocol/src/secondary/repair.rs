@@ -58,7 +58,7 @@ impl<L: LogView> Secondary<L> {
             Ok((run, _)) => {
                 link.note_sent(now);
                 self.events.emit(Detail::Frames, || {
-                    let stage = FrameStage::Sent { from: None, again: false };
+                    let stage = FrameStage::Sent { from: None, attempt: 1 };
                     FrameEvent::new(None, request, (FrameKind::Page, Some(run)), stage)
                 });
                 let (log_end, positions) = (self.follower.durable_end(), Positions::default());

@@ -29,9 +29,10 @@ impl<L: LogView> Secondary<L> {
     fn make_request(&mut self, now: Instant, request: Request<IdRange>) {
         let Connection::Up(link) = &mut self.connection else { return };
         let (end, kind) = (self.follower.durable_end(), request.kind());
+        let again = matches!(request, Request::GetMessages { again: true, .. });
         let id = link.make_request(now, kind);
         self.events.emit(Detail::Frames, || {
-            let stage = FrameStage::Sent { from: Some(end), again: false };
+            let stage = FrameStage::Sent { from: Some(end), attempt: 1 + u32::from(again) };
             FrameEvent::new(None, id, (kind, None), stage)
         });
         if !self.delays_requests {

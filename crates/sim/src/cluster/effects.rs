@@ -50,7 +50,7 @@ impl Cluster {
     /// Counts the events of a node (`None`: the master).
     fn count_events(&mut self, name: Option<&NodeName>) {
         while let Some(event) = self.node_mut(name).and_then(|node| node.poll_event()) {
-            *self.event_counts.entry(event.kind()).or_default() += 1;
+            *self.event_counts.entry(event.kind().as_str()).or_default() += 1;
         }
     }
 

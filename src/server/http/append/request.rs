@@ -29,6 +29,8 @@ pub(crate) struct ParsedAppend {
     pub(crate) expected_end: Option<LogEnd>,
     /// The idempotency key that stands in a line of an append stream.
     pub(crate) key: Option<IdempotencyKey>,
+    /// Whether the answer is to show the copies.
+    pub(crate) receipt: bool,
 }
 
 /// Parses a request's body. Each message is at most `message_bytes_max` bytes.
@@ -121,13 +123,19 @@ fn append(members: Members<'_>, message_bytes_max: usize) -> Result<ParsedAppend
         }
         Some(other) => return Err(wrong("key", "a string", &other)),
     };
+    let receipt = match members.receipt {
+        None => false,
+        Some(MemberValue::Bool(wanted)) => wanted,
+        Some(other) => return Err(wrong("receipt", "true or false", &other)),
+    };
     if longest > message_bytes_max {
         return Err(RequestProblem::MessageTooLong { length: longest, limit: message_bytes_max });
     }
     if count > Some(1) && length > BATCH_BYTES_MAX {
         return Err(RequestProblem::BatchTooLong { length });
     }
-    Ok(ParsedAppend { batch, count, wait: Wait { write_concern, timeout }, expected_end, key })
+    let wait = Wait { write_concern, timeout };
+    Ok(ParsedAppend { batch, count, wait, expected_end, key, receipt })
 }
 
 /// Returns the size of a batch's records in bytes, with the longest key.
@@ -161,6 +169,7 @@ struct Members<'a> {
     key: Option<MemberValue<'a>>,
     /// Whether there is a key, and be it null.
     has_key: bool,
+    receipt: Option<MemberValue<'a>>,
 }
 
 /// A member's value, as far as it matters.
@@ -169,7 +178,7 @@ enum MemberValue<'a> {
     Unsigned(u64),
     /// Negative, not whole, or beyond 64 bits.
     OtherNumber,
-    Bool,
+    Bool(bool),
     Array(List),
     Object,
 }
@@ -210,7 +219,7 @@ impl fmt::Display for MemberValue<'_> {
             Self::Text(text) => write!(f, "the string {:?}", clip(text)),
             Self::Unsigned(number) => write!(f, "the number {number}"),
             Self::OtherNumber => f.write_str("a number that is negative, not whole or too large"),
-            Self::Bool => f.write_str("a boolean"),
+            Self::Bool(_) => f.write_str("a boolean"),
             Self::Array(_) => f.write_str("an array"),
             Self::Object => f.write_str("an object"),
         }
@@ -256,11 +265,12 @@ impl<'de> Visitor<'de> for MembersVisitor {
                     members.has_key = true;
                     (&mut members.key, 6)
                 }
+                MemberName::Receipt => (&mut members.receipt, 7),
                 MemberName::Unknown(name) => {
                     return Err(A::Error::custom(format_args!(
                         "the member {name:?} is not known; known are \"message\" or \
-                         \"messages\", \"writeConcern\" (or \"w\"), \"timeoutMs\" and \
-                         \"expectedEnd\""
+                         \"messages\", \"writeConcern\" (or \"w\"), \"timeoutMs\", \
+                         \"expectedEnd\" and \"receipt\""
                     )));
                 }
             };
@@ -283,12 +293,13 @@ enum MemberName {
     TimeoutMs,
     ExpectedEnd,
     Key,
+    Receipt,
     Unknown(String),
 }
 
 impl MemberName {
     /// The number of known names.
-    const KNOWN: usize = 7;
+    const KNOWN: usize = 8;
 }
 
 impl<'de> Deserialize<'de> for MemberName {
@@ -315,6 +326,7 @@ impl Visitor<'_> for MemberNameVisitor {
             "timeoutMs" => MemberName::TimeoutMs,
             "expectedEnd" => MemberName::ExpectedEnd,
             "key" => MemberName::Key,
+            "receipt" => MemberName::Receipt,
             unknown => MemberName::Unknown(clip(unknown)),
         })
     }
@@ -355,8 +367,8 @@ impl<'de> Visitor<'de> for MemberValueVisitor {
         Ok(whole(number).map_or(MemberValue::OtherNumber, MemberValue::Unsigned))
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(MemberValue::Bool)
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(MemberValue::Bool(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {

@@ -122,7 +122,7 @@ impl LineSink {
     }
 
     fn push(&mut self, parsed: ParsedAppend) -> Result<(), RequestProblem> {
-        let ParsedAppend { batch, count, wait, expected_end, key } = parsed;
+        let ParsedAppend { batch, count, wait, expected_end, key, receipt: _ } = parsed;
         if !self.appender.hold(batch.text_bytes(), |share, bytes| self.limits.hold(share, bytes)) {
             return Err(RequestProblem::TooManyBodies);
         }

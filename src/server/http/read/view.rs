@@ -25,10 +25,8 @@ use crate::server::http::problem::RequestProblem;
 use crate::server::http::query::{self, FOLLOW_HAS_NO_TIMEOUT};
 use crate::server::http::read_request::{ReadBegin, ReadRequest};
 use crate::server::http::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody};
+use crate::server::http::sse::TEXT_EVENT_STREAM;
 use crate::server::node::{ReadLevel, ReadPositions, SecondaryHandle};
-
-/// The content type of a stream of events.
-const TEXT_EVENT_STREAM: HeaderValue = HeaderValue::from_static(names::TEXT_EVENT_STREAM);
 
 /// The name of a header, as the contract has it.
 const fn name(name: &'static str) -> HeaderName {

@@ -32,11 +32,13 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Master, "/newMessage", "POST, OPTIONS"),
         (Master, "/messages", "GET, HEAD, POST, OPTIONS"),
         (Master, "/messages/3", "GET, HEAD, OPTIONS"),
+        (Master, "/messages/3/receipt", "GET, HEAD, OPTIONS"),
         (Master, "/health", "GET, HEAD, OPTIONS"),
         (Master, "/ready", "GET, HEAD, OPTIONS"),
         (Master, "/secondaries/bonnie", "DELETE, OPTIONS"),
         (Master, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Master, "/faults/disconnect", "POST, OPTIONS"),
+        (Master, "/events", "GET, HEAD, OPTIONS"),
         (Master, "/openapi.json", "GET, HEAD, OPTIONS"),
         (Secondary, "/newMessage", "OPTIONS"),
         (Secondary, "/messages", "GET, HEAD, OPTIONS"),
@@ -45,6 +47,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Secondary, "/ready", "GET, HEAD, OPTIONS"),
         (Secondary, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Secondary, "/faults/disconnect", "POST, OPTIONS"),
+        (Secondary, "/events", "GET, HEAD, OPTIONS"),
         (Secondary, "/openapi.json", "GET, HEAD, OPTIONS"),
     ];
     for &(role, path, allow) in table {
@@ -71,16 +74,18 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
 }
 
 /// All paths, as the OpenAPI document writes them.
-const PATHS: [(Path<'_>, &str); 10] = [
+const PATHS: [(Path<'_>, &str); 12] = [
     (Path::Node, "/"),
     (Path::NewMessage, "/newMessage"),
     (Path::Messages, "/messages"),
     (Path::Message("{id}"), "/messages/{id}"),
+    (Path::Receipt("{id}"), "/messages/{id}/receipt"),
     (Path::Health, "/health"),
     (Path::Ready, "/ready"),
     (Path::Secondary("{name}"), "/secondaries/{name}"),
     (Path::Faults, "/faults"),
     (Path::FaultsDisconnect, "/faults/disconnect"),
+    (Path::Events, "/events"),
     (Path::OpenApi, "/openapi.json"),
 ];
 
@@ -91,12 +96,14 @@ fn place(path: Path<'_>) -> usize {
         Path::NewMessage => 1,
         Path::Messages => 2,
         Path::Message(_) => 3,
-        Path::Health => 4,
-        Path::Ready => 5,
-        Path::Secondary(_) => 6,
-        Path::Faults => 7,
-        Path::FaultsDisconnect => 8,
-        Path::OpenApi => 9,
+        Path::Receipt(_) => 4,
+        Path::Health => 5,
+        Path::Ready => 6,
+        Path::Secondary(_) => 7,
+        Path::Faults => 8,
+        Path::FaultsDisconnect => 9,
+        Path::Events => 10,
+        Path::OpenApi => 11,
     }
 }
 
@@ -119,7 +126,7 @@ fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
         for (method, operation) in documented[written].as_object().unwrap() {
             let text = operation["description"].as_str().unwrap();
             let is_both = by_secondary.contains(&method.to_ascii_uppercase().as_str())
-                && !matches!(path, Path::Secondary(_));
+                && !matches!(path, Path::Secondary(_) | Path::Receipt(_));
             assert_eq!(
                 text.starts_with("Answered by the master only"),
                 !is_both,

@@ -73,6 +73,9 @@ impl NodeRole for LeaderDriver {
             LeaderControl::Health(answer) => {
                 let _ = answer.send(core.machine.health(now));
             }
+            LeaderControl::Copies(end, answer) => {
+                let _ = answer.send(core.machine.get_ref().copies(end));
+            }
             LeaderControl::Forget(name, answer) => match core.machine.get_mut().forget(&name) {
                 Ok(version) => core.role.forgetting.push((version, answer)),
                 Err(error) => {

@@ -13,7 +13,7 @@ pub(super) fn write(role: LogRole, event: &FrameEvent) {
     let FrameEvent { peer, request, frame: kind, ids, stage } = event;
     let peer = peer.as_ref().map(NodeName::as_str);
     match stage {
-        FrameStage::Sent { from, again } => sent(role, event, *from, *again),
+        FrameStage::Sent { from, attempt } => sent(role, event, *from, *attempt > 1),
         FrameStage::Received { log_end } => received(event, *log_end),
         FrameStage::Completed { took, failed } => match (role, kind) {
             (LogRole::Secondary, _) => {

@@ -13,6 +13,12 @@ pub(super) fn write(role: LogRole, event: &NodeEvent) {
         NodeEvent::Silent { peer, status, silent } => {
             warn!(target: MASTER, %peer, status = status.as_str(), ?silent, "not heard from");
         }
+        // Lines of the connection tell of its end, the reasons of a mode have lines of their own,
+        // and the start of a node is logged where it is wired.
+        NodeEvent::Gone { .. }
+        | NodeEvent::Mode { .. }
+        | NodeEvent::Started { .. }
+        | NodeEvent::Epoch { .. } => {}
         NodeEvent::Recovered { peer, before, reconnected: false } => {
             info!(target: MASTER, %peer, before = before.as_str(), "healthy again");
         }
@@ -39,6 +45,7 @@ pub(super) fn write(role: LogRole, event: &NodeEvent) {
                  is missing here. Put the newer copy back, or give up what is missing with `acklog \
                  log accept-loss`");
         }
+        NodeEvent::Stopping { .. } if role == LogRole::Secondary => {}
         NodeEvent::Stopping { answered, waiting } => {
             info!(target: MASTER, answered, waiting,
                 "no longer taking messages; waiting senders are answered");

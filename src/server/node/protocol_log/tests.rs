@@ -66,7 +66,7 @@ fn lines_have_the_target_of_the_role_or_that_of_messages() {
     let ending = Ending::Lost(SessionEnd::Closed);
     let session = SessionId::new(1);
     let events: [Event; 5] = [
-        frame(FrameStage::Sent { from: None, again: true }).into(),
+        frame(FrameStage::Sent { from: None, attempt: 2 }).into(),
         frame(FrameStage::Delayed { delay: Duration::from_millis(20) }).into(),
         MessageEvent::Acked { peer: peer.clone().unwrap(), ids: ids(3, 6) }.into(),
         ConnectionEvent::Ended { session, peer, ending, was_live: true }.into(),

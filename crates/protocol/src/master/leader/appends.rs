@@ -78,7 +78,7 @@ impl<L: LogView> Leader<L> {
         write_concern: u16,
         events: &mut Events,
     ) -> MessageId {
-        let id = self.give_ids(&request, events);
+        let id = self.give_ids(now, &request, events);
         if let Some(hash) = request.key {
             self.keys.insert(hash, id);
         }
@@ -100,15 +100,20 @@ impl<L: LogView> Leader<L> {
         write_concern: u16,
         events: &mut Events,
     ) -> MessageId {
-        let id = self.give_ids(&request, events);
+        let id = self.give_ids(now, &request, events);
         let one = PendingAck::new(id, write_concern, WaitReason::Ack);
         let pending = PendingAck { count: request.messages, ..one };
         self.let_wait(now, first, (pending, request.wait), events);
         id
     }
 
-    fn give_ids(&mut self, request: &AppendRequest, events: &mut Events) -> MessageId {
-        let id = self.own.append(request.messages, request.bytes);
+    fn give_ids(
+        &mut self,
+        now: Instant,
+        request: &AppendRequest,
+        events: &mut Events,
+    ) -> MessageId {
+        let id = self.own.append(now, request.messages, request.bytes);
         events.emit(Detail::Messages, || {
             let start = id.before();
             MessageEvent::Accepted { ids: IdRange::new(start, start.plus(request.messages)) }

@@ -1,5 +1,7 @@
 //! The master's own disk: what it makes durable, and its faults.
 
+use std::time::Instant;
+
 use acklog_types::{DiskFault, IdRange, LogEnd, LogView};
 
 use super::Leader;
@@ -8,10 +10,10 @@ use crate::master::io::Output;
 use crate::outcome::Outcome;
 
 impl<L: LogView> Leader<L> {
-    /// Takes in that the log is durable up to `end`.
-    pub(in crate::master) fn durable(&mut self, end: LogEnd, out: &mut Output) {
+    /// Takes in that the log is durable up to `end`, at `now`, outside time.
+    pub(in crate::master) fn durable(&mut self, now: Instant, end: LogEnd, out: &mut Output) {
         let from = self.own.durable_end();
-        self.own.durable(end);
+        self.own.durable(now, end);
         if from < end {
             let ids = IdRange::new(from, end);
             out.events.emit(Detail::Messages, || MessageEvent::Durable { ids });

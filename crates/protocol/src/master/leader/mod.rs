@@ -8,9 +8,11 @@
 
 mod ack_gate;
 mod appends;
+mod copies;
 mod damage;
 mod dedup_window;
 mod disk;
+mod end_times;
 mod held_appends;
 mod held_ends;
 mod keyed;
@@ -22,6 +24,7 @@ pub(super) mod reads;
 mod replica;
 mod replicas;
 mod replication;
+mod sent_counts;
 
 use std::time::{Duration, Instant};
 
@@ -102,6 +105,8 @@ pub(super) struct Leader<L> {
     is_new: bool,
     /// Whether fewer nodes were healthy than the quorum requires, as last emitted.
     lacked_quorum: bool,
+    /// Whether messages were refused, as last emitted; none before the first time.
+    was_read_only: Option<bool>,
     stopping: bool,
 }
 
@@ -129,6 +134,7 @@ impl<L: LogView> Leader<L> {
             losses: restored.losses,
             is_new: !restored.is_old,
             lacked_quorum: false,
+            was_read_only: None,
             stopping: false,
             options,
         }

@@ -1,8 +1,11 @@
 //! The master's own log as the leader counts it: which ids are given, what is durable, and whether
 //! the disk takes more.
 
+use std::time::{Duration, Instant};
+
 use acklog_types::{DiskFault, LogEnd, MessageId};
 
+use super::end_times::EndTimes;
 use crate::unflushed::Unflushed;
 
 /// Most bytes of messages that wait for the disk. Less would refuse bursts that a disk takes within
@@ -19,6 +22,8 @@ pub(super) struct OwnLog {
     /// The log is on a disk, and not in memory.
     on_disk: bool,
     unflushed: Unflushed,
+    accepted: EndTimes,
+    durable: EndTimes,
     /// The reason why the disk takes nothing.
     fault: Option<DiskFault>,
 }
@@ -26,8 +31,15 @@ pub(super) struct OwnLog {
 impl OwnLog {
     /// Creates a log that ends at `end`, all of it durable.
     pub(super) fn new(end: LogEnd, on_disk: bool) -> Self {
-        let unflushed = Unflushed::default();
-        Self { log_end: end, durable_end: end, on_disk, unflushed, fault: None }
+        Self {
+            log_end: end,
+            durable_end: end,
+            on_disk,
+            unflushed: Unflushed::default(),
+            accepted: EndTimes::new(end),
+            durable: EndTimes::new(end),
+            fault: None,
+        }
     }
 
     /// Returns the end of the ids given so far.
@@ -46,9 +58,10 @@ impl OwnLog {
     }
 
     /// Gives ids to messages that are appended now. Returns the first one.
-    pub(super) fn append(&mut self, messages: u64, bytes: usize) -> MessageId {
+    pub(super) fn append(&mut self, now: Instant, messages: u64, bytes: usize) -> MessageId {
         let id = self.log_end.next_id();
         self.log_end = self.log_end.plus(messages);
+        self.accepted.grew(self.log_end, now);
         if self.on_disk {
             self.unflushed.appended(self.log_end, bytes);
         }
@@ -59,10 +72,24 @@ impl OwnLog {
     ///
     /// # Panics
     /// When that is less than before, or more than was appended.
-    pub(super) fn durable(&mut self, end: LogEnd) {
+    pub(super) fn durable(&mut self, now: Instant, end: LogEnd) {
         assert!(self.durable_end <= end && end <= self.log_end, "durable up to {end}");
         self.durable_end = end;
+        self.durable.grew(end, now);
         self.unflushed.durable(end);
+    }
+
+    /// Returns when the message before `end` was accepted; none where that is older than what is
+    /// remembered.
+    pub(super) fn accepted_at(&self, end: LogEnd) -> Option<Instant> {
+        self.accepted.reached(end)
+    }
+
+    /// Returns how long after its acceptance the message before `end` was durable; none where it is
+    /// not, or where that is older than what is remembered.
+    pub(super) fn durable_after(&self, end: LogEnd) -> Option<Duration> {
+        let (accepted, durable) = (self.accepted.reached(end)?, self.durable.reached(end)?);
+        Some(durable.saturating_duration_since(accepted))
     }
 
     /// Returns how many bytes wait for the disk, if they are too many to take more.
@@ -92,16 +119,16 @@ mod tests {
 
     #[test]
     fn ids_follow_each_other_and_the_disk_takes_no_more_while_too_much_waits() {
-        let mut log = OwnLog::new(LogEnd::new(5), true);
-        assert_eq!(log.append(2, BACKLOG_BYTES_MAX), MessageId::new(5));
+        let (mut log, now) = (OwnLog::new(LogEnd::new(5), true), Instant::now());
+        assert_eq!(log.append(now, 2, BACKLOG_BYTES_MAX), MessageId::new(5));
         assert_eq!((log.log_end(), log.durable_end()), (LogEnd::new(7), LogEnd::new(5)));
         assert_eq!(log.backlog(), None);
-        assert_eq!(log.append(1, 1), MessageId::new(7));
+        assert_eq!(log.append(now, 1, 1), MessageId::new(7));
         assert_eq!(log.backlog(), Some(BACKLOG_BYTES_MAX + 1));
-        log.durable(LogEnd::new(7));
+        log.durable(now, LogEnd::new(7));
         assert_eq!((log.durable_end(), log.backlog()), (LogEnd::new(7), None));
         let mut in_memory = OwnLog::new(LogEnd::ZERO, false);
-        in_memory.append(1, 2 * BACKLOG_BYTES_MAX);
+        in_memory.append(now, 1, 2 * BACKLOG_BYTES_MAX);
         assert_eq!(in_memory.backlog(), None, "nothing waits for a disk");
     }
 

@@ -40,4 +40,13 @@ impl<L: LogView> Leader<L> {
         }
         events.emit(Detail::Changes, || NodeEvent::Quorum { healthy, required });
     }
+
+    /// Emits an event where the master began or ceased to take messages since the last call; with
+    /// the first call, whether it takes them.
+    pub(in crate::master) fn note_mode(&mut self, cluster: ClusterView, events: &mut Events) {
+        let read_only = self.is_read_only(cluster);
+        if self.was_read_only.replace(read_only) != Some(read_only) {
+            events.emit(Detail::Changes, || NodeEvent::Mode { read_only });
+        }
+    }
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use acklog_types::{IdRange, LogEnd, LogView, NodeName, Unreadable};
 use rand_chacha::ChaCha8Rng;
 
+use super::end_times::EndTimes;
 use super::reads::PeerReads;
+use super::sent_counts::SentCounts;
 use crate::events::{Detail, Events, MessageEvent};
 use crate::progress::{NextRun, Progress, SendFailure, SentRun};
 
@@ -24,11 +26,14 @@ pub(super) struct Replica {
     progress: Progress,
     reads: PeerReads,
     retries: u64,
+    acked: EndTimes,
+    sent: SentCounts,
 }
 
 impl Replica {
-    /// Creates the replica of a peer of which nothing is known; its backoff ends at `pause_max`.
-    pub(super) fn new(name: NodeName, pause_max: Duration) -> Self {
+    /// Creates the replica of a peer of which nothing is known; its backoff ends at `pause_max`,
+    /// and the master's log at `log_end`.
+    pub(super) fn new(name: NodeName, pause_max: Duration, log_end: LogEnd) -> Self {
         Self {
             name,
             counts: false,
@@ -38,6 +43,8 @@ impl Replica {
             progress: Progress::new(LogEnd::ZERO, pause_max),
             reads: PeerReads::new(LogEnd::ZERO),
             retries: 0,
+            acked: EndTimes::new(LogEnd::ZERO),
+            sent: SentCounts::new(log_end),
         }
     }
 
@@ -45,6 +52,9 @@ impl Replica {
     /// node lost what it had. A higher one counts with the first request behind the handshake,
     /// which may be of a process that is gone, with what it had.
     pub(super) fn join(&mut self, end: LogEnd) {
+        if end < self.acked_end() {
+            self.acked.fell(end);
+        }
         self.progress = Progress::new(end.min(self.acked_end()), self.pause_max);
         self.reads = PeerReads::new(end);
     }
@@ -69,11 +79,12 @@ impl Replica {
     }
 
     /// Notes a position that the peer reported. Returns whether it is news.
-    pub(super) fn ack(&mut self, end: LogEnd, events: &mut Events) -> bool {
+    pub(super) fn ack(&mut self, now: Instant, end: LogEnd, events: &mut Events) -> bool {
         let before = self.acked_end();
         self.is_position_known = true;
         let is_news = self.progress.ack(end);
         if is_news {
+            self.acked.grew(end, now);
             events.emit(Detail::Messages, || {
                 let (peer, ids) = (self.name.clone(), IdRange::new(before, end));
                 MessageEvent::Acked { peer, ids }
@@ -106,6 +117,24 @@ impl Replica {
         self.is_position_known.then(|| self.acked_end())
     }
 
+    /// Returns when the peer acked what lies before `end`; none where it has not, or where that is
+    /// older than what is remembered.
+    pub(super) fn acked_at(&self, end: LogEnd) -> Option<Instant> {
+        self.acked.reached(end)
+    }
+
+    /// Notes messages that are sent in a page.
+    pub(super) fn note_page(&mut self, page: IdRange) {
+        self.reads.note_page(page.end());
+        self.sent.fetched(page);
+    }
+
+    /// Returns how often the message before `end` was sent; none where that is older than what is
+    /// remembered, or where the peer fetched it in a page.
+    pub(super) fn attempts(&self, end: LogEnd) -> Option<u32> {
+        self.sent.of(end)
+    }
+
     /// Returns how many runs wait for an answer.
     pub(super) fn runs_in_flight(&self) -> usize {
         self.progress.runs_in_flight()
@@ -125,9 +154,10 @@ impl Replica {
         durable_end: LogEnd,
         runs_max: usize,
     ) -> Option<NextRun> {
-        let next = self.progress.next_run(now, log, durable_end, runs_max)?;
-        if let NextRun::Run(plan) = next {
+        let mut next = self.progress.next_run(now, log, durable_end, runs_max)?;
+        if let NextRun::Run(plan) = &mut next {
             self.retries += u64::from(plan.is_retry);
+            plan.attempt = self.sent.sent(plan.range).max(plan.attempt);
         }
         Some(next)
     }

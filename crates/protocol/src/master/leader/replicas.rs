@@ -33,11 +33,11 @@ impl Replicas {
         }
     }
 
-    /// Takes in what happened to a peer.
-    pub(super) fn on_event(&mut self, event: PeerEvent) {
+    /// Takes in what happened to a peer; the master's own log is durable up to `durable_end`.
+    pub(super) fn on_event(&mut self, event: PeerEvent, durable_end: LogEnd) {
         match event {
-            PeerEvent::Joined { peer, name, end } => self.entry(peer, name).join(end),
-            PeerEvent::Registered { peer, name } => self.entry(peer, name).count(),
+            PeerEvent::Joined { peer, name, end } => self.entry(peer, name, durable_end).join(end),
+            PeerEvent::Registered { peer, name } => self.entry(peer, name, durable_end).count(),
             PeerEvent::Left(peer) => self.get_mut(peer).into_iter().for_each(Replica::leave),
             PeerEvent::Removed(peer) => drop(self.replicas.remove(&peer)),
             PeerEvent::StatusChanged { peer, is_live } => {
@@ -47,14 +47,20 @@ impl Replicas {
         self.held.invalidate();
     }
 
-    fn entry(&mut self, peer: MemberId, name: NodeName) -> &mut Replica {
+    fn entry(&mut self, peer: MemberId, name: NodeName, log_end: LogEnd) -> &mut Replica {
         let pause_max = self.pause_max;
-        self.replicas.entry(peer).or_insert_with(|| Replica::new(name, pause_max))
+        self.replicas.entry(peer).or_insert_with(|| Replica::new(name, pause_max, log_end))
     }
 
     /// Notes a position that a peer reported. Returns whether it is news.
-    pub(super) fn ack(&mut self, peer: MemberId, end: LogEnd, events: &mut Events) -> bool {
-        let is_news = self.get_mut(peer).is_some_and(|replica| replica.ack(end, events));
+    pub(super) fn ack(
+        &mut self,
+        now: Instant,
+        peer: MemberId,
+        end: LogEnd,
+        events: &mut Events,
+    ) -> bool {
+        let is_news = self.get_mut(peer).is_some_and(|replica| replica.ack(now, end, events));
         if is_news {
             self.held.invalidate();
         }
@@ -134,9 +140,10 @@ mod tests {
         let peers = [0, 1, 2].map(MemberId);
         for (peer, who) in peers.into_iter().zip(["bonnie", "clyde", "dora"]) {
             if who != "dora" {
-                replicas.on_event(PeerEvent::Registered { peer, name: name(who) });
+                replicas.on_event(PeerEvent::Registered { peer, name: name(who) }, LogEnd::ZERO);
             }
-            replicas.on_event(PeerEvent::Joined { peer, name: name(who), end: LogEnd::ZERO });
+            let joined = PeerEvent::Joined { peer, name: name(who), end: LogEnd::ZERO };
+            replicas.on_event(joined, LogEnd::ZERO);
         }
         (replicas, peers)
     }
@@ -145,8 +152,12 @@ mod tests {
     fn only_replicas_that_count_hold_an_end_and_are_named() {
         let (mut replicas, [bonnie, clyde, dora]) = three();
         for (peer, end) in [(bonnie, 5), (clyde, 3), (dora, 9)] {
-            assert!(replicas.ack(peer, LogEnd::new(end), &mut Events::default()));
-            let again = replicas.ack(peer, LogEnd::new(end), &mut Events::default());
+            let mut ack = || {
+                let (now, end) = (Instant::now(), LogEnd::new(end));
+                replicas.ack(now, peer, end, &mut Events::default())
+            };
+            assert!(ack());
+            let again = ack();
             assert!(!again, "that is no news");
         }
         let durable_end = LogEnd::new(9);
@@ -158,11 +169,12 @@ mod tests {
             names.iter().map(NodeName::to_string).collect::<Vec<_>>().join(" ")
         };
         assert_eq!([3, 4, 6].map(&mut names), ["master bonnie clyde", "master bonnie", "master"]);
-        replicas.on_event(PeerEvent::Registered { peer: dora, name: name("dora") });
+        let registered = PeerEvent::Registered { peer: dora, name: name("dora") };
+        replicas.on_event(registered, LogEnd::ZERO);
         assert_eq!(replicas.held(durable_end).by(2), durable_end);
-        replicas.on_event(PeerEvent::Left(bonnie));
+        replicas.on_event(PeerEvent::Left(bonnie), LogEnd::ZERO);
         assert_eq!(replicas.held(durable_end).by(3), LogEnd::new(5), "acked stays acked");
-        replicas.on_event(PeerEvent::Removed(bonnie));
+        replicas.on_event(PeerEvent::Removed(bonnie), LogEnd::ZERO);
         assert_eq!(replicas.held(durable_end).by(3), LogEnd::new(3));
     }
 

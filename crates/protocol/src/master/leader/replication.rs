@@ -30,7 +30,7 @@ impl<L: LogView> Leader<L> {
         if matches!(event, PeerEvent::Joined { .. } | PeerEvent::Registered { .. }) {
             self.release_due = true;
         }
-        self.replicas.on_event(event);
+        self.replicas.on_event(event, self.own.durable_end());
     }
 
     /// Brings the ends that 1..n nodes hold up to date.
@@ -48,12 +48,13 @@ impl<L: LogView> Leader<L> {
         self.replicas.get(peer).map_or(LogEnd::ZERO, |replica| replica.acked_end())
     }
 
-    /// Takes in a position that a peer reported.
+    /// Takes in a position that a peer reported at `now`, outside time.
     ///
     /// # Errors
     /// When it lies beyond the durable end.
     pub(in crate::master) fn ack(
         &mut self,
+        now: Instant,
         peer: MemberId,
         end: LogEnd,
         events: &mut Events,
@@ -62,7 +63,7 @@ impl<L: LogView> Leader<L> {
         if end > log_end {
             return Err(ProtocolError::AckBeyondEnd { told: end, log_end });
         }
-        if self.replicas.ack(peer, end, events) {
+        if self.replicas.ack(now, peer, end, events) {
             self.release_due = true;
         }
         Ok(())
@@ -170,11 +171,11 @@ impl<L: LogView> Leader<L> {
         let Some(replica) = self.replicas.get_mut(peer) else { return };
         let PageRequest { request, from, again } = page.wanted;
         events.emit(Detail::Frames, || {
-            let stage = FrameStage::Sent { from: Some(from), again };
+            let stage = FrameStage::Sent { from: Some(from), attempt: 1 + u32::from(again) };
             let frame = (FrameKind::Page, Some(page.run));
             FrameEvent::new(Some(replica.name()), request, frame, stage)
         });
-        replica.reads().note_page(page.run.end());
+        replica.note_page(page.run);
     }
 
     /// Takes in what was read for a peer, or could not be.

@@ -1,6 +1,8 @@
 //! A leader alone: peers are nothing but events.
 
-use acklog_types::{Checksum, IdRange, Quorum, Unreadable, WaiterId};
+use acklog_types::{Checksum, IdRange, Quorum, RequestId, Unreadable, WaiterId};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::events::Events;
@@ -8,7 +10,7 @@ use crate::machine::Effect;
 use crate::master::io::LeaderEffect;
 use crate::master::peers::PeerEvent;
 use crate::outcome::{AppendRequest, Outcome, Refusal, Wait};
-use crate::progress::NextRun;
+use crate::progress::{NextRun, SentRun};
 
 const PEER: MemberId = MemberId(0);
 
@@ -47,8 +49,12 @@ fn leader() -> (Leader<View>, Instant) {
     let name: NodeName = "bonnie".parse().unwrap();
     leader.on_peer_event(PeerEvent::Registered { peer: PEER, name: name.clone() });
     leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end });
-    leader.ack(PEER, end, &mut Events::default()).unwrap();
+    leader.ack(Instant::now(), PEER, end, &mut Events::default()).unwrap();
     (leader, Instant::now())
+}
+
+fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(1)
 }
 
 fn cluster(live: u16) -> ClusterView {
@@ -64,12 +70,15 @@ fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() 
     let write_concern = leader.check_append(&request, cluster(1)).unwrap();
     let id = leader.append(now, WaiterId::new(1), request, write_concern, &mut events);
     assert_eq!((id, leader.next_run(now, PEER, 8)), (MessageId::new(5), None));
-    leader.durable(LogEnd::new(6), &mut Default::default());
+    leader.durable(now, LogEnd::new(6), &mut Default::default());
     let Some(NextRun::Run(plan)) = leader.next_run(now, PEER, 8) else { panic!("nothing to send") };
     assert_eq!((plan.range, plan.is_retry), (IdRange::new(id.before(), id.end()), false));
     assert_eq!(leader.release_next(&mut events), None, "only the master has it");
-    assert!(leader.ack(PEER, LogEnd::new(7), &mut events).is_err(), "there is no such message");
-    leader.ack(PEER, LogEnd::new(6), &mut events).unwrap();
+    assert!(
+        leader.ack(now, PEER, LogEnd::new(7), &mut events).is_err(),
+        "there is no such message"
+    );
+    leader.ack(now, PEER, LogEnd::new(6), &mut events).unwrap();
     let Some(Effect::Role(LeaderEffect::Release { waiter, outcome, .. })) =
         leader.release_next(&mut events)
     else {
@@ -90,4 +99,45 @@ fn a_node_that_cannot_write_is_not_one_of_the_quorum() {
     assert_eq!(refused, Err(missing));
     leader.disk_stalled(DiskFault::Full { detail: String::new() }, &mut Events::default());
     assert_eq!(leader.quorum_health(cluster(1)).map(|quorum| quorum.healthy), Some(1));
+}
+
+#[test]
+fn the_copies_of_a_message_tell_since_when_and_how_often_it_was_sent() {
+    let ((mut leader, now), mut events, mut rng) = (leader(), Events::default(), rng());
+    let (ms, end) = (Duration::from_millis(1), LogEnd::new(7));
+    let wait = Wait::default();
+    let request = AppendRequest { wait, key: None, expected_end: None, messages: 2, bytes: 2 };
+    leader.append(now, WaiterId::new(1), request, 2, &mut events);
+    let rows = |leader: &Leader<View>, end| {
+        let copies = leader.copies(end, |_| None).into_iter();
+        copies.map(|copy| (copy.held, copy.after, copy.attempts)).collect::<Vec<_>>()
+    };
+    let nothing = [(false, None, Some(1)), (false, None, Some(0))];
+    assert_eq!(rows(&leader, end), nothing, "not even the master's disk has it");
+    leader.durable(now + 2 * ms, end, &mut Default::default());
+    for attempt in 1..=2 {
+        let later = now + attempt * Duration::from_secs(60);
+        let Some(NextRun::Run(plan)) = leader.next_run(later, PEER, 8) else { panic!("nothing") };
+        assert_eq!(plan.attempt, attempt);
+        let run = SentRun { range: plan.range, bytes: plan.bytes };
+        leader.run_timed_out(later, PEER, run, &mut rng);
+    }
+    let sent = [(true, Some(2 * ms), Some(1)), (false, None, Some(2))];
+    assert_eq!(rows(&leader, end), sent);
+    leader.ack(now + 9 * ms, PEER, end, &mut events).unwrap();
+    let acked = [(true, Some(2 * ms), Some(1)), (true, Some(9 * ms), Some(2))];
+    assert_eq!(rows(&leader, end), acked);
+    assert_eq!(rows(&leader, LogEnd::new(6)), acked, "of a batch all are alike");
+    let old = [(true, None, None), (true, None, None)];
+    assert_eq!(rows(&leader, LogEnd::new(5)), old, "from before the start");
+    // It comes back with less: what it lost counts anew.
+    let name: NodeName = "bonnie".parse().unwrap();
+    leader.on_peer_event(PeerEvent::Left(PEER));
+    leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end: LogEnd::ZERO });
+    assert_eq!(rows(&leader, end)[1], (false, None, Some(2)));
+    let wanted = PageRequest { request: RequestId::new(1), from: LogEnd::ZERO, again: false };
+    let page = ReadPage { wanted, run: IdRange::new(LogEnd::ZERO, end), log_end: end };
+    leader.note_page(PEER, page, &mut events);
+    leader.ack(now + 20 * ms, PEER, end, &mut events).unwrap();
+    assert_eq!(rows(&leader, end)[1], (true, Some(20 * ms), None), "fetched in a page");
 }

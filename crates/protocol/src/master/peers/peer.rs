@@ -207,7 +207,7 @@ impl Peer {
         let connection = self.connection.as_mut()?;
         let request = connection.make_run(now, SentRun { range: plan.range, bytes: plan.bytes });
         events.emit(Detail::Frames, || {
-            let stage = FrameStage::Sent { from: None, again: plan.is_retry };
+            let stage = FrameStage::Sent { from: None, attempt: plan.attempt };
             let frame = (FrameKind::AddMessage, Some(plan.range));
             FrameEvent::new(Some(&self.name), request, frame, stage)
         });
@@ -223,7 +223,7 @@ impl Peer {
         let connection = self.connection.as_mut()?;
         let request = connection.make_heartbeat(now)?;
         events.emit(Detail::Heartbeats, || {
-            let stage = FrameStage::Sent { from: None, again: false };
+            let stage = FrameStage::Sent { from: None, attempt: 1 };
             FrameEvent::new(Some(&self.name), request, (FrameKind::Heartbeat, None), stage)
         });
         Some((connection.session(), request))
@@ -239,7 +239,7 @@ impl Peer {
         let connection = self.connection.as_mut()?;
         let request = connection.make_page_request(now, from);
         events.emit(Detail::Frames, || {
-            let stage = FrameStage::Sent { from: Some(from), again: false };
+            let stage = FrameStage::Sent { from: Some(from), attempt: 1 };
             FrameEvent::new(Some(&self.name), request, (FrameKind::GetMessages, None), stage)
         });
         Some((connection.session(), request))

@@ -246,10 +246,14 @@ fn emit_ended(
 ) {
     let (peer, status) = member.unzip();
     let was_live = status.is_some_and(|status| status != Status::Unhealthy);
+    let gone = peer.clone().filter(|_| was_live);
     events.emit(Detail::Changes, || ConnectionEvent::Ended {
         session,
         peer,
         ending: ending(),
         was_live,
     });
+    if let Some(peer) = gone {
+        events.emit(Detail::Changes, || NodeEvent::Gone { peer });
+    }
 }
