@@ -29,6 +29,24 @@ fn a_stopped_secondary_is_suspected_then_unhealthy_and_back_when_it_goes_on() {
 }
 
 #[test]
+fn what_a_majority_holds_is_shown_on_every_node_within_a_heartbeat() {
+    let (master, comm, mut nodes) = cluster(&["--cluster-size", "4"], &["bonnie", "clyde"]);
+    append(master.http, "Msg1", "3");
+    nodes[1].process.kill();
+    assert_eq!(append(master.http, "Msg2", "2").1, ["master", "bonnie"]);
+    let ends = |node: &Node| {
+        let health = health(node.http);
+        ["logStart", "logEnd", "committedEnd", "epoch"].map(|name| health[name].clone())
+    };
+    assert_eq!(ends(&master), [0, 2, 1, 1], "two of four nodes are no majority");
+    // No message goes to it any more: the heartbeats bring what the others acked.
+    let bonnie = &nodes[0];
+    wait_until("bonnie knows it", || ends(bonnie) == [0, 2, 1, 1]);
+    let clyde = secondary("clyde", comm, &[]);
+    wait_until("three are", || ends(bonnie) == [0, 2, 2, 1] && ends(&clyde) == [0, 2, 2, 1]);
+}
+
+#[test]
 fn a_secondary_that_died_and_one_in_its_place_are_told_as_changes_of_its_health() {
     let (master, comm, mut nodes) = cluster(&QUICK, &["bonnie"]);
     nodes[0].process.kill();

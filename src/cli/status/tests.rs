@@ -4,7 +4,8 @@ use super::*;
 use crate::cli::test_node::{LocalNode, TestNode};
 
 const MASTER: &str = r#"{"name": "master", "role": "master", "mode": "read-write",
-    "logEnd": 42, "committedEnd": 40, "clusterSize": 3, "quorum": null, "waitingSenders": 1, "secondaries": [
+    "logEnd": 42, "committedEnd": 40, "clusterSize": 3, "quorum": null, "waitingSenders": 1,
+    "secondaries": [
     {"name": "bonnie", "status": "healthy", "phase": "ready", "ackedEnd": 42, "lag": 0,
      "inFlight": 0, "retries": 0, "rttMs": 0.42, "lastSeenMs": 40, "address": "x"},
     {"name": "clyde", "status": "unhealthy", "phase": "disconnected", "ackedEnd": 7,

@@ -179,9 +179,9 @@ pub(super) fn payload_of(frame: &Frame<Records>) -> Bytes {
     bytes.freeze()
 }
 
-/// Returns how many bytes of a frame take time on a slow line: as many as it had in version 3 of the
-/// protocol. So a seed gives the same schedule, and a transcript the same times, whatever a version
-/// adds to the heads of frames.
+/// Returns how many bytes of a frame take time on a slow line: as many as it had in version 3 of
+/// the protocol. So a seed gives the same schedule, and a transcript the same times, whatever a
+/// version adds to the heads of frames.
 fn length_on_line(frame: &Frame<Records>) -> usize {
     let version = ProtocolVersion::V3;
     let encoded = match frame {
