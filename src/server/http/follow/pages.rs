@@ -11,9 +11,14 @@ use super::form::FollowForm;
 use crate::server::http::json;
 use crate::server::http::listing::{FormWriter, ListingForm, PAGE_BYTES_MAX};
 
-/// Pages that are kept. Fewer: followers that take one of the last pages a little later render it
-/// again. More: more memory on each thread, 2 MiB with these.
-const PAGES_MAX: usize = 32;
+/// Pages that are kept on each thread, the last ones that were taken. Fewer: followers that are a
+/// little behind others render again. More: more memory, 4 MiB with these.
+const PAGES_MAX: usize = 64;
+
+/// Ids at whose multiples pages end, unless the log or a page's bytes end before. So followers that
+/// are behind by different numbers of messages come to take the same pages. Smaller: shorter pages.
+/// Larger: the next place at which they meet is further away.
+const MEETING_IDS: u64 = 1024;
 
 /// Longest page that is shared, in bytes of JSON. What escapes make longer is read by each follower
 /// for itself, and counted in the memory of listings.
@@ -32,7 +37,7 @@ pub(super) struct Page {
     pub(super) bytes: Bytes,
 }
 
-/// The last pages that followers of a thread took, by where they begin.
+/// The pages that followers of a thread took last, in the order in which they were taken.
 #[derive(Debug, Default)]
 pub(super) struct SharedPages(RefCell<VecDeque<Page>>);
 
@@ -50,28 +55,27 @@ pub(super) struct Place<'a> {
 
 impl SharedPages {
     /// Returns the page that begins at a place: one that is kept, else one that is made and kept.
-    /// None where the follower is to read for itself, since it is further behind than the pages
-    /// that are kept, or what it needs is not in memory, or too long.
+    /// None where the follower is to read for itself, since what it needs is not in memory, or too
+    /// long.
     pub(super) fn page(&self, log: &LogReader, place: Place<'_>) -> Option<Page> {
         let mut pages = self.0.borrow_mut();
-        // The longest of those that begin there comes last.
-        let fits = |page: &&Page| {
-            page.start == place.position && page.end <= place.until && page.form == place.form
+        let start = place.position.get();
+        let meeting = LogEnd::new((start / MEETING_IDS + 1) * MEETING_IDS);
+        let place = Place { until: place.until.min(meeting), ..place };
+        // The log grows while followers take their turns: half of what there is now is enough.
+        let enough = LogEnd::new(start + (place.until.get() - start).div_ceil(2));
+        let fits = |page: &Page| {
+            page.start == place.position
+                && page.form == place.form
+                && page.end <= place.until
+                && (page.end >= enough || page.bytes.len() >= PAGE_BYTES_MAX)
         };
-        if let Some(page) = pages.iter().rev().find(fits) {
-            return Some(page.clone());
-        }
-        let is_full = pages.len() >= PAGES_MAX;
-        if is_full && pages.front().is_some_and(|oldest| place.position < oldest.start) {
-            return None;
-        }
-        let page = render(log, place)?;
-        let key = |page: &Page| (page.start, page.end);
-        let at = pages.partition_point(|kept| key(kept) <= key(&page));
-        pages.insert(at, page.clone());
-        if is_full {
+        let kept = pages.iter().rposition(fits).and_then(|at| pages.remove(at));
+        let page = kept.or_else(|| render(log, place))?;
+        if pages.len() == PAGES_MAX {
             pages.pop_front();
         }
+        pages.push_back(page.clone());
         Some(page)
     }
 }
