@@ -16,27 +16,46 @@ use acklog_types::WriteConcern;
 /// as one wants.
 const SCHEDULES: u64 = 500;
 
+/// Number of schedules with conditions and append streams.
+const SCHEDULES_WITH_STREAMS: u64 = 100;
+
 #[test]
 fn order_exactly_once_and_acks_hold_in_every_random_schedule() {
-    let next = AtomicU64::new(0);
+    run_all(SCHEDULES, Schedule::new);
+}
+
+#[test]
+fn they_hold_with_conditions_and_append_streams_too() {
+    let refused = run_all(SCHEDULES_WITH_STREAMS, Schedule::with_streams);
+    assert!(refused > 100, "{refused} conditions did not hold");
+}
+
+/// Runs the schedules of the first seeds. Returns how many messages were refused since their
+/// condition did not hold.
+fn run_all(seeds: u64, schedule: impl Fn(u64) -> Schedule + Sync) -> u64 {
+    let (next, refused) = (AtomicU64::new(0), AtomicU64::new(0));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= SCHEDULES {
+                    if seed >= seeds {
                         return;
                     }
-                    let lived = catch_unwind(AssertUnwindSafe(|| Schedule::new(seed).run()));
-                    assert!(
-                        lived.is_ok(),
-                        "seed {seed} failed; replay with: \
-                         cargo run --release -p acklog-sim -- --replay {seed}"
-                    );
+                    let lived = catch_unwind(AssertUnwindSafe(|| schedule(seed).run()));
+                    let Ok(report) = lived else {
+                        panic!(
+                            "seed {seed} failed; replay with: \
+                             cargo run --release -p acklog-sim -- --replay {seed} (with \
+                             --streams, if the schedules have them)"
+                        )
+                    };
+                    refused.fetch_add(report.refused_conditions, Ordering::Relaxed);
                 }
             });
         }
     });
+    refused.into_inner()
 }
 
 /// Seeds of schedules that once failed: the judge forgot what a connection had reported that was

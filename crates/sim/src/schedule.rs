@@ -34,6 +34,12 @@ pub struct Schedule {
     sent: u64,
     /// Messages with a key that were sent, and may be sent again.
     keyed: Vec<Keyed>,
+    /// Draws conditions and streams, where the schedule has them. Apart from the other draws, so
+    /// that the seeds of schedules without them mean what they always meant.
+    further: Option<ChaCha8Rng>,
+    /// The clients of each stream that goes on: the first one and their number.
+    streams: Vec<(WaiterId, u64)>,
+    refused_conditions: u64,
 }
 
 /// Returns mostly the usual time, sometimes another one, in milliseconds.
@@ -49,6 +55,8 @@ pub struct Report {
     pub messages: u64,
     /// Number of clients that got a response.
     pub answered: usize,
+    /// Number of messages that were refused since the log did not end where they expected.
+    pub refused_conditions: u64,
     /// Virtual time that it took.
     pub took: Duration,
     /// Number of protocol events of each kind.
@@ -104,7 +112,16 @@ impl Schedule {
             is_slow,
             sent: 0,
             keyed: Vec::new(),
+            further: None,
+            streams: Vec::new(),
+            refused_conditions: 0,
         }
+    }
+
+    /// Creates the schedule of a seed in which some messages are sent on condition that the log ends
+    /// at a certain id, and some as lines of append streams.
+    pub fn with_streams(seed: u64) -> Self {
+        Self { further: Some(ChaCha8Rng::seed_from_u64(!seed)), ..Self::new(seed) }
     }
 
     /// Prints the trace as it comes, also of a schedule that fails.
@@ -193,7 +210,7 @@ impl Schedule {
             _ => {
                 self.master_paused = false;
                 self.cluster.start_master();
-                self.waiters.clear();
+                self.forget_clients();
             }
         }
     }
@@ -211,8 +228,14 @@ impl Schedule {
         if self.cluster.disk(None).is_some() {
             self.master_paused = false;
             self.cluster.restart_master();
-            self.waiters.clear();
+            self.forget_clients();
         }
+    }
+
+    /// Forgets the clients of a master that is gone.
+    fn forget_clients(&mut self) {
+        self.waiters.clear();
+        self.streams.clear();
     }
 
     /// Returns the number of nodes, including the master.

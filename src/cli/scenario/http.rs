@@ -31,6 +31,7 @@ pub(super) async fn append(url: NodeUrl, append: &AppendStep) -> Reply {
     let request = AppendRequest {
         write_concern: append.write_concern,
         timeout_ms: append.timeout.map(millis),
+        expected_end: append.expected_end,
         ..request
     };
     let body = match serde_json::to_string(&request) {
@@ -56,15 +57,20 @@ fn answer(got: Result<acklog_client::Answer, CallError>) -> Reply {
         Ok(got) => got,
         Err(error) => return Reply::Lost(error.to_string()),
     };
-    if got.status.is_success() {
-        return match got.parsed::<Appended>() {
+    reply(got.status, &got.body, || got.detail())
+}
+
+/// Converts an answer with this status and body. `detail` says what was wrong.
+fn reply(status: StatusCode, body: &[u8], detail: impl Fn() -> String) -> Reply {
+    if status.is_success() {
+        return match serde_json::from_slice(body) {
             Ok(Appended { id, write_concern, acked_by, .. }) => {
                 Reply::Stored(ReplyReceipt { id, write_concern: nodes(write_concern), acked_by })
             }
             Err(error) => Reply::Lost(error.to_string()),
         };
     }
-    let receipt = got.parsed::<Problem>().ok().and_then(|problem| {
+    let receipt = serde_json::from_slice::<Problem>(body).ok().and_then(|problem| {
         Some(ReplyReceipt {
             id: problem.id?,
             write_concern: nodes(problem.write_concern.unwrap_or_default()),
@@ -72,10 +78,27 @@ fn answer(got: Result<acklog_client::Answer, CallError>) -> Reply {
         })
     });
     match receipt {
-        Some(receipt) if got.status == StatusCode::GATEWAY_TIMEOUT => Reply::TimedOut(receipt),
-        Some(receipt) => Reply::Unfinished(receipt, got.detail()),
-        None => Reply::Refused(got.detail()),
+        Some(receipt) if status == StatusCode::GATEWAY_TIMEOUT => Reply::TimedOut(receipt),
+        Some(receipt) => Reply::Unfinished(receipt, detail()),
+        None => Reply::Refused(detail()),
     }
+}
+
+/// Converts the answer to a line of an append stream. Returns also the number of the line.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn line_reply(line: &[u8]) -> anyhow::Result<(u64, Reply)> {
+    let problem = serde_json::from_slice::<Problem>(line).ok();
+    let status = problem
+        .as_ref()
+        .map_or(Ok(StatusCode::CREATED), |problem| StatusCode::from_u16(problem.status))?;
+    let number = match &problem {
+        Some(problem) => problem.line,
+        None => serde_json::from_slice::<Appended>(line)?.line,
+    };
+    let detail = || problem.as_ref().map(|problem| problem.detail.clone()).unwrap_or_default();
+    Ok((number.context("the answer names no line")?, reply(status, line, detail)))
 }
 
 /// Reads the messages of a node.
@@ -217,6 +240,6 @@ fn nodes(number: u64) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use acklog_sim::scenario::{
-    Action, AppendStep, Backend, NodeHealth, Reply, Settings, Shown, Step, Ticket, TimedReply,
-    Trouble, WaitStep, master,
+    Action, AppendStep, Backend, NodeHealth, Reply, Settings, Shown, Step, StreamStep, Ticket,
+    TimedReply, Trouble, WaitStep, master,
 };
 use acklog_types::NodeName;
 use tokio::runtime::Runtime;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::line_stream::LineStream;
 use super::nodes::{Launch, Nodes, PathState, ProcessState, Reach, is_master};
 use super::{http, log_files};
 use crate::cli::NodeUrl;
@@ -37,8 +38,12 @@ const TAKING_PAUSE: Duration = Duration::from_millis(2);
 const LAST_LINES: usize = 15;
 
 mod actions;
+mod lines;
 
 type Answers = Arc<Mutex<BTreeMap<Ticket, TimedReply>>>;
+
+/// The tickets of the lines of a stream, and when each was sent.
+type LineTickets = Arc<Mutex<Vec<(Ticket, Instant)>>>;
 
 /// A cluster of real nodes.
 pub(super) struct Live<N> {
@@ -49,6 +54,8 @@ pub(super) struct Live<N> {
     stopped: watch::Receiver<bool>,
     answers: Answers,
     clients: BTreeMap<Ticket, AbortHandle>,
+    /// The append streams that go on, with the tickets of their lines.
+    streams: BTreeMap<String, (LineStream, LineTickets)>,
     tickets: u64,
     /// Nodes whose processes are stopped: they would not answer.
     paused: Vec<NodeName>,
@@ -68,6 +75,7 @@ impl<N: Nodes> Live<N> {
             stopped,
             answers: Answers::default(),
             clients: BTreeMap::new(),
+            streams: BTreeMap::new(),
             tickets: 0,
             paused: Vec::new(),
             is_begun: false,
@@ -105,13 +113,17 @@ impl<N: Nodes> Live<N> {
         }
     }
 
+    fn next_ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
     /// Runs a client beside everything else.
     fn client<R: Future<Output = Reply> + Send + 'static>(
         &mut self,
         request: impl FnOnce(NodeUrl) -> R,
     ) -> Ticket {
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
+        let ticket = self.next_ticket();
         let Some(Reach::Url(url)) = self.nodes.reach(&master()) else {
             let answer = Reply::Lost("the master is down".to_owned());
             lock(&self.answers).insert(ticket, TimedReply { answer, took: Duration::ZERO });
@@ -237,6 +249,21 @@ impl<N: Nodes> Backend for Live<N> {
         Ok(ticket)
     }
 
+    fn stream(&mut self, lines: &StreamStep) -> Result<Vec<Ticket>, Trouble> {
+        self.begin()?;
+        self.send_lines(lines)
+    }
+
+    fn end_stream(&mut self, stream: &str) -> bool {
+        let Some((_closed, tickets)) = self.streams.remove(stream) else { return false };
+        let answer = Reply::Lost("the client hung up".to_owned());
+        for (ticket, _) in lock(&tickets).iter() {
+            let hung_up = TimedReply { answer: answer.clone(), took: Duration::ZERO };
+            lock(&self.answers).entry(*ticket).or_insert(hung_up);
+        }
+        true
+    }
+
     fn wait(&mut self, wait: &WaitStep) -> Result<Ticket, Trouble> {
         self.begin()?;
         let wait = wait.clone();
@@ -337,8 +364,6 @@ async fn unless_interrupted<T>(
     }
 }
 
-fn lock(
-    answers: &Mutex<BTreeMap<Ticket, TimedReply>>,
-) -> MutexGuard<'_, BTreeMap<Ticket, TimedReply>> {
-    answers.lock().expect("no holder of this lock panics")
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().expect("no holder of this lock panics")
 }

@@ -2,12 +2,14 @@
 //!
 //! `acklog_sim::scenario` has the language. `live` plays it against real nodes, which `processes`
 //! and `compose` (over `docker`) start; `http` sends requests to them, `proxy` stands between them,
+//! `line_stream` is an append stream to one,
 //! `log_files` changes their files. `invariants` reports what a simulation breaks.
 
 mod compose;
 mod docker;
 mod http;
 mod invariants;
+mod line_stream;
 mod live;
 mod log_files;
 mod nodes;

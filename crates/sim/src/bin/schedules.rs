@@ -25,6 +25,15 @@ struct Args {
     /// One seed to run again, with its trace.
     #[arg(long)]
     replay: Option<u64>,
+    /// With appends on condition and append streams, too.
+    #[arg(long)]
+    streams: bool,
+}
+
+impl Args {
+    fn schedule(&self, seed: u64) -> Schedule {
+        if self.streams { Schedule::with_streams(seed) } else { Schedule::new(seed) }
+    }
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
@@ -37,27 +46,29 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 fn main() {
     let args = Args::parse();
     // A hook, since a release build aborts on a panic.
+    let further = if args.streams { " --streams" } else { "" };
     let show = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         show(panic);
         let seed = SEED.get();
         println!("seed {seed} failed");
-        println!("replay with: cargo run --release -p acklog-sim -- --replay {seed}");
+        println!("replay with: cargo run --release -p acklog-sim -- --replay {seed}{further}");
         exit(1);
     }));
     match args.replay {
         Some(seed) => {
             SEED.set(seed);
-            let mut schedule = Schedule::new(seed);
+            let mut schedule = args.schedule(seed);
             schedule.print_trace();
             let report = schedule.run();
             println!("seed {seed} holds: {} messages", report.messages);
         }
-        None => live(args.seeds),
+        None => live(&args),
     }
 }
 
-fn live(seeds: Range<u64>) {
+fn live(args: &Args) {
+    let seeds = args.seeds.clone();
     let count = seeds.end.saturating_sub(seeds.start);
     let next = AtomicU64::new(seeds.start);
     let (messages, answered, seconds) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
@@ -70,7 +81,7 @@ fn live(seeds: Range<u64>) {
                         return;
                     }
                     SEED.set(seed);
-                    let report = Schedule::new(seed).run();
+                    let report = args.schedule(seed).run();
                     messages.fetch_add(report.messages, Ordering::Relaxed);
                     answered.fetch_add(report.answered as u64, Ordering::Relaxed);
                     seconds.fetch_add(report.took.as_secs(), Ordering::Relaxed);

@@ -7,8 +7,8 @@ use acklog_protocol::{
     Admission, AppendRequest, FirstUse, ForgetError, Input, LeaderInput, Outcome, Refusal, Wait,
 };
 use acklog_types::{
-    Batch, IdempotencyKey, KeyHash, MessageId, NodeName, UnreadBatch, WaiterId, WriteConcern,
-    record_bytes,
+    Batch, IdempotencyKey, KeyHash, LogEnd, MessageId, NodeName, UnreadBatch, WaiterId,
+    WriteConcern, record_bytes,
 };
 
 use super::Cluster;
@@ -24,10 +24,11 @@ impl Cluster {
         write_concern: Option<WriteConcern>,
         timeout: Option<Duration>,
     ) -> Result<(WaiterId, MessageId), Refusal> {
-        self.send(&text.into(), None, Wait { write_concern, timeout })
+        self.send(&text.into(), None, Wait { write_concern, timeout }, None)
     }
 
-    /// Sends a batch to the master, perhaps one that was sent before under the same key.
+    /// Sends a batch to the master, perhaps one that was sent before under the same key, and perhaps
+    /// on condition that the log ends there.
     ///
     /// # Errors
     /// When the master refuses it.
@@ -36,11 +37,12 @@ impl Cluster {
         batch: &Batch,
         key: Option<&IdempotencyKey>,
         wait: Wait,
+        expected_end: Option<LogEnd>,
     ) -> Result<(WaiterId, MessageId), Refusal> {
         let request = AppendRequest {
             wait,
             key: key.map(|key| KeyHash::of(key.as_str())),
-            expected_end: None,
+            expected_end,
             messages: batch.len() as u64,
             bytes: record_bytes(key, batch),
         };
@@ -59,6 +61,8 @@ impl Cluster {
         }
         match admitted.inspect_err(|refusal| self.judge_refusal(wanted, key, refusal))? {
             Admission::Append(id) => {
+                let is_met = expected_end.is_none_or(|end| end == id.before());
+                assert!(is_met, "message {id} is taken, and expects the end {expected_end:?}");
                 before.iter().for_each(|before| self.judge_taken(wanted, before));
                 self.store(waiter, self.ack_wait(id, wanted, wait), batch, key);
                 Ok((waiter, id))
@@ -69,6 +73,57 @@ impl Cluster {
                 Ok((waiter, first))
             }
         }
+    }
+
+    /// Sends messages to the master as lines of an append stream, each with a client of its own: as
+    /// many of them as may wait now. Returns the first client and its message, and the number of
+    /// clients.
+    ///
+    /// # Errors
+    /// When the master refuses them.
+    pub fn send_lines(
+        &mut self,
+        texts: &[String],
+        wait: Wait,
+    ) -> Result<(WaiterId, MessageId, usize), Refusal> {
+        let (now, wanted, before) = (self.instant(), self.wanted(wait), self.master_health());
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        let room = master.machine.get_ref().room_to_wait(wait);
+        let texts = texts.get(..room.max(1)).unwrap_or(texts);
+        let mut batch = Batch::from(texts.first().map_or("", String::as_str));
+        texts.iter().skip(1).for_each(|text| batch.push(text));
+        let request = AppendRequest {
+            wait,
+            key: None,
+            expected_end: None,
+            messages: batch.len() as u64,
+            bytes: record_bytes(None, &batch),
+        };
+        let mut waiters = texts.iter().map(|_| WaiterId::new(self.client_numbers.next()));
+        let first = waiters.next().expect("there is a line");
+        waiters.for_each(drop);
+        let taken = master.machine.get_mut().append_series(now, first, request);
+        let id = taken.inspect_err(|refusal| self.judge_refusal(wanted, None, refusal))?;
+        before.iter().for_each(|before| self.judge_taken(wanted, before));
+        let Some(master) = &mut self.master else { unreachable!("there is always a master") };
+        assert_eq!(master.log.writer.append_each(self.now.as_millis() as u64, &batch), id);
+        for (n, text) in (0..).zip(texts) {
+            let (waiter, id) = (WaiterId::new(first.get() + n), id.get() + n);
+            let wait = self.ack_wait(MessageId::new(id), wanted, wait);
+            self.checker.accepted(waiter, wait, &text.as_str().into(), None);
+            self.note(&format!("sender {waiter}: {} becomes id={id}", shortened(text)));
+        }
+        self.sync(None);
+        self.drain(None);
+        Ok((first, id, texts.len()))
+    }
+
+    /// Cancels what waits of a stream that ended: its clients are `count` from `first` on.
+    pub fn cancel_lines(&mut self, first: WaiterId, count: u64) {
+        let clients = (first.get()..first.get() + count).map(WaiterId::new);
+        clients.for_each(|waiter| self.checker.canceled(waiter));
+        self.step_master(LeaderInput::CancelSeries { first, count }.into());
+        self.drain(None);
     }
 
     /// Appends to the log of the master a batch that it admitted.

@@ -163,6 +163,9 @@ impl Cluster {
                 key.and_then(|key| self.checker.message_of(key)) == Some(*first)
             }
             Refusal::KeyUnreadable { .. } => self.is_damaged(),
+            Refusal::EndMoved { expected, end } => {
+                end.get() == self.checker.accepted_count() && expected != end
+            }
             Refusal::NoMessage { end } => end.get() == self.checker.accepted_count(),
             _ => false,
         };

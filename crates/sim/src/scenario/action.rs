@@ -47,6 +47,35 @@ pub struct AppendStep {
     pub timeout: Option<Duration>,
     /// Idempotency key, which makes sending it again safe.
     pub key: Option<IdempotencyKey>,
+    /// End that the log must have for the message to be taken; none: any.
+    pub expected_end: Option<u64>,
+}
+
+/// Lines of an append stream, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamStep {
+    /// Name of the stream, which begins with its first line.
+    pub stream: String,
+    /// Text of each line, by which expectations name it.
+    pub texts: Vec<String>,
+    /// Write concern of each; none: the master's default.
+    pub write_concern: Option<WriteConcern>,
+    /// Longest time that each waits for it; none: without a timeout.
+    pub timeout: Option<Duration>,
+}
+
+impl StreamStep {
+    /// Returns a line as an append of its own.
+    pub(super) fn line(&self, text: &str) -> AppendStep {
+        AppendStep {
+            label: text.to_owned(),
+            texts: vec![text.to_owned()],
+            write_concern: self.write_concern,
+            timeout: self.timeout,
+            key: None,
+            expected_end: None,
+        }
+    }
 }
 
 /// A wait for a stored message.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use acklog_types::NodeName;
 use thiserror::Error;
 
-use super::action::{Action, AppendStep, WaitStep};
+use super::action::{Action, AppendStep, StreamStep, WaitStep};
 use super::health::NodeHealth;
 use super::step::Step;
 
@@ -85,6 +85,16 @@ pub trait Backend {
     /// # Errors
     /// When the run is ended.
     fn append(&mut self, append: &AppendStep) -> Result<Ticket, Trouble>;
+
+    /// Sends lines of an append stream to the master, which begins with its first line.
+    /// [`Backend::answer`] returns the reply to each.
+    ///
+    /// # Errors
+    /// When the run is ended.
+    fn stream(&mut self, lines: &StreamStep) -> Result<Vec<Ticket>, Trouble>;
+
+    /// Closes the connection of a stream. Returns whether there is one of this name.
+    fn end_stream(&mut self, stream: &str) -> bool;
 
     /// Waits for a stored message. [`Backend::answer`] returns the reply.
     ///

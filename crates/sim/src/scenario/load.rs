@@ -97,6 +97,7 @@ impl LoadingClient {
             write_concern: Some(write_concern),
             timeout: Some(plan.timeout),
             key,
+            expected_end: None,
         }
     }
 }

@@ -95,10 +95,12 @@
 //! A client acts beside everything else. Expectations name it by its label: `as=`, else its first
 //! text.
 //!
-//! - `append TEXT… [w=W] [timeout=D] [key=K] [as=LABEL]`: sends a message; several texts are a
-//!   batch
+//! - `append TEXT… [w=W] [timeout=D] [key=K] [expected-end=N] [as=LABEL]`: sends a message; several
+//!   texts are a batch; it is taken only if it gets the id N, where one is given
+//! - `stream NAME TEXT… [w=W] [timeout=D]`: sends each text as a line of the append stream NAME,
+//!   which begins with its first line; the label of a line is its text
 //! - `wait ID [w=W] [timeout=D] [as=LABEL]`: waits for a stored message; label `wait-ID`
-//! - `hang-up LABEL`: closes the connection of this client
+//! - `hang-up LABEL`: closes the connection of this client, or of the stream of this name
 //! - `fill N bytes=B`: N messages of B bytes with w=1
 //! - `load CLIENTS EACH [timeout=D] [retry=true]`: clients that send one message after the other,
 //!   with w=1, 2, 3 and majority in turn; with `retry` again under its key until it is answered
@@ -164,7 +166,7 @@ mod text;
 
 use acklog_types::NodeName;
 
-pub use action::{Action, AppendStep, FileChange, Settings, WaitStep};
+pub use action::{Action, AppendStep, FileChange, Settings, StreamStep, WaitStep};
 pub use backend::{Backend, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble};
 pub use expect::{Expectation, ReplyDetails, ReplyKind};
 pub use health::{Fact, MasterView, MemberView, NodeHealth, SecondaryView, Want};

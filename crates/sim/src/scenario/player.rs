@@ -178,10 +178,18 @@ impl<'a, B: Backend> Player<'a, B> {
                     write_concern: Some(WriteConcern::Nodes(1)),
                     timeout: None,
                     key: None,
+                    expected_end: None,
                 };
                 (0..*count).try_for_each(|_| self.append(&append))?;
                 self.backend.take_trace();
             }
+            Step::Stream(lines) => {
+                let tickets = self.backend.stream(lines)?;
+                for (text, ticket) in lines.texts.iter().zip(tickets) {
+                    self.sent.note(lines.line(text), ticket);
+                }
+            }
+            Step::HangUp(label) if self.backend.end_stream(label) => {}
             Step::HangUp(label) => {
                 let ticket = self.ticket(label)?;
                 self.backend.hang_up(ticket);

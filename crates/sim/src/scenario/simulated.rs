@@ -1,16 +1,19 @@
 //! The backend in virtual time.
 
+mod views;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acklog_log::LogReader;
-use acklog_protocol::{Outcome, Refusal, Wait};
+use acklog_protocol::{Refusal, Wait};
 use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId};
 
-use super::action::{Action, AppendStep, Settings, WaitStep};
-use super::backend::{Backend, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble};
+use self::views::{answer, master_view};
+use super::action::{Action, AppendStep, Settings, StreamStep, WaitStep};
+use super::backend::{Backend, Reply, Shown, Ticket, TimedReply, Trouble};
 use super::expect::Expectation;
-use super::health::{MasterView, MemberView, NodeHealth, SecondaryView};
+use super::health::{NodeHealth, SecondaryView};
 use super::step::Step;
 use super::{MASTER, master};
 use crate::{Cluster, ClusterOptions, NetworkConditions};
@@ -30,6 +33,8 @@ pub struct Simulated {
     /// Time of each client's request, in virtual time.
     begun: BTreeMap<Ticket, Duration>,
     answers: BTreeMap<Ticket, TimedReply>,
+    /// The clients of each stream: the first one and the number of those that were taken together.
+    streams: BTreeMap<String, Vec<(WaiterId, u64)>>,
     /// Number of requests without a client in the cluster; their tickets count down from the
     /// largest number.
     refused: u64,
@@ -40,9 +45,15 @@ pub struct Simulated {
 impl Simulated {
     /// Creates a cluster of a master alone. All draws come from `seed`.
     pub fn new(seed: u64) -> Self {
-        let (begun, answers) = (BTreeMap::new(), BTreeMap::new());
-        let cluster = cluster(seed, &Settings::default());
-        Self { cluster, seed, begun, answers, refused: 0, after_trace: String::new() }
+        Self {
+            cluster: cluster(seed, &Settings::default()),
+            seed,
+            begun: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            refused: 0,
+            after_trace: String::new(),
+        }
     }
 
     fn has_master(&self) -> bool {
@@ -247,8 +258,44 @@ impl Backend for Simulated {
         texts.for_each(|text| batch.push(text));
         let wait = Wait { write_concern: append.write_concern, timeout: append.timeout };
         let begun = self.cluster.now();
-        let taken = self.cluster.send(&batch, append.key.as_ref(), wait);
+        let expected_end = append.expected_end.map(LogEnd::new);
+        let taken = self.cluster.send(&batch, append.key.as_ref(), wait, expected_end);
         Ok(self.request(begun, taken.map(|(waiter, _)| waiter)))
+    }
+
+    fn stream(&mut self, lines: &StreamStep) -> Result<Vec<Ticket>, Trouble> {
+        let (begun, mut tickets) = (self.cluster.now(), Vec::new());
+        let wait = Wait { write_concern: lines.write_concern, timeout: lines.timeout };
+        if !self.has_master() {
+            return Ok(lines.texts.iter().map(|_| self.lost_request()).collect());
+        }
+        match self.cluster.send_lines(&lines.texts, wait) {
+            Ok((first, _, count)) if count == lines.texts.len() => {
+                let all = self.streams.entry(lines.stream.clone()).or_default();
+                all.push((first, count as u64));
+                for n in 0..count as u64 {
+                    tickets.push(self.request(begun, Ok(WaiterId::new(first.get() + n))));
+                }
+            }
+            Ok(_) => return Err(Trouble::failed("more lines are sent than may wait")),
+            Err(refusal) => {
+                tickets
+                    .extend(lines.texts.iter().map(|_| self.request(begun, Err(refusal.clone()))));
+            }
+        }
+        Ok(tickets)
+    }
+
+    fn end_stream(&mut self, stream: &str) -> bool {
+        let Some(lines) = self.streams.remove(stream) else { return false };
+        for (first, count) in lines {
+            self.cluster.cancel_lines(first, count);
+            for n in 0..count {
+                let ticket = Ticket(first.get() + n);
+                self.answers.entry(ticket).or_insert_with(|| lost(Duration::ZERO));
+            }
+        }
+        true
     }
 
     fn wait(&mut self, wait: &WaitStep) -> Result<Ticket, Trouble> {
@@ -349,46 +396,4 @@ fn not_master(node: &NodeName) -> Option<&NodeName> {
 
 fn lost(took: Duration) -> TimedReply {
     TimedReply { answer: Reply::Lost("the master is gone".to_owned()), took }
-}
-
-fn answer(outcome: Outcome) -> Reply {
-    let receipt = |receipt: acklog_protocol::Receipt| ReplyReceipt {
-        id: receipt.id.get(),
-        write_concern: receipt.write_concern,
-        acked_by: receipt.acked_by.iter().map(ToString::to_string).collect(),
-    };
-    match outcome {
-        Outcome::Committed(it) => Reply::Stored(receipt(it)),
-        Outcome::TimedOut(it) => Reply::TimedOut(receipt(it)),
-        Outcome::ShuttingDown(it) => Reply::Unfinished(receipt(it), "stopping".to_owned()),
-        Outcome::DiskFailed(it, fault) => Reply::Unfinished(receipt(it), fault.to_string()),
-        Outcome::TooManyWaiting(it) => {
-            Reply::Unfinished(receipt(it), "too many wait already".to_owned())
-        }
-        Outcome::Refused(refusal) => Reply::Refused(refusal.to_string()),
-    }
-}
-
-fn master_view(health: &acklog_protocol::MasterHealth) -> MasterView {
-    let row = |row: &acklog_protocol::MemberHealth| MemberView {
-        name: row.name.to_string(),
-        status: row.status.as_str().to_owned(),
-        phase: row.phase.as_str().to_owned(),
-        acked: row.acked_end.map(LogEnd::get),
-        lag: row.lag,
-        retries: row.retries,
-    };
-    let refused = health.refused.iter().map(|row| {
-        let name = row.name.as_ref().map(ToString::to_string);
-        (name, row.code.as_str().to_owned(), row.log_end.map(LogEnd::get))
-    });
-    MasterView {
-        end: health.log_end.get(),
-        cluster_size: health.cluster_size,
-        waiting: health.waiting_senders as u64,
-        read_only: health.read_only,
-        ready: health.is_ready(),
-        secondaries: health.secondaries.iter().map(row).collect(),
-        refused: refused.collect(),
-    }
 }

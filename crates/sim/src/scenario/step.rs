@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acklog_types::NodeName;
 
-use super::action::{Action, AppendStep, WaitStep, waits};
+use super::action::{Action, AppendStep, StreamStep, WaitStep, waits};
 use super::args::StepArgs;
 use super::expect::Expectation;
 use super::text::{BadLine, TextBlock, Word, blocks};
@@ -22,6 +22,8 @@ pub enum Step {
     Act(Action),
     /// Sends a message; its client waits beside everything else.
     Append(AppendStep),
+    /// Sends lines of an append stream; their clients wait beside everything else.
+    Stream(StreamStep),
     /// Waits for a stored message.
     Wait(WaitStep),
     /// Sends messages of one size with w=1.
@@ -31,7 +33,7 @@ pub enum Step {
         /// Size of each in bytes.
         bytes: usize,
     },
-    /// Closes the connection of a client.
+    /// Closes the connection of a client, or of a stream.
     HangUp(String),
     /// Lets time pass.
     Run(Duration),
@@ -142,7 +144,14 @@ impl Step {
                 let label = label.unwrap_or_default().to_owned();
                 let (write_concern, timeout) = waits(&mut args)?;
                 let key = args.named_as("key")?;
-                Self::Append(AppendStep { label, texts, write_concern, timeout, key })
+                let expected_end = args.named_as("expected-end")?;
+                Self::Append(AppendStep { label, texts, write_concern, timeout, key, expected_end })
+            }
+            "stream" => {
+                let stream = args.text("the name of a stream")?.to_owned();
+                let texts = args.texts("a text for each line")?;
+                let (write_concern, timeout) = waits(&mut args)?;
+                Self::Stream(StreamStep { stream, texts, write_concern, timeout })
             }
             "wait" => {
                 let id = args.number("a message's id")?;

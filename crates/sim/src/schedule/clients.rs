@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acklog_protocol::{Refusal, Wait};
-use acklog_types::{Batch, DelayRange, IdempotencyKey, MessageId, WriteConcern};
+use acklog_types::{Batch, DelayRange, IdempotencyKey, LogEnd, MessageId, WriteConcern};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -40,6 +40,7 @@ impl Schedule {
             }
         };
         let wait = Wait { write_concern, timeout: self.some_timeout() };
+        self.stream(wait);
         for _ in 0..self.rng.random_range(1..=4) {
             let batch = self.some_batch();
             let key = self.rng.random_bool(0.3).then(|| format!("key-{}", self.sent));
@@ -64,7 +65,7 @@ impl Schedule {
             let at = self.rng.random_range(0..self.keyed.len());
             let Keyed { key, batch } = self.keyed.get(at).cloned().expect("inside");
             self.send(&batch, Some(&key), wait);
-            let other = self.cluster.send(&"another text".into(), Some(&key), wait);
+            let other = self.cluster.send(&"another text".into(), Some(&key), wait, None);
             let is_refused = matches!(other, Err(Refusal::KeyReused { .. }));
             // If the first message was never stored, this one has its key now.
             self.keyed.retain(|keyed| is_refused || keyed.key != key);
@@ -91,8 +92,41 @@ impl Schedule {
     }
 
     fn send(&mut self, batch: &Batch, key: Option<&IdempotencyKey>, wait: Wait) {
+        let expected_end = self.some_condition();
         // The cluster judges whether a refusal has a reason.
-        self.waiters.extend(self.cluster.send(batch, key, wait).map(|(waiter, _)| waiter));
+        match self.cluster.send(batch, key, wait, expected_end) {
+            Ok((waiter, _)) => self.waiters.push(waiter),
+            Err(Refusal::EndMoved { .. }) => self.refused_conditions += 1,
+            Err(_) => {}
+        }
+    }
+
+    /// Draws the end that a client expects, where the schedule has conditions: mostly the end that
+    /// there is.
+    fn some_condition(&mut self) -> Option<LogEnd> {
+        let further = self.further.as_mut()?;
+        let end = self.cluster.checker().accepted_count() + 1;
+        let expected = end.saturating_sub(further.random_range(0..=2));
+        further.random_bool(0.4).then_some(LogEnd::new(expected))
+    }
+
+    /// Sends lines of a stream now and then, and lets the client of one go away, where the schedule
+    /// has streams.
+    fn stream(&mut self, wait: Wait) {
+        let Some(mut further) = self.further.take() else { return };
+        if further.random_bool(0.4) {
+            let texts: Vec<String> =
+                (0..further.random_range(1..=8)).map(|n| format!("line {n}")).collect();
+            if let Ok((first, _, count)) = self.cluster.send_lines(&texts, wait) {
+                self.streams.push((first, count as u64));
+            }
+        }
+        if further.random_bool(0.1)
+            && let Some((first, count)) = self.streams.pop()
+        {
+            self.cluster.cancel_lines(first, count);
+        }
+        self.further = Some(further);
     }
 
     fn some_timeout(&mut self) -> Option<Duration> {

@@ -135,6 +135,7 @@ impl Schedule {
         Report {
             messages: self.cluster.checker().accepted_count(),
             answered: self.cluster.checker().released_count(),
+            refused_conditions: self.refused_conditions,
             took: self.cluster.now(),
             events: self.cluster.event_counts().clone(),
             trace: self.cluster.take_trace(),
