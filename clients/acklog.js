@@ -124,8 +124,9 @@ export class Client {
    * @param {{start?: number, last?: number, since?: string, cursor?: string,
    *   readConcern?: number | string, giveUpAfterMs?: number, signal?: AbortSignal,
    *   onLost?: (error: AcklogError, node: string) => void}} [options]
-   *   `onLost` is told of each connection that was lost, or not made; by default they are warnings
-   *   on the console. After `giveUpAfterMs` without one, the follower fails.
+   *   `onLost` is called when a connection is lost, or not made, once for attempts that fail in the
+   *   same way; by default it warns on the console. After `giveUpAfterMs` without a connection the
+   *   follower fails.
    * @returns {AsyncGenerator<Message | Gap>}
    * @throws {AcklogError} where going on makes no sense, such as the code `other-log`: the cursor
    *   is of another log than the node's. The signal's reason where `signal` is aborted.
@@ -136,14 +137,16 @@ export class Client {
     const position = new Position({ from: start, last, since }, cursor);
     let pauses = new Pauses();
     let lostAt = performance.now();
+    // Told since the last item. While a node is away, each attempt fails alike.
+    let told = new Set();
     for (let turn = 0; ; turn += 1) {
       const node = this.#nodes[turn % this.#nodes.length];
-      let reason = new AcklogError(`${node} ended the stream`);
+      let reason = new AcklogError("the node ended the stream");
       try {
         for await (const item of this.#followNode(node, position, readConcern, signal)) {
           lostAt = undefined;
           if (item === undefined) continue;
-          pauses = new Pauses();
+          [pauses, told] = [new Pauses(), new Set()];
           yield item;
         }
       } catch (error) {
@@ -156,7 +159,9 @@ export class Client {
         const detail = `no node could be followed, at last: ${reason.message}`;
         throw new AcklogError(detail, { cause: reason });
       }
-      onLost(reason, node);
+      const loss = `${node} ${reason.message}`;
+      if (!told.has(loss)) onLost(reason, node);
+      told.add(loss);
       await sleep(Math.max(pauses.next(), reason.retryAfterMs), signal);
     }
   }
@@ -334,7 +339,7 @@ class Call {
     } catch (cause) {
       const failure = cause.cause?.message ?? cause.message;
       const why = isLate ? `nothing came for ${limitMs / 1000} s` : failure;
-      throw new AcklogError(`${this.#node}: ${why}`, { retry: true, outcome: "unknown", cause });
+      throw new AcklogError(why, { retry: true, outcome: "unknown", cause });
     } finally {
       clearTimeout(timer);
     }
@@ -467,7 +472,7 @@ function joined(parts) {
 }
 
 function warn(error, node) {
-  console.warn(`acklog: ${node} is followed no more: ${error.message}`);
+  console.warn(`acklog: ${node} is not followed: ${error.message}`);
 }
 
 /** Waits, or fails with the reason of the signal. */

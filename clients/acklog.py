@@ -27,7 +27,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 from typing import Union
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -192,12 +192,15 @@ class Client:
 
         Raises Error where going on makes no sense, such as the code `other-log`: the cursor is of
         another log than the node's. With `give_up_after` also when it was not connected for so
-        many seconds. Each lost connection is a warning of the logger `acklog`.
+        many seconds. A connection that is lost, or not made, is a warning of the logger `acklog`;
+        attempts that fail in the same way are one warning.
         """
         begin = {"from": start, "last": last, "since": since}
         position = _Position({k: v for k, v in begin.items() if v is not None}, cursor)
         pauses = _Pauses()
         lost_at: Optional[float] = time.monotonic()
+        # What was logged since the last item. While a node is away, each attempt fails alike.
+        logged: Set[str] = set()
         for node in cycle(list(self._nodes)):
             retry_after = 0.0
             reason: Exception = Error("the node ended the stream")
@@ -206,7 +209,7 @@ class Client:
                     for item in items:
                         lost_at = None
                         if item is not None:
-                            pauses = _Pauses()
+                            pauses, logged = _Pauses(), set()
                             yield item
             except Error as error:
                 if not error.retry:
@@ -217,9 +220,11 @@ class Client:
             lost_at = time.monotonic() if lost_at is None else lost_at
             if give_up_after is not None and time.monotonic() - lost_at >= give_up_after:
                 raise Error(f"no node could be followed, at last: {reason}") from reason
-            pause = max(pauses.next(), retry_after)
-            _log.warning("%s is followed no more: %s; next in %.1f s", node.netloc, reason, pause)
-            time.sleep(pause)
+            warning = f"{node.netloc} is not followed: {reason or type(reason).__name__}"
+            if warning not in logged:
+                _log.warning(warning)
+                logged.add(warning)
+            time.sleep(max(pauses.next(), retry_after))
 
     def close(self) -> None:
         """Closes the connection that appends use. The next append makes a new one."""

@@ -74,7 +74,7 @@ for (const each of cases) {
   });
 }
 
-/** Starts a node whose only message is followed by silence; `gone` resolves when a client leaves. */
+/** Starts a node that falls silent after its only message; `gone` resolves when a client leaves. */
 async function silentNode(t) {
   const server = http.createServer((request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
@@ -87,6 +87,19 @@ async function silentNode(t) {
   const gone = once(server, "asked").then(([response]) => once(response, "close"));
   return { client: new Client(`127.0.0.1:${server.address().port}`), gone };
 }
+
+test("attempts_that_fail_in_the_same_way_are_told_once", PATIENCE, async (t) => {
+  const away = { asks: { query: {} }, status: 502, text: "<html>" };
+  const message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n';
+  const there = { asks: { query: {} }, opens: 0, sends: [message] };
+  const nodes = await ScriptedNodes.start({ connections: [away, away, away, there] });
+  t.after(() => nodes.close());
+  const lost = [];
+  const items = new Client(nodes.urls).follow({ onLost: ({ message }) => lost.push(message) });
+  await items.next();
+  await items.return();
+  assert.equal(lost.length, 1, lost.join());
+});
 
 test("leaving_the_loop_closes_the_connection", PATIENCE, async (t) => {
   const { client, gone } = await silentNode(t);

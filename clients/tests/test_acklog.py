@@ -75,6 +75,19 @@ class Cases(unittest.TestCase):
             self.assertEqual(seen, case["items"])
 
 
+class Warnings(unittest.TestCase):
+    def test_attempts_that_fail_in_the_same_way_are_one_warning(self) -> None:
+        away = {"asks": {"query": {}}, "status": 502, "text": "<html>"}
+        message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n'
+        there = {"asks": {"query": {}}, "opens": 0, "sends": [message]}
+        nodes = ScriptedNodes({"connections": [away, away, away, there]})
+        self.addCleanup(nodes.close)
+        with self.assertLogs("acklog") as logs:
+            with closing(acklog.Client(nodes.urls).follow()) as items:
+                next(items)
+        self.assertEqual(len(logs.output), 1, logs.output)
+
+
 def test_of(case: Dict[str, Any]) -> Callable[[Cases], None]:
     return lambda self: self.play(case)
 
