@@ -132,6 +132,28 @@ fn each_line_is_answered_as_if_it_were_sent_alone() {
 }
 
 #[test]
+fn a_line_that_asks_for_a_receipt_is_answered_with_the_copies_and_its_neighbours_are_not() {
+    let (master, _, _nodes) = cluster(&[], &["bonnie"]);
+    let mut stream = Stream::begin(master.http);
+    let asks = |n: u64| n % 10 == 3;
+    let lines: String = (0..100)
+        .map(|n| format!("{{\"message\":\"m{n}\",\"w\":2,\"receipt\":{}}}\n", asks(n)))
+        .collect();
+    stream.send(&lines);
+    stream.end();
+    let answers = stream.answers(100);
+    assert_eq!(stream.next(), None);
+    for (n, answer) in (0..).zip(&answers) {
+        let nodes = answer["copies"].as_array().map(|copies| {
+            let told = |copy: &Value| (copy["node"].clone(), copy["held"].clone());
+            copies.iter().map(told).collect::<Vec<_>>()
+        });
+        let both = ["master", "bonnie"].map(|name| (json!(name), json!(true)));
+        assert_eq!((&answer["id"], nodes), (&json!(n), asks(n).then(|| both.to_vec())), "{answer}");
+    }
+}
+
+#[test]
 fn a_line_that_waits_holds_up_no_other_and_one_that_is_too_long_is_skipped() {
     let flags = ["--max-message-bytes", "1000", "--allow-faults"];
     let (master, _, nodes) = cluster(&flags, &["bonnie"]);

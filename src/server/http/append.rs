@@ -59,7 +59,7 @@ pub(super) async fn append(
 /// When it has a key, which names a single append, its body breaks off before anything of it came,
 /// or there are too many streams.
 pub(super) async fn append_stream(
-    appender: &Appender,
+    (master, appender): (&MasterHandle, &Appender),
     limits: &BodyLimits,
     headers: &HeaderMap,
     mut body: Incoming,
@@ -76,7 +76,7 @@ pub(super) async fn append_stream(
     };
     let first = first.and_then(|frame| frame.into_data().ok());
     let stream = appender.stream().ok_or(RequestProblem::TooManyBodies)?;
-    let stream = AnswerStream::new(stream, limits.clone(), first, body);
+    let stream = AnswerStream::new(stream, master.clone(), limits.clone(), first, body);
     let mut response = Response::new(ResponseBody::pieces(stream));
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_NDJSON);
     Ok(response)

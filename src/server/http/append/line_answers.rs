@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use acklog_api::MessageCopy;
 use acklog_protocol::{Outcome, Receipt};
 
 use super::committed;
 use crate::server::http::accepted::{Accepted, RequestKind, write_acks};
 use crate::server::http::json::write_number;
 use crate::server::http::problem::RequestProblem;
+use crate::server::http::receipt::write_copies;
 use crate::server::node::LineOutcome;
 
 /// What a line's answer depends on, besides its outcome.
@@ -17,6 +19,14 @@ pub(super) struct LineKind {
     pub(super) is_keyed: bool,
     /// The number of messages; none where it has a single one, and not as a batch.
     pub(super) count: Option<usize>,
+    /// Whether its answer is to show the copies.
+    pub(super) receipt: bool,
+}
+
+/// An answer that waits for the copies that it is to show.
+pub(super) struct ReceiptAnswer {
+    pub(super) line: u64,
+    pub(super) accepted: Accepted,
 }
 
 /// The kinds of the lines that wait for their answers, without those of plain ones.
@@ -31,6 +41,11 @@ impl LineKinds {
         }
     }
 
+    /// Returns whether these lines in a row are plain ones.
+    fn are_plain(&self, first: u64, count: u64) -> bool {
+        self.0.is_empty() || (first..first + count).all(|line| !self.0.contains_key(&line))
+    }
+
     /// Returns the kind of a line, which is answered now.
     fn take(&mut self, line: u64) -> LineKind {
         if self.0.is_empty() {
@@ -41,26 +56,31 @@ impl LineKinds {
     }
 }
 
-/// Appends the answers to lines, until `out` has `bytes_max` bytes. Returns the rest of them; none
-/// if all are there.
+/// Appends the answers to lines, until `out` has `bytes_max` bytes; those that are to show the
+/// copies go to `receipts` instead. Returns the rest of them; none if all are there.
 pub(super) fn write_answers(
     out: &mut Vec<u8>,
+    receipts: &mut Vec<ReceiptAnswer>,
     answered: LineOutcome,
     kinds: &mut LineKinds,
     bytes_max: usize,
 ) -> Option<LineOutcome> {
     let LineOutcome { line, count, outcome } = answered;
-    if let (Outcome::Committed(receipt), 2..) = (&outcome, count) {
+    if let (Outcome::Committed(receipt), 2..) = (&outcome, count)
+        && kinds.are_plain(line, count)
+    {
         let written = write_series(out, line, count, receipt, bytes_max);
         let rest = LineOutcome { line: line + written, count: count - written, outcome };
         return (rest.count > 0)
             .then(|| LineOutcome { outcome: rest.outcome.nth(written), ..rest });
     }
     for n in 0..count {
-        let LineKind { is_keyed, count } = kinds.take(line + n);
-        match committed(outcome.clone().nth(n), count) {
-            Ok(accepted) => write_accepted(out, line + n, &accepted),
-            Err(problem) => write_problem(out, line + n, &problem, is_keyed),
+        let (line, outcome) = (line + n, outcome.clone().nth(n));
+        let LineKind { is_keyed, count, receipt } = kinds.take(line);
+        match committed(outcome, count) {
+            Ok(accepted) if receipt => receipts.push(ReceiptAnswer { line, accepted }),
+            Ok(accepted) => write_accepted(out, line, &accepted, None),
+            Err(problem) => write_problem(out, line, &problem, is_keyed),
         }
     }
     None
@@ -76,11 +96,21 @@ pub(super) fn write_problem(
     out.extend_from_slice(&problem.line(line, RequestKind::Append { keyed: is_keyed }));
 }
 
-fn write_accepted(out: &mut Vec<u8>, line: u64, accepted: &Accepted) {
+/// Appends the answer to a line whose write concern holds, with the copies where it is to show
+/// them.
+pub(super) fn write_accepted(
+    out: &mut Vec<u8>,
+    line: u64,
+    accepted: &Accepted,
+    copies: Option<&[MessageCopy]>,
+) {
     out.extend_from_slice(b"{\"line\":");
     write_number(out, line);
     out.push(b',');
     accepted.write(out);
+    if let Some(copies) = copies {
+        write_copies(out, copies);
+    }
     out.extend_from_slice(b"}\n");
 }
 

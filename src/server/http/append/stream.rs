@@ -11,21 +11,25 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use acklog_api::MessageCopy;
 use acklog_types::Share;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::line_answers::{LineKind, LineKinds, write_answers, write_problem};
+use super::line_answers::{
+    LineKind, LineKinds, ReceiptAnswer, write_accepted, write_answers, write_problem,
+};
 use super::lines::{LineSplitter, StreamLine};
 use super::request::{ParsedAppend, parse_line};
 use crate::server::http::body::BodyLimits;
 use crate::server::http::problem::RequestProblem;
+use crate::server::http::receipt::copies_of;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
-use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes};
+use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes, MasterHandle};
 
 /// Most lines of a stream that wait for their answers; then the node reads no further. Smaller: a
 /// client far away, or whose write concern takes long, cannot send as fast as its line allows.
@@ -122,11 +126,12 @@ impl LineSink {
     }
 
     fn push(&mut self, parsed: ParsedAppend) -> Result<(), RequestProblem> {
-        let ParsedAppend { batch, count, wait, expected_end, key, receipt: _ } = parsed;
+        let ParsedAppend { batch, count, wait, expected_end, key, receipt } = parsed;
         if !self.appender.hold(batch.text_bytes(), |share, bytes| self.limits.hold(share, bytes)) {
             return Err(RequestProblem::TooManyBodies);
         }
-        self.state.kinds.borrow_mut().note(self.line, LineKind { is_keyed: key.is_some(), count });
+        let kind = LineKind { is_keyed: key.is_some(), count, receipt };
+        self.state.kinds.borrow_mut().note(self.line, kind);
         let key = key.map(|key| Box::new(key.into()));
         self.appender.push(ClientAppend { batch, key, expected_end, wait, share: None });
         Ok(())
@@ -221,6 +226,9 @@ pub(super) struct AnswerStream {
     outcomes: LineOutcomes,
     /// The rest of an outcome that was written in part.
     rest: Option<LineOutcome>,
+    master: MasterHandle,
+    /// Answers for which the copies are being fetched.
+    receipts: JoinSet<(ReceiptAnswer, Option<Vec<MessageCopy>>)>,
     /// The reading half, until it begins.
     reader: Option<(LineReader, Option<Bytes>, Incoming)>,
     /// The task that reads.
@@ -232,6 +240,7 @@ impl AnswerStream {
     /// Creates a stream of these lines, of which the first piece may have been read.
     pub(super) fn new(
         (appender, outcomes): (LineAppender, LineOutcomes),
+        master: MasterHandle,
         limits: BodyLimits,
         first: Option<Bytes>,
         body: Incoming,
@@ -239,7 +248,8 @@ impl AnswerStream {
         let (state, splitter) = (Rc::default(), LineSplitter::new(limits.body_bytes()));
         let sink = LineSink { state: Rc::clone(&state), appender, limits, line: 0 };
         let reader = Some((LineReader { sink, splitter, partial: None }, first, body));
-        Self { state, outcomes, rest: None, reader, task: None, presence: None }
+        let receipts = JoinSet::new();
+        Self { state, outcomes, rest: None, master, receipts, reader, task: None, presence: None }
     }
 
     /// Writes the answers that are there, about a chunk of them. Returns how many lines that are.
@@ -254,10 +264,24 @@ impl AnswerStream {
                     Poll::Pending => break,
                 },
             };
-            let count = next.count;
+            let (count, mut receipts) = (next.count, Vec::new());
             let kinds = &mut self.state.kinds.borrow_mut();
-            self.rest = write_answers(out, next, kinds, CHUNK_BYTES);
+            self.rest = write_answers(out, &mut receipts, next, kinds, CHUNK_BYTES);
             lines += (count - self.rest.as_ref().map_or(0, |rest| rest.count)) as usize;
+            lines -= receipts.len();
+            for answer in receipts {
+                let master = self.master.clone();
+                self.receipts.spawn_local(async move {
+                    let copies = copies_of(&master, &answer.accepted).await;
+                    (answer, copies)
+                });
+            }
+        }
+        while out.len() < CHUNK_BYTES
+            && let Poll::Ready(Some(Ok((answer, copies)))) = self.receipts.poll_join_next(cx)
+        {
+            write_accepted(out, answer.line, &answer.accepted, copies.as_deref());
+            lines += 1;
         }
         lines
     }
