@@ -53,8 +53,8 @@ impl LogReader {
         Ok(begin)
     }
 
-    /// Returns the ids of the batch that a durable message belongs to; a message that was sent alone
-    /// is a batch too. May read files, so call it [aside](Self::aside).
+    /// Returns the ids of the batch that a durable message belongs to; one that was sent alone is a
+    /// batch too. May read files, so call it [aside](Self::aside).
     ///
     /// # Errors
     /// As [`read`](Self::read).

@@ -199,7 +199,7 @@ mod tests {
         Transfer-Encoding: chunked\r\n\r\n\
         27\r\n{\"line\":12,\"id\":3,\"ackedBy\":[\"master\"]}\r\n\
         1\r\n\n\r\n1\r\n \r\n\
-        3f\r\n{\"title\":\"Conflict\",\"status\":409,\"detail\":\"no\",\"line\":13}\n{\"line\r\n\
+        40\r\n{\"title\":\"Conflict\",\"status\":409,\"detail\":\"no\",\"line\":13}\n{\"line\r\n\
         a\r\n\":0,\"id\":4}\r\n1\r\n\n\r\n0\r\n\r\n";
 
     #[test]

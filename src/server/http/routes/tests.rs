@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use acklog_protocol::Wait;
 use acklog_types::WriteConcern;
+use hyper::Uri;
 use hyper::header::{ALLOW, HeaderValue};
 
 use super::*;
-use crate::server::http::paths::ALL_METHODS;
-use crate::server::http::read_request::ReadBegin;
+use crate::server::http::paths::{ALL_METHODS, Path};
+use crate::server::http::read_request::{ReadBegin, ReadRequest};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
 

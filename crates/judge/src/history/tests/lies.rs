@@ -106,6 +106,12 @@ fn keep_waiting(history: &mut History) {
     finish(history, 7);
 }
 
+/// A node shows the list of a lie.
+fn show_list(history: &mut History, node: usize, lie: Lie) -> Option<ViolationKind> {
+    see(history, node, 0, &rows(&lie.list()?));
+    kind_of_list(lie)
+}
+
 /// Tells a lie about a cluster that is watched from outside.
 fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
     let (mut history, last) = told();
@@ -114,19 +120,13 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             history = lost()?;
             ViolationKind::Lost
         }
-        Lie::ShrunkLog => {
-            see(&mut history, BONNIE, 0, &rows(&lie.list()?));
-            kind_of_list(lie)?
-        }
+        Lie::ShrunkLog => show_list(&mut history, BONNIE, lie)?,
         Lie::DoubledMessage
         | Lie::ReorderedMessages
         | Lie::Gap
         | Lie::ChangedText
         | Lie::TornBatch
-        | Lie::InventedMessage => {
-            see(&mut history, CLYDE, 0, &rows(&lie.list()?));
-            kind_of_list(lie)?
-        }
+        | Lie::InventedMessage => show_list(&mut history, CLYDE, lie)?,
         Lie::FalseAck => {
             history.repeated(last, nodes(2), committed(5, &["master", "clyde"]));
             see(&mut history, CLYDE, 0, &rows(&TRUTH[..1]));

@@ -1,0 +1,146 @@
+//! The table of methods and paths: which action a request asks for.
+
+use acklog_protocol::Wait;
+use acklog_types::NodeName;
+use hyper::{Method, Uri};
+
+use crate::server::http::paths::{Path, ServedRole, is_listed};
+use crate::server::http::problem::RequestProblem;
+use crate::server::http::query;
+use crate::server::http::read_request::ReadRequest;
+
+/// The action that a request asks for. `HEAD` asks for the same as `GET`: hyper leaves the body
+/// out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// An action of both roles.
+    Common(CommonRoute),
+    /// An action of a master, which a secondary refuses and names its master.
+    Master(MasterRoute),
+}
+
+/// An action of a node of either role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CommonRoute {
+    /// Lists the methods; the value of `Allow`.
+    Options(&'static str),
+    Messages(ReadRequest),
+    Message(u64),
+    Health,
+    Ready,
+    Faults(FaultsRoute),
+    Events,
+    OpenApi,
+}
+
+/// An action of a master only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MasterRoute {
+    /// Stores a message; a refusal needs the value of `Allow`.
+    Append(&'static str),
+    /// Shows a message once enough nodes have it.
+    Wait(u64, Wait),
+    /// Shows which nodes have a message.
+    Receipt(u64),
+    Forget(NodeName),
+}
+
+/// An action on faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FaultsRoute {
+    Show,
+    Set,
+    Clear,
+    Disconnect,
+}
+
+/// The facts of a node on which the table depends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RouteTable {
+    pub(super) role: ServedRole,
+    pub(super) allow_faults: bool,
+}
+
+impl RouteTable {
+    /// Finds the action of a request.
+    ///
+    /// # Errors
+    /// In this order: an unknown path, a method that the path does not accept, faults that are off,
+    /// a bad query, a bad last part of the path.
+    pub(super) fn route(self, method: &Method, uri: &Uri) -> Result<Route, RequestProblem> {
+        let path = Path::parse(uri.path()).ok_or(RequestProblem::NoPath)?;
+        let allow = path.allow(self.role);
+        match path {
+            Path::Secondary(_) | Path::Receipt(_) if self.role == ServedRole::Secondary => {
+                return Err(RequestProblem::NotAMastersPath);
+            }
+            _ if method == Method::OPTIONS => {
+                return Ok(Route::Common(CommonRoute::Options(allow)));
+            }
+            Path::Node => return Err(RequestProblem::NoPath),
+            Path::NewMessage | Path::Messages
+                if self.role == ServedRole::Secondary && method == Method::POST =>
+            {
+                return Ok(Route::Master(MasterRoute::Append(allow)));
+            }
+            _ => {}
+        }
+        if !is_listed(method, allow) {
+            return Err(RequestProblem::Method { allow });
+        }
+        if matches!(path, Path::Faults | Path::FaultsDisconnect) && !self.allow_faults {
+            return Err(RequestProblem::FaultsOff);
+        }
+        resource(path, method, uri.query(), allow)
+    }
+}
+
+/// Finds the action of a request whose path accepts its method; `allow` are all that it accepts.
+fn resource(
+    path: Path<'_>,
+    method: &Method,
+    query: Option<&str>,
+    allow: &'static str,
+) -> Result<Route, RequestProblem> {
+    let (mut read, mut wait) = (ReadRequest::ALL, None);
+    match path {
+        Path::Messages if method != Method::POST => read = query::read(query)?,
+        Path::Message(_) => wait = query::wait(query)?,
+        _ => query::none(query)?,
+    }
+    let common = match path {
+        Path::Node => return Err(RequestProblem::NoPath),
+        Path::NewMessage => return Ok(Route::Master(MasterRoute::Append(allow))),
+        Path::Messages if method == Method::POST => {
+            return Ok(Route::Master(MasterRoute::Append(allow)));
+        }
+        Path::Messages => CommonRoute::Messages(read),
+        Path::Receipt(id) => {
+            let id = query::number(id).ok_or(RequestProblem::NoNumber)?;
+            return Ok(Route::Master(MasterRoute::Receipt(id)));
+        }
+        // A number that is too large is a number, of a message that does not exist.
+        Path::Message(id) => {
+            let id = query::number(id).ok_or(RequestProblem::NoNumber)?;
+            match wait {
+                Some(wait) => return Ok(Route::Master(MasterRoute::Wait(id, wait))),
+                None => CommonRoute::Message(id),
+            }
+        }
+        Path::Health => CommonRoute::Health,
+        Path::Ready => CommonRoute::Ready,
+        Path::Events => CommonRoute::Events,
+        Path::OpenApi => CommonRoute::OpenApi,
+        Path::Secondary(name) => match name.parse::<NodeName>() {
+            Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),
+            Err(error) => return Err(RequestProblem::Name(error.to_string())),
+        },
+        Path::FaultsDisconnect => CommonRoute::Faults(FaultsRoute::Disconnect),
+        Path::Faults => CommonRoute::Faults(match *method {
+            Method::PUT => FaultsRoute::Set,
+            Method::DELETE => FaultsRoute::Clear,
+            _ => FaultsRoute::Show,
+        }),
+    };
+    Ok(Route::Common(common))
+}
