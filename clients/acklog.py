@@ -182,13 +182,13 @@ class Client:
         cursor: Optional[str] = None,
         read_concern: Optional[ReadConcern] = None,
         give_up_after: Optional[float] = None,
-    ) -> Iterator[Union[Message, Gap]]:
+    ) -> Generator[Union[Message, Gap], None, None]:
         """Yields the messages of the log, and the gaps in it, and waits for new ones, for ever.
 
         It begins behind the `cursor`; without one at the id `start`, at the `last` n messages, at
         those accepted `since` an instant (RFC 3339), or at the log's first. It connects when the
         first item is asked for, and again whenever the connection is lost: nothing is lost or
-        repeated. A batch is yielded when all of it has come.
+        repeated. A batch is yielded when all of it has come. close() ends the connection.
 
         Raises Error where going on makes no sense, such as the code `other-log`: the cursor is of
         another log than the node's. With `give_up_after` also when it was not connected for so

@@ -56,7 +56,7 @@ async function follow(client, testCase) {
 }
 
 for (const each of cases) {
-  test(each.name, async (t) => {
+  test(each.name, PATIENCE, async (t) => {
     const nodes = await ScriptedNodes.start(each);
     t.after(() => nodes.close());
     const client = new Client(nodes.urls, { silenceMs: (each.silence ?? 30) * 1000 });

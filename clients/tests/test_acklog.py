@@ -27,10 +27,22 @@ logging.getLogger("acklog").addHandler(logging.NullHandler())
 logging.getLogger("acklog").propagate = False
 
 
-class Cases(unittest.TestCase):
-    """A test for each case of cases.json."""
+class Bounded(unittest.TestCase):
+    """Fails where it takes too long: a follower waits for ever where something is lost."""
 
     maxDiff = None
+
+    def setUp(self) -> None:
+        def fail(*_: object) -> None:
+            raise AssertionError(f"this took longer than {PATIENCE} s")
+
+        signal.signal(signal.SIGALRM, fail)
+        signal.alarm(PATIENCE)
+        self.addCleanup(signal.alarm, 0)
+
+
+class Cases(Bounded):
+    """A test for each case of cases.json."""
 
     def play(self, case: Dict[str, Any]) -> None:
         nodes = ScriptedNodes(case)
@@ -61,7 +73,7 @@ class Cases(unittest.TestCase):
         self.assertEqual(vars(appended), case.get("appended"))
 
     def follow(self, client: acklog.Client, case: Dict[str, Any]) -> None:
-        seen = []
+        seen: List[Any] = []
         try:
             with closing(client.follow(**case.get("follow", {}))) as items:
                 # One that fails in the end is asked for one more item.
@@ -75,7 +87,7 @@ class Cases(unittest.TestCase):
             self.assertEqual(seen, case["items"])
 
 
-class Warnings(unittest.TestCase):
+class Warnings(Bounded):
     def test_attempts_that_fail_in_the_same_way_are_one_warning(self) -> None:
         away = {"asks": {"query": {}}, "status": 502, "text": "<html>"}
         message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n'
@@ -95,17 +107,11 @@ def test_of(case: Dict[str, Any]) -> Callable[[Cases], None]:
 for each in json.loads((FOLDER / "cases.json").read_text("utf-8")):
     setattr(Cases, f"test_{each['name']}", test_of(each))
 
-class RealCluster(unittest.TestCase):
+class RealCluster(Bounded):
     """The client against three nodes with logs on disk."""
 
     def setUp(self) -> None:
-        def fail(*_: object) -> None:
-            raise AssertionError(f"this took longer than {PATIENCE} s")
-
-        # A follower waits for ever where something is lost.
-        signal.signal(signal.SIGALRM, fail)
-        signal.alarm(PATIENCE)
-        self.addCleanup(signal.alarm, 0)
+        super().setUp()
         self.cluster = Cluster()
         self.addCleanup(self.cluster.close)
 
