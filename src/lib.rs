@@ -67,6 +67,8 @@
 //!     workers: 1,
 //!     max_message_bytes: 1024 * 1024,
 //!     max_listing_bytes: 16 * 1024 * 1024,
+//!     max_followers: 100,
+//!     default_read_concern: WriteConcern::Nodes(1),
 //!     max_connections: 100,
 //!     allow_faults: false,
 //!     hosts: HostNames::new(name, []),

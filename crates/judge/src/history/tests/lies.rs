@@ -98,18 +98,25 @@ fn send_more(history: &mut History, outcome: AppendOutcome) {
 }
 
 /// One more message is sent and comes to all nodes, and its sender is not answered.
-fn keep_waiting(history: &mut History) {
+fn keep_waiting(history: &mut History) -> ViolationKind {
     history.sent_batch(&"g".into());
-    for node in [MASTER, BONNIE, CLYDE] {
-        see(history, node, 0, &rows(&[&TRUTH[..], &["g"]].concat()));
-    }
+    let all = rows(&[&TRUTH[..], &["g"]].concat());
+    [MASTER, BONNIE, CLYDE].iter().for_each(|node| see(history, *node, 0, &all));
     finish(history, 7);
+    ViolationKind::Unanswered
 }
 
 /// A node shows the list of a lie.
 fn show_list(history: &mut History, node: usize, lie: Lie) -> Option<ViolationKind> {
     see(history, node, 0, &rows(&lie.list()?));
     kind_of_list(lie)
+}
+
+/// The master shows a message that it refused.
+fn show_refused(history: &mut History) -> ViolationKind {
+    send_more(history, AppendOutcome::Refused);
+    see(history, MASTER, 6, &[(6, "g")]);
+    ViolationKind::Refused
 }
 
 /// Tells a lie about a cluster that is watched from outside.
@@ -145,11 +152,7 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             finish(&mut history, 6);
             ViolationKind::NotConverged
         }
-        Lie::RefusedButThere => {
-            send_more(&mut history, AppendOutcome::Refused);
-            see(&mut history, MASTER, 6, &[(6, "g")]);
-            ViolationKind::Refused
-        }
+        Lie::RefusedButThere => show_refused(&mut history),
         Lie::KeyStoredTwice
         | Lie::UnknownButAcked
         | Lie::TooFewNamed
@@ -159,10 +162,7 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             history.repeated(last, nodes(2), outcome);
             kind
         }
-        Lie::KeptWaiting => {
-            keep_waiting(&mut history);
-            ViolationKind::Unanswered
-        }
+        Lie::KeptWaiting => keep_waiting(&mut history),
         Lie::OtherByItself => {
             history.looked_up(BONNIE, 1, 6, &LookupAnswer::Message(1, "a".to_owned()));
             ViolationKind::Single
