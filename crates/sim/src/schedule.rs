@@ -118,8 +118,8 @@ impl Schedule {
         }
     }
 
-    /// Creates the schedule of a seed in which some messages are sent on condition that the log ends
-    /// at a certain id, and some as lines of append streams.
+    /// Creates the schedule of a seed in which some messages are sent on condition that the log
+    /// ends at a certain id, and some as lines of append streams.
     pub fn with_streams(seed: u64) -> Self {
         Self { further: Some(ChaCha8Rng::seed_from_u64(!seed)), ..Self::new(seed) }
     }

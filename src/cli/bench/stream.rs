@@ -40,7 +40,8 @@ impl StreamTarget {
     /// Creates a target to which lines with this body are sent, `window` of which may be under way.
     pub(super) fn new(url: NodeUrl, body: &str, window: usize) -> Self {
         let head = format!(
-            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\n\
+             Transfer-Encoding: chunked\r\n\r\n",
             paths::MESSAGES,
             url.authority(),
             headers::APPLICATION_NDJSON,

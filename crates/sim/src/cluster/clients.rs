@@ -27,8 +27,8 @@ impl Cluster {
         self.send(&text.into(), None, Wait { write_concern, timeout }, None)
     }
 
-    /// Sends a batch to the master, perhaps one that was sent before under the same key, and perhaps
-    /// on condition that the log ends there.
+    /// Sends a batch to the master, perhaps one that was sent before under the same key, and
+    /// perhaps on condition that the log ends there.
     ///
     /// # Errors
     /// When the master refuses it.
