@@ -2,9 +2,9 @@
 //!
 //! Two halves with a small state between them. A task reads lines and hands them to the core task;
 //! the answer's body takes outcomes and renders them. So reading never waits for writing: a client
-//! that sends a while before it reads is served. It does wait once [too many](AnswerRoom) lines have
-//! no answer, or have one that the client has not taken; a client that takes none for a minute is closed. So both directions hold bounded memory,
-//! and nobody waits for ever.
+//! that sends a while before it reads is served. It does wait once [too many](AnswerRoom) lines
+//! have no answer, or have one that the client has not taken; a client that takes none for a minute
+//! is closed. So both directions hold bounded memory, and nobody waits for ever.
 
 use std::cell::{Cell, RefCell};
 use std::io;
