@@ -54,7 +54,7 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn a_bad_command_line_is_one_line_and_status_2() {
-    let cases: [(&str, &[&str]); 45] = [
+    let cases: [(&str, &[&str]); 47] = [
         (MASTER, &["--http-port", "x"]),
         (MASTER, &["--nonsense"]),
         (MASTER, &["--store-delay", "1s"]),
@@ -91,6 +91,8 @@ fn a_bad_command_line_is_one_line_and_status_2() {
         (ACKLOG, &["bench", "--size", "1048576", "--batch", "9"]),
         (ACKLOG, &["bench", "--duration", "0s"]),
         (ACKLOG, &["bench", "--threads", "1000"]),
+        (ACKLOG, &["bench", "--stream", "--rate", "5"]),
+        (ACKLOG, &["bench", "--stream", "--window", "16385"]),
         (ACKLOG, &["bench", "stray"]),
         (ACKLOG, &["faults", "set"]),
         (ACKLOG, &["faults", "set", "--drop-rate", "2"]),

@@ -21,6 +21,7 @@ fn a_wrong_argument_is_refused_before_anything_is_built() {
         "bench",
         "bench-catch-up",
         "bench-disk",
+        "bench-streams",
         "bench-reads",
         "bad-networks",
         "power-cut",

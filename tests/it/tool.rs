@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::*;
@@ -78,6 +78,22 @@ fn bench_sends_what_is_due_alone_or_in_batches_and_tells_what_it_measured() {
     let refused = acklog(&master, &flags.split(' ').collect::<Vec<_>>());
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stdout).contains("  400 Bad Request: "), "{refused:?}");
+    assert!(text(&refused.stderr).starts_with("acklog: no request succeeded: "), "{refused:?}");
+}
+
+#[test]
+fn bench_measures_append_streams_and_counts_lines_that_are_refused() {
+    let (master, _) = master(&["--log", "info", "--cluster-size", "1"]);
+    let flags = "bench --stream --clients 2 --window 50 --duration 300ms --warm-up 0s --size 10";
+    let flags: Vec<_> = flags.split(' ').chain(["--json"]).collect();
+    let done = acklog(&master, &flags);
+    assert_eq!((done.status.code(), text(&done.stderr)), (Some(0), ""));
+    let found: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!((&found["failed"], &found["unanswered"]), (&json!(0), &json!(0)), "{found}");
+    assert!(found["latencyUs"]["p50"].as_f64().unwrap() > 0.0, "{found}");
+    assert_eq!(health(master.http)["logEnd"], found["answered"]);
+    let refused = acklog(&master, &[&flags[..], &["--write-concern", "2"]].concat());
+    assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).starts_with("acklog: no request succeeded: "), "{refused:?}");
 }
 

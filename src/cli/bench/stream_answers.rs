@@ -195,12 +195,22 @@ fn unsupported<T>(why: &str) -> Result<T, RequestFailure> {
 mod tests {
     use super::*;
 
-    const ANSWER: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\
-        Transfer-Encoding: chunked\r\n\r\n\
-        27\r\n{\"line\":12,\"id\":3,\"ackedBy\":[\"master\"]}\r\n\
-        1\r\n\n\r\n1\r\n \r\n\
-        40\r\n{\"title\":\"Conflict\",\"status\":409,\"detail\":\"no\",\"line\":13}\n{\"line\r\n\
-        a\r\n\":0,\"id\":4}\r\n1\r\n\n\r\n0\r\n\r\n";
+    /// An answer whose chunks end where lines do not.
+    fn whole() -> Vec<u8> {
+        let head = "HTTP/1.1 100 Continue\r\n\r\n\
+                    HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let chunks = [
+            "{\"line\":12,\"id\":3,\"ackedBy\":[\"master\"]}",
+            "\n",
+            " ",
+            "{\"title\":\"Conflict\",\"status\":409,\"detail\":\"no\",\"line\":13}\n{\"line",
+            "\":0,\"id\":4}",
+            "\n",
+            "",
+        ];
+        let chunk = |data: &str| format!("{:x}\r\n{data}\r\n", data.len());
+        (head.to_owned() + &chunks.map(chunk).concat()).into_bytes()
+    }
 
     #[test]
     fn an_answer_is_the_same_however_it_is_cut() {
@@ -213,9 +223,10 @@ mod tests {
             LineAnswer { line: 13, result: Err(refused) },
             LineAnswer { line: 0, result: Ok(()) },
         ];
-        for piece in 1..=ANSWER.len() {
+        let whole = whole();
+        for piece in 1..=whole.len() {
             let (mut reader, mut answers) = (AnswerReader::new(), Vec::new());
-            for bytes in ANSWER.chunks(piece) {
+            for bytes in whole.chunks(piece) {
                 reader.take(bytes, |answer| answers.push(answer)).unwrap();
             }
             assert_eq!(answers, expected, "in pieces of {piece}");

@@ -1,6 +1,7 @@
 //! `POST /newMessage`: from a body to a message or a batch, and from its outcome to an answer; or
 //! from lines to lines.
 
+mod answer_room;
 mod line_answers;
 mod lines;
 mod request;

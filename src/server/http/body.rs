@@ -32,6 +32,11 @@ const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 /// hundred slow clients with small messages use it up. Larger: it adds to the worst case.
 const SMALL_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Most bytes of answers, and of what becomes one, that wait in all append streams together; a
+/// stream with few lines is not charged. Smaller: fewer streams can have many lines under way.
+/// Larger: clients that take no answers hold that much memory.
+const STREAM_ANSWERS_BYTES_MAX: usize = 128 * 1024 * 1024;
+
 /// Longest pause of a client inside a body. Shorter: clients that share a slow line, where one is
 /// starved for a while, lose their requests. Longer: silent clients hold their share of
 /// [`BODIES_BYTES_MAX`].
@@ -53,6 +58,8 @@ pub(super) struct BodyLimits {
     all: Budget,
     /// The bodies whose length was not announced.
     unannounced: Arc<UnannouncedBodies>,
+    /// The answers of append streams that wait.
+    pub(super) stream_answers: Budget,
 }
 
 /// A whole body, and the memory that it is charged for until that is dropped.
@@ -73,6 +80,7 @@ impl BodyLimits {
             small: Budget::new(SMALL_BODIES_BYTES_MAX),
             all: Budget::new(BODIES_BYTES_MAX.max(body_bytes)),
             unannounced: Arc::default(),
+            stream_answers: Budget::new(STREAM_ANSWERS_BYTES_MAX),
         }
     }
 

@@ -2,9 +2,9 @@
 //!
 //! Two halves with a small state between them. A task reads lines and hands them to the core task;
 //! the answer's body takes outcomes and renders them. So reading never waits for writing: a client
-//! that sends a while before it reads is served. It does wait once [`LINES_WAITING_MAX`] lines have
-//! no answer, or have one that the client has not taken; a client that takes none for a minute is
-//! closed. So both directions hold bounded memory, and nobody waits for ever.
+//! that sends a while before it reads is served. It does wait once [too many](AnswerRoom) lines
+//! have no answer, or have one that the client has not taken; a client that takes none for a minute
+//! is closed. So both directions hold bounded memory, and nobody waits for ever.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::answer_room::AnswerRoom;
 use super::line_answers::{
     LineKind, LineKinds, ReceiptAnswer, write_accepted, write_answers, write_problem,
 };
@@ -30,11 +31,6 @@ use crate::server::http::problem::RequestProblem;
 use crate::server::http::receipt::copies_of;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
 use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes, MasterHandle};
-
-/// Most lines of a stream that wait for their answers; then the node reads no further. Smaller: a
-/// client far away, or whose write concern takes long, cannot send as fast as its line allows.
-/// Larger: each stream may hold more answers, of some hundred bytes each.
-const LINES_WAITING_MAX: usize = 16_384;
 
 /// Bytes of answers that are written at once, about. Smaller: more system calls. Larger: each
 /// stream holds more memory.
@@ -74,10 +70,6 @@ enum Reading {
 }
 
 impl StreamState {
-    fn has_room(&self) -> bool {
-        self.waiting.get() < LINES_WAITING_MAX
-    }
-
     fn wake_writer(&self) {
         if let Some(writer) = self.writer.take() {
             writer.wake();
@@ -103,11 +95,13 @@ struct LineSink {
     limits: BodyLimits,
     /// The number of the next line.
     line: u64,
+    answers: AnswerRoom,
 }
 
 impl LineSink {
-    fn has_room(&self) -> bool {
-        self.state.has_room() && !self.appender.is_full()
+    /// Returns whether there is room for one more line.
+    fn has_room(&mut self) -> bool {
+        !self.appender.is_full() && self.answers.has_room(self.state.waiting.get())
     }
 
     fn take(&mut self, line: StreamLine<'_>) {
@@ -173,7 +167,8 @@ impl LineReader {
                     return state.end(Reading::Ended);
                 }
             }
-            let reads = !is_over && piece.is_empty() && self.sink.has_room();
+            let has_room = self.sink.has_room();
+            let reads = !is_over && piece.is_empty() && has_room;
             tokio::select! {
                 biased;
                 frame = body.frame(), if reads => match frame {
@@ -190,7 +185,7 @@ impl LineReader {
                         return state.end(Reading::Broken);
                     }
                 }
-                () = state.answered.notified(), if !state.has_room() => {}
+                () = state.answered.notified(), if !has_room => {}
                 // The lines that came are answered. One that is not complete is none.
                 () = closing.cancelled(), if !is_over => (is_over, is_cut) = (true, true),
             }
@@ -246,7 +241,8 @@ impl AnswerStream {
         body: Incoming,
     ) -> Self {
         let (state, splitter) = (Rc::default(), LineSplitter::new(limits.body_bytes()));
-        let sink = LineSink { state: Rc::clone(&state), appender, limits, line: 0 };
+        let answers = AnswerRoom::new(limits.stream_answers.clone());
+        let sink = LineSink { state: Rc::clone(&state), appender, limits, line: 0, answers };
         let reader = Some((LineReader { sink, splitter, partial: None }, first, body));
         let receipts = JoinSet::new();
         Self { state, outcomes, rest: None, master, receipts, reader, task: None, presence: None }
