@@ -162,7 +162,6 @@ fn bodies_of_answers_are_described() {
         start: Some(5),
         end: Some(7),
         outcome: Some(Outcome::Unknown),
-        end: Some(7),
         line: Some(0),
         ..problem.clone()
     };

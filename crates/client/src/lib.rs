@@ -68,7 +68,7 @@
 //! |---|---|---|
 //! | [`Client`] | typed requests, keys, retries, deadlines | programs |
 //! | [`Follow`] | the messages as they come, across connections and nodes | programs, the tool |
-//! | [`AppendStream`] | many appends over one connection, sent again where need be | programs, the tool |
+//! | [`AppendStream`] | many appends over one connection, with retries | programs, the tool |
 //! | [`follow::EventStream`] | one stream of one node, event by event | `acklog check` |
 //! | [`NodesClient`] | one request to the first of several nodes that takes it | the tool |
 //! | [`NodeClient`] | one request to one node over a kept connection | the tool, `acklog check` |
@@ -84,6 +84,7 @@ mod lines;
 mod messages;
 mod node;
 mod nodes;
+mod options;
 mod retry;
 mod sse;
 #[cfg(any(test, feature = "test-node"))]
@@ -91,7 +92,7 @@ pub mod test_node;
 
 pub use answer::{Answer, NotANode};
 pub use append_stream::{AppendStream, AppendStreamOptions, PendingAppend};
-pub use client::{AppendOptions, Client};
+pub use client::Client;
 pub use endpoint::{Dial, Endpoint};
 pub use error::{Cause, Error};
 pub use follow::{Cursor, Follow, FollowFrom, FollowOptions, Followed};
@@ -99,3 +100,4 @@ pub use lines::{LINE_BYTES_MAX, LineTooLong, Lines};
 pub use messages::Messages;
 pub use node::{CallError, NodeClient, READ_TIMEOUT, Unreachable};
 pub use nodes::{NodesClient, NodesError, master_of};
+pub use options::AppendOptions;

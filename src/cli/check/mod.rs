@@ -1,9 +1,9 @@
 //! `acklog check`: sends a load to a running cluster and verifies, from outside, that the cluster
 //! keeps its guarantees.
 //!
-//! [`acklog_judge`] judges. `load` sends, `watch`, `lookup` and `follow` read, `restart` restarts nodes in
-//! the middle, `basic` checks other programs by fewer requests, `driver` runs it all, `report`
-//! prints.
+//! [`acklog_judge`] judges. `load` sends, `watch`, `lookup` and `follow` read, `restart` restarts
+//! nodes in the middle, `basic` checks other programs by fewer requests, `driver` runs it all,
+//! `report` prints.
 
 mod answer;
 mod basic;

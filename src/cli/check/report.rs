@@ -193,6 +193,33 @@ impl CheckReport {
         if !self.is_basic {
             self.print_tried(out)?;
         }
+        self.print_nodes(out)?;
+        for down in &self.down {
+            writeln!(out, "left out: {down}")?;
+        }
+        let after = match self.faults_cleared {
+            Some(0) if self.faults_not_cleared > 0 => "after the load".to_owned(),
+            Some(0) => "after the load, there were no faults to clear".to_owned(),
+            Some(1) => "after the faults of 1 node were cleared".to_owned(),
+            Some(count) => format!("after the faults of {count} nodes were cleared"),
+            None if self.is_basic => "after the load".to_owned(),
+            None => "after the load, with the faults left on".to_owned(),
+        };
+        match self.converged_seconds {
+            Some(seconds) => writeln!(out, "\nconverged in {seconds:.2} s {after}")?,
+            None => writeln!(out, "\nnot converged {after}")?,
+        }
+        match self.faults_not_cleared {
+            0 => {}
+            1 => writeln!(out, "1 node did not clear its faults: see `acklog faults`")?,
+            count => {
+                writeln!(out, "{count} nodes did not clear their faults: see `acklog faults`")?
+            }
+        }
+        self.print_violations(out)
+    }
+
+    fn print_nodes(&self, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(
             out,
             "\nMessages that each node showed when the load ended and at last, and what was read:"
@@ -225,29 +252,7 @@ impl CheckReport {
                 node.url
             )?;
         }
-        for down in &self.down {
-            writeln!(out, "left out: {down}")?;
-        }
-        let after = match self.faults_cleared {
-            Some(0) if self.faults_not_cleared > 0 => "after the load".to_owned(),
-            Some(0) => "after the load, there were no faults to clear".to_owned(),
-            Some(1) => "after the faults of 1 node were cleared".to_owned(),
-            Some(count) => format!("after the faults of {count} nodes were cleared"),
-            None if self.is_basic => "after the load".to_owned(),
-            None => "after the load, with the faults left on".to_owned(),
-        };
-        match self.converged_seconds {
-            Some(seconds) => writeln!(out, "\nconverged in {seconds:.2} s {after}")?,
-            None => writeln!(out, "\nnot converged {after}")?,
-        }
-        match self.faults_not_cleared {
-            0 => {}
-            1 => writeln!(out, "1 node did not clear its faults: see `acklog faults`")?,
-            count => {
-                writeln!(out, "{count} nodes did not clear their faults: see `acklog faults`")?
-            }
-        }
-        self.print_violations(out)
+        Ok(())
     }
 
     fn print_violations(&self, out: &mut impl Write) -> std::io::Result<()> {

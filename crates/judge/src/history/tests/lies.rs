@@ -98,12 +98,13 @@ fn send_more(history: &mut History, outcome: AppendOutcome) {
 }
 
 /// One more message is sent and comes to all nodes, and its sender is not answered.
-fn keep_waiting(history: &mut History) {
+fn keep_waiting(history: &mut History) -> ViolationKind {
     history.sent_batch(&"g".into());
     for node in [MASTER, BONNIE, CLYDE] {
         see(history, node, 0, &rows(&[&TRUTH[..], &["g"]].concat()));
     }
     finish(history, 7);
+    ViolationKind::Unanswered
 }
 
 /// Tells a lie about a cluster that is watched from outside.
@@ -159,21 +160,10 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             history.repeated(last, nodes(2), outcome);
             kind
         }
-        Lie::KeptWaiting => {
-            keep_waiting(&mut history);
-            ViolationKind::Unanswered
-        }
+        Lie::KeptWaiting => keep_waiting(&mut history),
         Lie::OtherByItself => {
             history.looked_up(BONNIE, 1, 6, &LookupAnswer::Message(1, "a".to_owned()));
             ViolationKind::Single
-        }
-        Lie::HiddenFromFollower
-        | Lie::ToldFollowerTwice
-        | Lie::TornResume
-        | Lie::FalseGap
-        | Lie::FollowerLeftBehind => {
-            lie_to_follower(&mut history, lie);
-            ViolationKind::Follower
         }
         Lie::FalseClaim => {
             history = history.with_claims(3);
@@ -182,6 +172,8 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             ViolationKind::Ack
         }
         Lie::AnsweredTwice => return None,
+        // The rest is told to followers.
+        lie => lie_to_follower(&mut history, lie),
     };
     Some((history, kind))
 }
