@@ -18,9 +18,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::entry::StreamedAppend;
 use self::sending::Sending;
-use crate::client::{AppendOptions, DEADLINE};
 use crate::endpoint::Dial;
 use crate::error::{Cause, Error};
+use crate::options::AppendOptions;
+use crate::retry::DEADLINE;
 
 /// Most bytes that wait for their answers. Less: a large message holds up others. More: a program
 /// whose node hangs takes more memory.

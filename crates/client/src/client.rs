@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acklog_api::{AckedMessage, AppendRequest, Appended, Health, Outcome, paths, query};
-use acklog_types::{IdempotencyKey, WriteConcern};
+use acklog_types::WriteConcern;
 use bytes::Bytes;
 use hyper::Method;
 use serde::de::DeserializeOwned;
@@ -17,17 +17,8 @@ use crate::follow::{Follow, FollowOptions};
 use crate::messages::Messages;
 use crate::node::CallError;
 use crate::nodes::{NodesClient, NodesError};
-use crate::retry::{Failure, RetryPauses, combined};
-
-/// Time that a request may take, all its attempts together, where nothing else is asked for.
-/// Shorter: a restart of the master is told as an error. Longer: a program learns late that a
-/// cluster is down.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
-
-/// This part of the time that is left goes to the node as `timeoutMs`, so that its answer, which
-/// tells what became of the message, comes in time. Less: a node gives up early. More: over a slow
-/// line the answer comes too late.
-const NODES_SHARE: f64 = 0.9;
+use crate::options::AppendOptions;
+use crate::retry::{DEADLINE, Failure, RetryPauses, combined, nodes_part};
 
 /// Time that each of several nodes may take to say whether it is the master. Shorter: a busy master
 /// is not found. Longer: a node that hangs holds up the search.
@@ -45,27 +36,6 @@ pub struct Client<D = Endpoint> {
     deadline: Duration,
     /// Whether the node that is asked first is the master, as far as is known.
     is_master_found: bool,
-}
-
-/// The options of an append. The default: as many nodes as the master asks for, and a random key.
-#[derive(Clone, Debug, Default)]
-pub struct AppendOptions {
-    /// The number of nodes that must have the message; none: the master's default.
-    pub write_concern: Option<WriteConcern>,
-    /// The id that the message, or the first of a batch, must get. Where the log ends elsewhere,
-    /// nothing is stored, and the problem tells where it ends; none: any id.
-    pub expected_end: Option<u64>,
-    /// The name of the message: sent again under it, also by another process, it is stored once.
-    /// None: a random one, which makes the attempts of this call safe.
-    pub key: Option<IdempotencyKey>,
-}
-
-impl AppendOptions {
-    /// Returns a request with these options.
-    pub(crate) fn applied_to<'a>(&self, request: AppendRequest<'a>) -> AppendRequest<'a> {
-        let (write_concern, expected_end) = (self.write_concern, self.expected_end);
-        AppendRequest { write_concern, expected_end, ..request }
-    }
 }
 
 impl Client<Endpoint> {
@@ -273,11 +243,6 @@ fn parsed<T: DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
 /// Returns the error where something else than a node answers: what happened is not known.
 fn not_a_node(error: impl Into<NotANode>) -> Error {
     Error { cause: Cause::NotANode(error.into()), outcome: Outcome::Unknown }
-}
-
-/// Returns the `timeoutMs` of a request that has this much time.
-pub(crate) fn nodes_part(left: Duration) -> u64 {
-    left.mul_f64(NODES_SHARE).as_millis() as u64
 }
 
 fn random_key() -> String {

@@ -32,11 +32,44 @@
 //! # }
 //! ```
 //!
+//! [`Client::follow`] hands out messages as they come, and goes on where it was when a connection
+//! or a node ends. A program that keeps its [`Cursor`] goes on behind it after a restart:
+//!
+//! ```
+//! use acklog_client::{Client, Cursor, Error, FollowFrom, FollowOptions, Followed};
+//!
+//! async fn consume(client: &Client, after: Option<Cursor>) -> Result<(), Error> {
+//!     let from = after.map_or(FollowFrom::Start, FollowFrom::Behind);
+//!     let mut follow = client.follow(FollowOptions { from, ..FollowOptions::default() });
+//!     while let Some(item) = follow.next().await {
+//!         match item? {
+//!             Followed::Message { id, text, .. } => println!("{id}: {text}"),
+//!             Followed::Gap { from, to, why } => println!("{from} to {to} are gone: {why}"),
+//!         }
+//!         // Kept together with what came of the message.
+//!         let _cursor = follow.cursor();
+//!     }
+//!     Ok(())
+//! }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! # let node = acklog_client::Client::new("http://127.0.0.1:1").unwrap();
+//! # let error = consume(&node.with_deadline(std::time::Duration::ZERO), None).await.unwrap_err();
+//! # assert!(error.to_string().starts_with("cannot reach "));
+//! # }
+//! ```
+//!
+//! [`Client::append_stream`] appends many messages over one connection, each with an answer of its
+//! own.
+//!
 //! # Layers
 //!
 //! | type | what it does | used by |
 //! |---|---|---|
 //! | [`Client`] | typed requests, keys, retries, deadlines | programs |
+//! | [`Follow`] | the messages as they come, across connections and nodes | programs, the tool |
+//! | [`AppendStream`] | many appends over one connection, with retries | programs, the tool |
+//! | [`follow::EventStream`] | one stream of one node, event by event | `acklog check` |
 //! | [`NodesClient`] | one request to the first of several nodes that takes it | the tool |
 //! | [`NodeClient`] | one request to one node over a kept connection | the tool, `acklog check` |
 //! | [`Dial`] | connects; [`Endpoint`] does it with the system's resolver | all of these |
@@ -51,6 +84,7 @@ mod lines;
 mod messages;
 mod node;
 mod nodes;
+mod options;
 mod retry;
 mod sse;
 #[cfg(any(test, feature = "test-node"))]
@@ -58,7 +92,7 @@ pub mod test_node;
 
 pub use answer::{Answer, NotANode};
 pub use append_stream::{AppendStream, AppendStreamOptions, PendingAppend};
-pub use client::{AppendOptions, Client};
+pub use client::Client;
 pub use endpoint::{Dial, Endpoint};
 pub use error::{Cause, Error};
 pub use follow::{Cursor, Follow, FollowFrom, FollowOptions, Followed};
@@ -66,3 +100,4 @@ pub use lines::{LINE_BYTES_MAX, LineTooLong, Lines};
 pub use messages::Messages;
 pub use node::{CallError, NodeClient, READ_TIMEOUT, Unreachable};
 pub use nodes::{NodesClient, NodesError, master_of};
+pub use options::AppendOptions;

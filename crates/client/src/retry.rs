@@ -9,6 +9,16 @@ use rand::RngExt;
 use crate::answer::Answer;
 use crate::error::Cause;
 
+/// Time that a request may take, all its attempts together, where nothing else is asked for.
+/// Shorter: a restart of the master is told as an error. Longer: a program learns late that a
+/// cluster is down.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// This part of the time that is left goes to the node as `timeoutMs`, so that its answer, which
+/// tells what became of the message, comes in time. Less: a node gives up early. More: over a slow
+/// line the answer comes too late.
+const NODES_SHARE: f64 = 0.9;
+
 /// Longest pause before the first repetition. Shorter: a node that just lost its quorum is asked in
 /// vain. Longer: a passing condition costs more time than it lasts.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -76,6 +86,11 @@ impl Failure {
     pub(crate) const fn of_cause(cause: Cause, retry: bool) -> Self {
         Self { cause, retry, outcome: Outcome::Refused }
     }
+}
+
+/// Returns the `timeoutMs` of a request that has this much time.
+pub(crate) fn nodes_part(left: Duration) -> u64 {
+    left.mul_f64(NODES_SHARE).as_millis() as u64
 }
 
 /// Returns what is known of a message after one more attempt under the same key.

@@ -6,9 +6,8 @@ use acklog_api::{AppendLine, Appended, Outcome};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
-use crate::client::nodes_part;
 use crate::error::{Cause, Error};
-use crate::retry::{Failure, combined};
+use crate::retry::{Failure, combined, nodes_part};
 
 /// An append that is not answered yet.
 #[derive(Debug)]

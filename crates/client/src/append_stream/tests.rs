@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use super::*;
-use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::test_node::{AppendsNode, LineReply, Script, ScriptedNode};
 
@@ -14,7 +13,7 @@ use crate::test_node::{AppendsNode, LineReply, Script, ScriptedNode};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn stream_with(targets: Vec<Endpoint>, options: AppendStreamOptions) -> AppendStream {
-    Client::of(targets).append_stream(options)
+    AppendStream::new(targets, options)
 }
 
 fn stream(nodes: &[&AppendsNode]) -> AppendStream {

@@ -3,7 +3,6 @@
 use std::net::TcpListener as Listener;
 
 use super::*;
-use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::error::Cause;
 use crate::test_node::{Script, ScriptedNode};
@@ -44,7 +43,7 @@ fn events(pieces: &[&str]) -> Script {
 fn follow(nodes: &[&ScriptedNode], from: FollowFrom) -> Follow {
     let targets = nodes.iter().map(|node| node.endpoint()).collect();
     let options = FollowOptions { from, read_concern: None };
-    Client::of(targets).with_deadline(PATIENCE).follow(options)
+    Follow::new(targets, PATIENCE, options)
 }
 
 /// Takes so many items, which are messages, and returns their ids.
@@ -200,14 +199,11 @@ async fn a_node_that_is_silent_is_left() {
 async fn a_follower_that_reaches_no_node_at_first_ends_at_its_deadline() {
     let nobody = Listener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let targets = vec![Endpoint::local(nobody.port()); 2];
-    let client = Client::of(targets).with_deadline(Duration::ZERO);
-    let error = last_error(client.follow(FollowOptions::default())).await;
+    let follow = Follow::new(targets, Duration::ZERO, FollowOptions::default());
+    let error = last_error(follow).await;
     assert_eq!(error.to_string().matches("cannot reach").count(), 2, "{error}");
-    let client = Client::<Endpoint>::of(Vec::new());
-    assert!(matches!(
-        last_error(client.follow(FollowOptions::default())).await.cause,
-        Cause::Nodes(_)
-    ));
+    let follow = Follow::new(Vec::<Endpoint>::new(), PATIENCE, FollowOptions::default());
+    assert!(matches!(last_error(follow).await.cause, Cause::Nodes(_)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,7 +232,7 @@ async fn the_options_stand_in_the_request() {
         from: FollowFrom::Since("2026-11-28T10:00:00+01:00".to_owned()),
         read_concern: Some(WriteConcern::Majority),
     };
-    let mut follow = Client::of(vec![node.endpoint()]).follow(options);
+    let mut follow = Follow::new(vec![node.endpoint()], PATIENCE, options);
     assert_eq!(ids(&mut follow, 1).await, [0]);
     let target = "/messages?since=2026-11-28T10%3A00%3A00%2B01%3A00&readConcern=majority";
     assert_eq!(node.requests()[0].0, target);

@@ -29,7 +29,7 @@ pub(super) fn follow(history: &mut History, follower: usize, ids: &[usize], torn
 }
 
 /// Lies to a follower of bonnie.
-pub(super) fn lie_to_follower(history: &mut History, lie: Lie) {
+pub(super) fn lie_to_follower(history: &mut History, lie: Lie) -> ViolationKind {
     let follower = history.add_follower(BONNIE, 0);
     history.follower_connects(follower);
     match lie {
@@ -41,13 +41,15 @@ pub(super) fn lie_to_follower(history: &mut History, lie: Lie) {
         }
         Lie::TornResume => follow(history, follower, &[0, 1, 2, 3], &[3]),
         Lie::FalseGap => history.follower_missed(follower, 4),
-        _ => {
+        Lie::FollowerLeftBehind => {
             follow(history, follower, &[0, 1], &[]);
             let all: Vec<_> = (0..).zip(TRUTH).collect();
             see(history, CLYDE, 0, &all);
             finish(history, 6);
         }
+        lie => panic!("{lie:?} is told to no follower"),
     }
+    ViolationKind::Follower
 }
 
 #[test]

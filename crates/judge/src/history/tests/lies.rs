@@ -167,14 +167,6 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             history.looked_up(BONNIE, 1, 6, &LookupAnswer::Message(1, "a".to_owned()));
             ViolationKind::Single
         }
-        Lie::HiddenFromFollower
-        | Lie::ToldFollowerTwice
-        | Lie::TornResume
-        | Lie::FalseGap
-        | Lie::FollowerLeftBehind => {
-            lie_to_follower(&mut history, lie);
-            ViolationKind::Follower
-        }
         Lie::FalseClaim => {
             history = history.with_claims(3);
             history.answered(last, nodes(3), AppendOutcome::Accepted { nodes: 3 });
@@ -182,6 +174,8 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             ViolationKind::Ack
         }
         Lie::AnsweredTwice => return None,
+        // The rest is told to followers.
+        lie => lie_to_follower(&mut history, lie),
     };
     Some((history, kind))
 }
