@@ -50,7 +50,8 @@ pub(super) async fn append(
     // and a client that waits after that holds none.
     let append = ClientAppend { batch, key, expected_end, wait, share };
     let accepted = accepted(appender.append(append).await, count)?;
-    let copies = if receipt { copies_of(master, &accepted).await } else { None };
+    // Boxed, since it is rare: the future of every append would have room for it.
+    let copies = if receipt { Box::pin(copies_of(master, &accepted)).await } else { None };
     Ok(created(&accepted, copies.as_deref()))
 }
 

@@ -182,7 +182,7 @@ impl App {
                 let accepted = append::committed(outcome, None)?;
                 read::acked_message(self.log(), &accepted.receipt).await
             }
-            MasterRoute::Receipt(id) => receipt::receipt(master, id).await,
+            MasterRoute::Receipt(id) => Box::pin(receipt::receipt(master, id)).await,
             MasterRoute::Forget(name) => Ok(health(&master.forget(name).await??)),
         }
     }
