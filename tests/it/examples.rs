@@ -41,3 +41,16 @@ fn a_message_that_is_sent_again_under_its_key_is_stored_once() {
     }
     assert_eq!(texts(master.http), ["order 17 is paid"]);
 }
+
+#[test]
+fn what_is_appended_as_a_stream_is_followed_from_a_cursor_on() {
+    let (master, _, nodes) = cluster(&["--cluster-size", "2"], &["bonnie"]);
+    let urls = format!("http://{},http://{}", nodes[0].http, master.http);
+    assert_eq!(printed("append_stream", &urls, &["3000"]), "3000 messages, ids 0 to 2999\n");
+    let found = printed("follow", &urls, &["2"]);
+    let (lines, cursor) = found.split_once("cursor ").unwrap();
+    assert_eq!(lines, "0\tmessage 0\n1\tmessage 1\n");
+    let found = printed("follow", &urls, &["2998", cursor.trim()]);
+    assert!(found.starts_with("2\tmessage 2\n") && found.contains("\n2999\t"), "{found}");
+    assert_eq!(found.lines().count(), 2999);
+}

@@ -13,6 +13,7 @@ mod crash;
 mod disk;
 mod examples;
 mod faults;
+mod followers;
 mod handshake;
 mod health;
 mod hostile;

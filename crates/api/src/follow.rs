@@ -125,6 +125,14 @@ pub struct EventId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoEventId;
 
+impl fmt::Display for NoEventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it must be like 1f2e3d4c.1.18: eight hex digits of the log, the epoch, the id")
+    }
+}
+
+impl std::error::Error for NoEventId {}
+
 impl EventId {
     /// Returns the id of the event of a message.
     pub fn new(log: LogId, epoch: u64, id: MessageId) -> Self {

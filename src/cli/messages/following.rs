@@ -36,7 +36,9 @@ pub(super) async fn run(args: &MessagesArgs, out: &mut impl Write) -> anyhow::Re
 
 /// Waits until nobody reads the output any more: the next message may come late.
 async fn unread() {
-    let closed = ThreadPool::new("output", 1).run(|| {
+    // Its thread ends with the pool.
+    let pool = ThreadPool::new("output", 1);
+    let closed = pool.run(|| {
         let out = std::io::stdout();
         // Asked for nothing, it returns for an error only: the other end of a pipe is closed.
         while let Err(Errno::INTR) = poll(&mut [PollFd::new(&out, PollFlags::empty())], None) {}

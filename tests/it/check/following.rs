@@ -1,41 +1,9 @@
-//! Lies to followers: a proxy changes the events of a node's stream.
+//! Lies to followers.
 
 use super::*;
 
-/// Changes an event: gets its lines, each with its line feed, and returns what is passed on.
-pub(super) type EventLie = dyn Fn(String) -> String + Send + Sync;
-
-/// Passes on a request for a stream, and the answer event by event, until either side is gone.
-pub(super) fn pass_on(
-    mut client: &TcpStream,
-    to: SocketAddr,
-    path: &str,
-    headers: &[&str],
-    lie: &EventLie,
-) -> Option<()> {
-    let mut node = TcpStream::connect(to).ok()?;
-    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    // The body of such an answer ends with the connection, and has no chunks.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
-    node.write_all(request.as_bytes()).ok()?;
-    let mut node = BufReader::new(node);
-    let mut next = |end: &str| {
-        let mut block = String::new();
-        while !block.ends_with(end) {
-            if node.read_line(&mut block).ok()? == 0 {
-                return None;
-            }
-        }
-        Some(block)
-    };
-    client.write_all(next("\r\n\r\n")?.as_bytes()).ok()?;
-    loop {
-        client.write_all(lie(next("\n\n")?).as_bytes()).ok()?;
-    }
-}
-
 /// Returns the message of an event, as the node wrote it; `None` for other events.
-fn message(event: &str) -> Option<Value> {
+pub(super) fn message(event: &str) -> Option<Value> {
     let data = event.lines().find_map(|line| line.strip_prefix("data: "))?;
     let message: Value = serde_json::from_str(data).ok()?;
     message["message"].is_string().then_some(message)
@@ -45,20 +13,11 @@ fn message(event: &str) -> Option<Value> {
 #[track_caller]
 fn finds_in_streams(lie: impl Fn(Value, String) -> String + Send + Sync + 'static) {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
-    let to = nodes[0].http;
     let lie = move |event: String| match message(&event) {
         Some(message) => lie(message, event),
         None => event,
     };
-    let lie: Arc<EventLie> = Arc::new(lie);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let proxy = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            let lie = Arc::clone(&lie);
-            std::thread::spawn(move || pass_on_all(&client, to, &*lie));
-        }
-    });
+    let proxy = lying_also_in_streams(nodes[0].http, |_, _, _| {}, lie);
     let output = check([master.http, proxy], &["--json", "--converge", "5s"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -71,11 +30,6 @@ fn finds_in_streams(lie: impl Fn(Value, String) -> String + Send + Sync + 'stati
             "{violations:#?}"
         );
     }
-}
-
-/// Passes on all requests of a connection, and lies in streams.
-fn pass_on_all(client: &TcpStream, to: SocketAddr, lie: &EventLie) {
-    while pass_on_with(client, to, &|body| body, &|_, _, _| {}, lie).is_some() {}
 }
 
 /// Puts an event once before the message with the id 5.
