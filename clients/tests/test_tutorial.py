@@ -49,10 +49,10 @@ def commands() -> List[Tuple[str, str]]:
 
 
 def comparable(text: str) -> List[Any]:
-    """Returns the lines of a text, JSON as an object, without what differs from run to run: the
-    secondaries that were first."""
+    """Returns the lines of a text that are not blank, JSON as an object, without what differs from
+    run to run: the secondaries that were first."""
     lines: List[Any] = []
-    for line in text.strip().split("\n"):
+    for line in filter(None, text.split("\n")):
         if line.startswith("{"):
             shown = json.loads(line)
             shown.pop("ackedBy", None)
@@ -108,10 +108,11 @@ def run(command: str, expected: str, folder: str, environment: Dict[str, str]) -
     limit = threading.Timer(PATIENCE, end, [process])
     limit.start()
     printed = ""
+    is_endless = ENDLESS.search(command) is not None
     assert process.stdout is not None
     for line in iter(process.stdout.readline, b""):
         printed += line.decode()
-        if ENDLESS.search(command) and len(printed.split("\n")) > expected.count("\n"):
+        if is_endless and len(comparable(printed)) == len(comparable(expected)):
             break
     end(process)
     limit.cancel()
