@@ -15,6 +15,7 @@ mod disk;
 mod events;
 mod examples;
 mod faults;
+mod follow;
 mod followers;
 mod handshake;
 mod health;

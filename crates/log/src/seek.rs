@@ -113,7 +113,7 @@ impl LogReader {
 
 #[cfg(test)]
 mod tests {
-    use acklog_types::Batch;
+    use acklog_types::{Batch, LogId};
 
     use super::*;
     use crate::{LogWriter, in_memory};
@@ -135,6 +135,21 @@ mod tests {
         writer.flush();
         let found = |ms| reader.position_at(ms).unwrap().get();
         assert_eq!([0, 10, 11, 20, 21, 30, 31].map(found), [0, 0, 1, 1, 4, 4, 5]);
+    }
+
+    #[test]
+    fn a_message_behind_another_node_s_is_accepted_no_earlier_than_these() {
+        let (mut theirs, their_log) = in_memory();
+        append(&mut theirs, 10, &["Msg1"]);
+        append(&mut theirs, 50, &["Msg2"]);
+        theirs.flush();
+        let run = their_log.read(LogEnd::ZERO, their_log.durable_end(), usize::MAX).unwrap();
+        let (mut writer, reader) = in_memory();
+        writer.append_run(LogId::new(7), &run);
+        append(&mut writer, 20, &["Msg3"]);
+        writer.flush();
+        assert_eq!(reader.position_at(50).unwrap(), LogEnd::new(1));
+        assert_eq!(reader.accepted_ms(LogEnd::new(2)).unwrap(), 50);
     }
 
     #[test]

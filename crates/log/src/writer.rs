@@ -74,6 +74,8 @@ impl LogWriter {
     pub fn append_run(&mut self, log: LogId, run: &Records) {
         self.log = Some(log);
         self.appended_bytes += run.bytes() as u64;
+        // For the messages of its own that a node appends when it becomes the master.
+        self.accepted_ms = self.accepted_ms.max(run.last_accepted_ms().unwrap_or_default());
         let mut recent = self.shared.recent_mut();
         assert_eq!(run.range().start(), recent.active.end(), "a run must continue the log");
         recent.active_with_capacity(run.bytes()).push_run(run);

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::record::{InBatch, Record, RecordError, record_at, record_size, text_of_checked};
+use super::record::{
+    InBatch, Record, RecordError, record_at, record_head, record_size, text_of_checked,
+};
 use super::{IdRange, LogEnd, MessageId};
 
 /// Iterates over records whose bytes were checked before, starting with message `at`.
@@ -156,6 +158,13 @@ impl Records {
         let front = Self { range: self.range.until(end), bytes: self.bytes.split_to(bytes) };
         self.range = self.range.from(end);
         front
+    }
+
+    /// Returns when the last message was accepted, in milliseconds since 1970; none if there is
+    /// none.
+    pub fn last_accepted_ms(&self) -> Option<u64> {
+        let at = self.bytes.len() - self.sizes().last()?;
+        record_head(self.bytes.get(at..)?).map(|head| head.accepted_ms)
     }
 
     /// Iterates over the size of each record in bytes, by the length fields alone.

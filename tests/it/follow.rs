@@ -1,0 +1,360 @@
+//! Readers that wait for messages and follow the log, on real nodes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const EVENTS: &str = "Accept: text/event-stream";
+
+/// A reader that follows. It asks by HTTP/1.0, so that its lines come without chunks and its answer
+/// ends with the connection.
+struct Follower {
+    stream: BufReader<TcpStream>,
+    head: String,
+}
+
+impl Follower {
+    /// Asks, and reads the head of the answer.
+    fn ask(http: SocketAddr, query: &str, headers: &[&str]) -> Self {
+        let mut stream = TcpStream::connect(http).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        write!(stream, "GET /messages{query} HTTP/1.0\r\n{headers}\r\n").unwrap();
+        let mut follower = Self { stream: BufReader::new(stream), head: String::new() };
+        while !follower.head.ends_with("\r\n\r\n") {
+            let read = follower.stream.read_line(&mut follower.head).unwrap();
+            assert!(read > 0, "{}", follower.head);
+        }
+        follower
+    }
+
+    /// Follows in lines from an id on.
+    fn lines(http: SocketAddr, from: u64) -> Self {
+        Self::ask(http, &format!("?follow=true&from={from}"), &[])
+    }
+
+    /// Follows as events, behind a last event where one is given. Returns also the first event.
+    fn events(http: SocketAddr, query: &str, last: Option<&str>) -> (Self, Value) {
+        let last = last.map(|id| format!("Last-Event-ID: {id}"));
+        let headers: Vec<&str> = [EVENTS].into_iter().chain(last.as_deref()).collect();
+        let mut follower = Self::ask(http, query, &headers);
+        follower.expect(&[": acklog", "retry: 1000", "", "event: open"]);
+        let open = follower.line();
+        assert_eq!(follower.line(), "");
+        (follower, serde_json::from_str(open.strip_prefix("data: ").unwrap()).unwrap())
+    }
+
+    /// Returns the next line.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        line.strip_suffix('\n').expect("a line that ends").to_owned()
+    }
+
+    #[track_caller]
+    fn expect<L: AsRef<str>>(&mut self, lines: &[L]) {
+        for line in lines {
+            assert_eq!(self.line(), line.as_ref());
+        }
+    }
+
+    /// Reads to the end of the answer.
+    fn rest(mut self) -> String {
+        let mut rest = String::new();
+        self.stream.read_to_string(&mut rest).unwrap();
+        rest
+    }
+}
+
+/// Returns the lines of the event of a message.
+fn event(log: &str, id: u64, text: &str) -> [String; 3] {
+    let data = json!({"id": id, "message": text});
+    [format!("id: {log}.1.{id}"), format!("data: {data}"), String::new()]
+}
+
+/// Returns the first digits of a log's identity.
+fn log_of(open: &Value) -> String {
+    open["log"].as_str().unwrap()[..8].to_owned()
+}
+
+fn append_batch(http: SocketAddr, texts: &[&str]) -> u64 {
+    let body = json!({"messages": texts, "w": 1}).to_string();
+    created(&request(http, "POST", "/messages", &body)).0
+}
+
+#[test]
+fn both_nodes_are_followed_in_both_forms() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    append(master.http, "there", "2");
+    let follow = |http| {
+        let mut lines = Follower::lines(http, 0);
+        assert!(lines.head.contains("\r\ncontent-type: application/x-ndjson\r\n"));
+        lines.expect(&[r#"{"id":0,"message":"there"}"#]);
+        let (mut events, open) = Follower::events(http, "", None);
+        assert!(events.head.contains("\r\ncontent-type: text/event-stream\r\n"), "{}", events.head);
+        for header in ["cache-control: no-store", "x-accel-buffering: no", "acklog-epoch: 1"] {
+            assert!(events.head.contains(&format!("\r\n{header}\r\n")), "{}", events.head);
+        }
+        let log = open["log"].clone();
+        let expected = json!({
+            "log": log, "epoch": 1, "start": 0, "end": 1, "next": 0, "readConcern": 1
+        });
+        assert_eq!(open, expected);
+        let log = log_of(&open);
+        events.expect(&event(&log, 0, "there"));
+        events.expect(&["event: caughtup", r#"data: {"end":1}"#, ""]);
+        (lines, events, log)
+    };
+    let readers = [master.http, nodes[0].http].map(follow);
+    // What separates lines for some readers is escaped, and so stays in its line.
+    append(master.http, "a\u{2028}b\u{2029}c\u{85}d\n", "2");
+    let escaped = r#"{"id":1,"message":"a\u2028b\u2029c\u0085d\n"}"#;
+    for (mut lines, mut events, log) in readers {
+        lines.expect(&[escaped]);
+        events.expect(&[&format!("id: {log}.1.1"), &format!("data: {escaped}"), ""]);
+    }
+}
+
+#[test]
+fn a_reader_goes_on_behind_its_last_event_after_the_node_was_killed_or_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["--data-dir", directory.path().to_str().unwrap()];
+    let (mut node, _) = master(&flags);
+    append(node.http, "Msg0", "1");
+    let (mut reader, open) = Follower::events(node.http, "?from=0", None);
+    let log = log_of(&open);
+    reader.expect(&event(&log, 0, "Msg0"));
+    reader.expect(&["event: caughtup", r#"data: {"end":1}"#, ""]);
+    for round in 0..4 {
+        let last = format!("{log}.1.{round}");
+        if round % 2 == 0 {
+            node.process.kill();
+        } else {
+            node.process.signal(Signal::TERM);
+            assert_eq!(reader.rest(), "", "a stopped node ends its streams cleanly");
+            assert_eq!(node.process.wait(), Some(0));
+        }
+        (node, _) = master(&flags);
+        let text = format!("Msg{}", round + 1);
+        append(node.http, &text, "1");
+        let open;
+        (reader, open) = Follower::events(node.http, "?from=0", Some(&last));
+        assert_eq!((log_of(&open), &open["next"]), (log.clone(), &json!(round + 1)));
+        reader.expect(&event(&log, round + 1, &text));
+        let end = round + 2;
+        reader.expect(&["event: caughtup", &format!("data: {{\"end\":{end}}}"), ""]);
+    }
+    // The query is for clients that cannot set the header, which comes first.
+    let last = format!("?lastEventId={log}.1.3");
+    assert_eq!(Follower::events(node.http, &last, None).1["next"], 4);
+    let header = format!("{log}.1.1");
+    assert_eq!(Follower::events(node.http, &last, Some(&header)).1["next"], 2);
+}
+
+#[test]
+fn a_batch_that_was_cut_off_comes_again_as_a_whole() {
+    let (master, _) = master(&[]);
+    append(master.http, "alone", "1");
+    assert_eq!(append_batch(master.http, &["a", "b", "c"]), 1);
+    let (mut reader, open) = Follower::events(master.http, "", None);
+    let log = log_of(&open);
+    reader.expect(&event(&log, 0, "alone"));
+    // The connection is lost in the middle of the batch: no member had an id.
+    reader.expect(&[r#"data: {"id":1,"message":"a","batch":1}"#, ""]);
+    let (mut again, _) = Follower::events(master.http, "", Some(&format!("{log}.1.0")));
+    let batch = [
+        r#"data: {"id":1,"message":"a","batch":1}"#,
+        "",
+        r#"data: {"id":2,"message":"b","batch":1}"#,
+        "",
+        &format!("id: {log}.1.3"),
+        r#"data: {"id":3,"message":"c","batch":1}"#,
+        "",
+    ];
+    again.expect(&batch);
+    // A reader that begins inside knows the batch, too.
+    let (mut inside, _) = Follower::events(master.http, "?from=2", None);
+    inside.expect(&batch[2..]);
+    // A batch alone is no batch.
+    append_batch(master.http, &["single"]);
+    again.expect(&["event: caughtup", r#"data: {"end":4}"#, ""]);
+    again.expect(&event(&log, 4, "single"));
+}
+
+#[test]
+fn an_event_of_another_log_is_told_in_each_form() {
+    let (master, _) = master(&[]);
+    append(master.http, "Msg", "1");
+    let other = "00000000.1.0";
+    let last = format!("Last-Event-ID: {other}");
+    let events = Follower::ask(master.http, "", &[EVENTS, &last]).rest();
+    let data = events.strip_prefix("event: error\ndata: ").unwrap().strip_suffix("\n\n").unwrap();
+    let problem: Value = serde_json::from_str(data).unwrap();
+    assert_eq!((&problem["code"], &problem["retry"]), (&json!("other-log"), &json!(false)));
+    let lines = Follower::ask(master.http, &format!("?follow=true&lastEventId={other}"), &[]);
+    let problem: Value = serde_json::from_str(&lines.rest()).unwrap();
+    assert_eq!(problem["code"], "other-log");
+    let plain = get(master.http, &format!("/messages?lastEventId={other}"));
+    assert_eq!((plain.status, plain.json()["code"].as_str()), (409, Some("other-log")));
+    let log = get(master.http, "/messages").header("acklog-log").unwrap()[..8].to_owned();
+    let later = get(master.http, &format!("/messages?lastEventId={log}.2.0"));
+    assert_eq!((later.status, later.json()["code"].as_str()), (503, Some("unknown-epoch")));
+    let bad = get(master.http, "/messages?lastEventId=18");
+    assert_eq!(bad.status, 400, "{bad:?}");
+}
+
+#[test]
+fn a_read_concern_shows_what_so_many_nodes_have() {
+    let (master, comm) = master(&["--cluster-size", "3"]);
+    append(master.http, "Msg0", "1");
+    let ends = |concern: &str| {
+        let answer = get(master.http, &format!("/messages?readConcern={concern}"));
+        answer.header("acklog-end").map(str::to_owned)
+    };
+    let shown = |end: &str| Some(end.to_owned());
+    let concerns = ["0", "1", "2", "3", "majority", "all"];
+    assert_eq!(concerns.map(ends), ["1", "1", "0", "0", "0", "0"].map(shown));
+    let (mut reader, open) = Follower::events(master.http, "?readConcern=majority", None);
+    assert_eq!((&open["end"], &open["readConcern"]), (&json!(0), &json!("majority")));
+    reader.expect(&["event: caughtup", r#"data: {"end":0}"#, ""]);
+    let bonnie = secondary("bonnie", comm, &[]);
+    reader.expect(&event(&log_of(&open), 0, "Msg0"));
+    // Behind an answer, a read with no higher concern shows the message.
+    for n in 1..20_u64 {
+        append(master.http, &format!("Msg{n}"), "2");
+        let end = (n + 1).to_string();
+        assert_eq!(["2", "majority"].map(ends), [&*end; 2].map(shown), "{n}");
+        assert_eq!(ends("3"), shown("0"));
+    }
+    let refused = get(master.http, "/messages?readConcern=4");
+    let code = refused.json()["code"].clone();
+    assert_eq!((refused.status, code), (400, json!("unsatisfiable-read-concern")));
+    assert_eq!(get(bonnie.http, "/messages?readConcern=1").json()[0]["message"], "Msg0");
+}
+
+#[test]
+fn a_secondary_leaves_other_numbers_of_nodes_to_its_master() {
+    let (_master, _, nodes) = cluster(&["--cluster-size", "5"], &["bonnie"]);
+    let refused = get(nodes[0].http, "/messages?readConcern=2");
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (400, Some("bad-request")));
+    let detail = refused.json()["detail"].to_string();
+    assert!(detail.contains("ask the HTTP port of its master"), "{detail}");
+}
+
+#[test]
+fn a_reader_waits_at_the_end_and_is_refused_beyond_it() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    append(master.http, "Msg0", "2");
+    for http in [master.http, nodes[0].http] {
+        let empty = get(http, "/messages?from=1&timeoutMs=1");
+        assert_eq!((empty.status, empty.body.as_str()), (200, "[]\n"));
+        assert_eq!(empty.header("acklog-next"), Some("1"));
+        for query in ["from=2&timeoutMs=1", "from=2&follow=true", "from=9&timeoutMs=0"] {
+            let refused = get(http, &format!("/messages?{query}"));
+            let problem = refused.json();
+            assert_eq!((refused.status, &problem["code"]), (416, &json!("beyond-end")));
+            assert_eq!((&problem["end"], &problem["retry"]), (&json!(1), &json!(true)));
+            assert_eq!(refused.header("acklog-end"), Some("1"), "{query}");
+        }
+        assert_eq!(get(http, "/messages?from=2").body, "[]\n", "a listing does not wait");
+        let head = request(http, "HEAD", "/messages?from=9&timeoutMs=60000", "");
+        assert_eq!((head.status, head.header("acklog-end")), (200, Some("1")));
+    }
+    let waiting = begin(nodes[0].http, "GET", "/messages?from=1&timeoutMs=60000", "");
+    append(master.http, "Msg1", "2");
+    assert_eq!(waiting.answer().body, "[{\"id\":1,\"message\":\"Msg1\"}]\n");
+}
+
+#[test]
+fn reads_begin_where_they_are_asked_to() {
+    let (master, _) = master(&[]);
+    for n in 0..5 {
+        append(master.http, &format!("Msg{n}"), "1");
+    }
+    let ids = |query: &str| -> Vec<u64> {
+        let answer = get(master.http, &format!("/messages?{query}"));
+        let rows = answer.json();
+        rows.as_array().unwrap().iter().map(|row| row["id"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(ids("last=2"), [3, 4]);
+    assert_eq!(ids("last=9&limit=1"), [0]);
+    assert_eq!(ids("last=3&until=4"), [2, 3]);
+    assert_eq!(ids("from=1&until=9&limit=2"), [1, 2]);
+    assert_eq!(ids("since=2026-01-01T00:00:00%2B01:00&limit=1"), [0]);
+    assert_eq!(ids("since=9999-12-31T23:59:59Z"), [0; 0]);
+    let next = |query: &str| {
+        let answer = get(master.http, &format!("/messages?{query}"));
+        answer.header("acklog-next").unwrap().to_owned()
+    };
+    assert_eq!([next("limit=2"), next("until=3"), next(""), next("from=9")], ["2", "3", "5", "9"]);
+    // A stream that ends by itself.
+    let some = Follower::ask(master.http, "?follow=true&last=2&limit=1", &[]).rest();
+    assert_eq!(some, "{\"id\":3,\"message\":\"Msg3\"}\n");
+    for query in [
+        "from=1&last=1",
+        "since=2026-01-01T00:00:00",
+        "since=yesterday",
+        "timeoutMs=60001",
+        "timeoutMs=1&follow=true",
+        "follow=1",
+        "readConcern=most",
+        "until=-1",
+    ] {
+        assert_eq!(get(master.http, &format!("/messages?{query}")).status, 400, "{query}");
+    }
+    let array = ["Accept: application/json"];
+    let refused = begin_with(master.http, "GET", "/messages?follow=true", &array, "").answer();
+    assert_eq!(refused.status, 400, "an array cannot go on");
+}
+
+#[test]
+fn readers_that_follow_are_bounded_and_one_that_hung_up_makes_room() {
+    let (master, _) = master(&["--max-followers", "1"]);
+    let mut first = Follower::lines(master.http, 0);
+    append(master.http, "Msg0", "1");
+    first.expect(&[r#"{"id":0,"message":"Msg0"}"#]);
+    for query in ["from=1&timeoutMs=60000", "follow=true"] {
+        let refused = get(master.http, &format!("/messages?{query}"));
+        let code = refused.json()["code"].clone();
+        assert_eq!((refused.status, code), (503, json!("too-many-followers")));
+        assert!(refused.header("retry-after").is_some());
+    }
+    assert_eq!(get(master.http, "/messages?timeoutMs=60000").status, 200, "it need not wait");
+    // One that only ended its half still reads.
+    first.stream.get_ref().shutdown(Shutdown::Write).unwrap();
+    append(master.http, "Msg1", "1");
+    first.expect(&[r#"{"id":1,"message":"Msg1"}"#]);
+    drop(first);
+    wait_until("the first to be noticed", || {
+        append(master.http, "Msg", "1");
+        get(master.http, "/messages?follow=true&limit=1").status == 200
+    });
+}
+
+#[test]
+fn a_stopped_node_ends_its_streams_and_waits_as_whole_answers() {
+    let (mut master, _, mut nodes) = cluster(&[], &["bonnie"]);
+    let stream = begin(master.http, "GET", "/messages?follow=true", "");
+    let waiting = begin(nodes[0].http, "GET", "/messages?timeoutMs=60000", "");
+    let mut events = Follower::events(nodes[0].http, "", None).0;
+    events.expect(&["event: caughtup", r#"data: {"end":0}"#, ""]);
+    append(master.http, "Msg0", "2");
+    assert_eq!(waiting.answer().status, 200);
+    let waiting = begin(nodes[0].http, "GET", "/messages?from=1&timeoutMs=60000", "");
+    // The node has begun to wait when a later request was answered.
+    let mut lines = Follower::lines(nodes[0].http, 0);
+    lines.expect(&[r#"{"id":0,"message":"Msg0"}"#]);
+    for node in [&mut master, &mut nodes[0]] {
+        node.process.signal(Signal::TERM);
+    }
+    assert_eq!(stream.answer().body, "{\"id\":0,\"message\":\"Msg0\"}\n");
+    let answer = waiting.answer();
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("stopping")));
+    assert_eq!(lines.rest(), "");
+    assert!(events.rest().contains("\"message\":\"Msg0\""));
+    assert_eq!((master.process.wait(), nodes[0].process.wait()), (Some(0), Some(0)));
+}
