@@ -11,6 +11,8 @@ pub struct AppendOptions {
     /// The id that the message, or the first of a batch, must get. Where the log ends elsewhere,
     /// nothing is stored, and the problem tells where it ends; none: any id.
     pub expected_end: Option<u64>,
+    /// Whether the answer shows the copies of the message, one for each node.
+    pub receipt: bool,
     /// The name of the message: sent again under it, also by another process, it is stored once.
     /// None: a random one, which makes the attempts of this call safe.
     pub key: Option<IdempotencyKey>,
@@ -19,7 +21,7 @@ pub struct AppendOptions {
 impl AppendOptions {
     /// Returns a request with these options.
     pub(crate) fn applied_to<'a>(&self, request: AppendRequest<'a>) -> AppendRequest<'a> {
-        let (write_concern, expected_end) = (self.write_concern, self.expected_end);
-        AppendRequest { write_concern, expected_end, ..request }
+        let Self { write_concern, expected_end, receipt, key: _ } = *self;
+        AppendRequest { write_concern, expected_end, receipt, ..request }
     }
 }

@@ -68,8 +68,7 @@ impl Listening {
         let mut out = Vec::new();
         if !std::mem::replace(&mut self.begun, true) {
             // At once: the client learns that it is heard, and proxies pass the head on.
-            sse::write_comment(&mut out, "events of this node");
-            sse::write_retry(&mut out);
+            sse::write_opening(&mut out, "events of this node");
             return Some((self, out.into()));
         }
         match timeout(SILENCE, self.listener.next()).await {

@@ -23,8 +23,10 @@ pub(super) fn write_comment(out: &mut Vec<u8>, text: &str) {
     out.push(b'\n');
 }
 
-/// Appends the time that a reader waits before it connects again.
-pub(super) fn write_retry(out: &mut Vec<u8>) {
+/// Appends the beginning of a stream: a comment, and the time that a reader waits before it
+/// connects again.
+pub(super) fn write_opening(out: &mut Vec<u8>, comment: &str) {
+    write_line(out, "", comment);
     write_line(out, "retry", RETRY_MS);
     out.push(b'\n');
 }
@@ -71,11 +73,11 @@ mod tests {
     #[test]
     fn an_event_has_its_fields_each_in_a_line() {
         let mut out = Vec::new();
-        write_comment(&mut out, "hello");
-        write_retry(&mut out);
+        write_opening(&mut out, "hello");
+        write_comment(&mut out, "");
         write_event(&mut out, (None, Some(7)), &"text");
         write_event(&mut out, (Some("sampled"), None), &[1, 2]);
-        let expected = ": hello\n\nretry: 1000\n\nid: 7\ndata: \"text\"\n\n\
+        let expected = ": hello\nretry: 1000\n\n: \n\nid: 7\ndata: \"text\"\n\n\
             event: sampled\ndata: [1,2]\n\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }

@@ -21,8 +21,7 @@ pub(in crate::server::http) enum FollowForm {
 /// Returns the beginning of a stream of events.
 pub(super) fn opening(open: &Open) -> Bytes {
     let mut out = Vec::new();
-    sse::write_comment(&mut out, "acklog");
-    sse::write_retry(&mut out);
+    sse::write_opening(&mut out, "acklog");
     sse::write_event(&mut out, (Some(OPEN_EVENT), None), open);
     out.into()
 }
