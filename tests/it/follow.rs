@@ -198,6 +198,11 @@ fn an_event_of_another_log_is_told_in_each_form() {
     let lines = Follower::ask(master.http, &format!("?follow=true&lastEventId={other}"), &[]);
     let problem: Value = serde_json::from_str(&lines.rest()).unwrap();
     assert_eq!(problem["code"], "other-log");
+    // What is no event's id is refused, and never read as the beginning of the log.
+    for header in ["Last-Event-ID: 17", "Last-Event-ID:"] {
+        let refused = Follower::ask(master.http, "", &[EVENTS, header]);
+        assert!(refused.head.contains(" 400 "), "{header:?}: {}", refused.head);
+    }
     let plain = get(master.http, &format!("/messages?lastEventId={other}"));
     assert_eq!((plain.status, plain.json()["code"].as_str()), (409, Some("other-log")));
     let log = get(master.http, "/messages").header("acklog-log").unwrap()[..8].to_owned();

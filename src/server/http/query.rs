@@ -53,17 +53,17 @@ pub(super) fn read(query: Option<&str>) -> Result<ReadRequest, RequestProblem> {
         concern: concern.map(|value| concern_of(names::READ_CONCERN, &value)).transpose()?,
         timeout,
         follow,
-        last_event: last_event.map_or(Ok(None), |value| last_event_of(&value))?,
+        // A program without an event yet may leave the value empty. No reader sends such a header.
+        last_event: last_event
+            .filter(|value| !value.is_empty())
+            .map(|value| last_event_of(&value))
+            .transpose()?,
     })
 }
 
-/// Reads the id of the last event that a reader received; none where it is empty, since the reader
-/// received none.
-pub(super) fn last_event_of(text: &str) -> Result<Option<EventId>, RequestProblem> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|NoEventId| {
+/// Reads the id of the last event that a reader received.
+pub(super) fn last_event_of(text: &str) -> Result<EventId, RequestProblem> {
+    text.parse().map_err(|NoEventId| {
         bad_value("lastEventId (or the header Last-Event-ID)", "the id of an event", text)
     })
 }

@@ -329,6 +329,6 @@ fn form_of(request: &ReadRequest, headers: &HeaderMap) -> Result<(ReadForm, bool
 
 /// Reads the header that names the last event of a reader that connects again.
 fn last_event(headers: &HeaderMap) -> Result<Option<EventId>, RequestProblem> {
-    let Some(value) = headers.get(names::LAST_EVENT_ID) else { return Ok(None) };
-    query::last_event_of(&String::from_utf8_lossy(value.as_bytes()))
+    let value = headers.get(names::LAST_EVENT_ID);
+    value.map(|id| query::last_event_of(&String::from_utf8_lossy(id.as_bytes()))).transpose()
 }
