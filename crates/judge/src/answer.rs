@@ -102,6 +102,31 @@ pub struct AckWait {
     pub since: Duration,
 }
 
+/// The ends that a node shows under the read concerns that each node knows, beside 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShownEnds {
+    /// Under `majority`.
+    pub majority: u64,
+    /// Under `all`.
+    pub all: u64,
+}
+
+/// The master at one moment, as far as it decides what is shown under a read concern.
+pub struct HeldMoment<'a> {
+    /// The number of nodes of the cluster.
+    pub cluster_size: u64,
+    /// The end of what the master has durably.
+    pub durable_end: u64,
+    /// The end that each secondary acked, by its name, without the liars.
+    pub told: &'a [(&'a str, u64)],
+    /// Number of secondaries of which nobody knows what they hold.
+    pub liars: u64,
+    /// The ends that the master shows.
+    pub shown: ShownEnds,
+    /// Returns the end that the master shows under a read concern of so many nodes.
+    pub held_end: &'a dyn Fn(u64) -> u64,
+}
+
 /// The master at one moment, as far as it decides who may be kept waiting.
 pub struct MasterMoment<'a> {
     /// The moment, on the same clock as `AckWait::since`.

@@ -15,6 +15,7 @@ use crate::facts::{Facts, MessageFate, SentBy, ShownMessage};
 use crate::follower::Follower;
 use crate::invariants::claimed_acks::AckClaims;
 use crate::invariants::keys::RememberedKeys;
+use crate::invariants::read_concern::ReadConcerns;
 use crate::invariants::waiting::AckWaits;
 use crate::invariants::write_concern::ToldConcerns;
 use crate::invariants::{
@@ -58,6 +59,7 @@ pub struct History {
     concerns: ToldConcerns,
     keys: RememberedKeys,
     waits: AckWaits,
+    reads: ReadConcerns,
     followers: Vec<Follower>,
     /// Number of requests that were answered with an id, or with a number of nodes that have the
     /// messages.
@@ -73,6 +75,7 @@ impl History {
             concerns: ToldConcerns::default(),
             keys: RememberedKeys::default(),
             waits: AckWaits::new(),
+            reads: ReadConcerns::default(),
             followers: Vec::new(),
             answers: 0,
             found: Violations::default(),

@@ -49,7 +49,8 @@ mod texts;
 mod violation;
 
 pub use answer::{
-    AckReceipt, AckWait, AppendOutcome, AppendTerms, LookupAnswer, MasterMoment, RunEnding,
+    AckReceipt, AckWait, AppendOutcome, AppendTerms, HeldMoment, LookupAnswer, MasterMoment,
+    RunEnding, ShownEnds,
 };
 pub use follower::{FollowedRow, Follower};
 pub use history::{History, ListReading};

@@ -81,13 +81,19 @@ pub enum Lie {
     FalseGap,
     /// A follower never comes to the end.
     FollowerLeftBehind,
+    /// A node shows under a read concern what too few nodes hold.
+    ReadTooEarly,
+    /// The master hides under a read concern what enough nodes hold.
+    ReadTooLate,
+    /// A secondary shows less under a read concern than it did before.
+    ShrunkRead,
     /// A program that names no nodes answers before enough of them have the message.
     FalseClaim,
 }
 
 impl Lie {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::LostMessage,
         Self::DoubledMessage,
         Self::ReorderedMessages,
@@ -114,6 +120,9 @@ impl Lie {
         Self::TornResume,
         Self::FalseGap,
         Self::FollowerLeftBehind,
+        Self::ReadTooEarly,
+        Self::ReadTooLate,
+        Self::ShrunkRead,
         Self::FalseClaim,
     ];
 

@@ -61,6 +61,8 @@ pub enum ViolationKind {
     AnsweredTwice,
     /// A follower that misses a message, gets one twice, or cannot resume behind one.
     Follower,
+    /// A node that shows other messages under a read concern than so many nodes hold.
+    Read,
     /// A node that shows more than its master.
     Ahead,
     /// A node that does not come to show what the others do.
@@ -91,6 +93,7 @@ impl ViolationKind {
             Self::Unanswered => "unanswered",
             Self::AnsweredTwice => "answered-twice",
             Self::Follower => "follower",
+            Self::Read => "read",
             Self::Ahead => "ahead",
             Self::NotConverged => "not-converged",
         }

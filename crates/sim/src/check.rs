@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acklog_judge::{AckReceipt, AckWait, AppendOutcome, History, MasterMoment};
+use acklog_judge::{
+    AckReceipt, AckWait, AppendOutcome, HeldMoment, History, MasterMoment, ShownEnds,
+};
 use acklog_log::{LogReader, ReadError};
 use acklog_protocol::{Outcome, Receipt};
 use acklog_types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, WaiterId};
@@ -106,6 +108,26 @@ impl Checker {
     /// Judges whether the master keeps a client waiting without a reason.
     pub(super) fn judge_waits(&mut self, moment: &MasterMoment<'_>) {
         self.go_on(|history| history.judge_waits(moment));
+    }
+
+    /// Judges what the master shows under read concerns.
+    pub(super) fn master_shows(&mut self, moment: &HeldMoment<'_>) {
+        self.go_on(|history| history.master_shows(moment));
+    }
+
+    /// Judges what a secondary, which has the messages of log `id` before `end`, shows under read
+    /// concerns.
+    pub(super) fn secondary_shows(
+        &mut self,
+        name: &NodeName,
+        id: LogId,
+        end: LogEnd,
+        shown: ShownEnds,
+    ) {
+        let node = self.number(name);
+        let history = self.histories.get_mut(&id).expect("a log that a master had");
+        history.secondary_shows(node, end.get(), shown);
+        holds(history);
     }
 
     /// Judges the messages that a node shows and did not show before. `as_name` is the name under

@@ -77,6 +77,8 @@ fn word(lie: Lie) -> Option<&'static str> {
         | Lie::TornResume
         | Lie::FalseGap
         | Lie::FollowerLeftBehind => return None,
+        // Lists are read under no read concern.
+        Lie::ReadTooEarly | Lie::ReadTooLate | Lie::ShrunkRead => return None,
         // Nodes name the nodes that have a message.
         Lie::FalseClaim => return None,
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use acklog_types::{Batch, WaiterId, WriteConcern};
 
 use super::{History, ListReading};
-use crate::answer::{AckWait, AppendOutcome, AppendTerms, MasterMoment};
+use crate::answer::{AckWait, AppendOutcome, AppendTerms, HeldMoment, MasterMoment, ShownEnds};
 use crate::facts::{MessageFate, SentBy};
 use crate::invariants::keys::{self, RememberedKeys};
 use crate::invariants::{
@@ -93,6 +93,7 @@ impl History {
         if let Some(node) = self.facts.nodes.get_mut(node) {
             node.end = 0;
         }
+        self.reads.begins_anew(node);
     }
 
     /// Judges a node that comes back with the messages before `end` on its disk: all that it ever
@@ -160,6 +161,16 @@ impl History {
         {
             self.facts.set_fate(number, MessageFate::Promised);
         }
+    }
+
+    /// Judges what the master shows under read concerns.
+    pub fn master_shows(&mut self, moment: &HeldMoment<'_>) {
+        self.reads.master_shows(&self.facts, moment, &mut self.found);
+    }
+
+    /// Judges what a secondary, which has the messages before `own_end`, shows under read concerns.
+    pub fn secondary_shows(&mut self, node: usize, own_end: u64, shown: ShownEnds) {
+        self.reads.secondary_shows(&self.facts, node, own_end, shown, &mut self.found);
     }
 
     /// Judges whether the master keeps anybody waiting who must be answered by now.

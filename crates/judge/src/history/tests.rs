@@ -5,6 +5,7 @@ mod batches;
 mod claims;
 mod following;
 mod lies;
+mod reading;
 
 use std::time::Duration;
 
@@ -58,6 +59,16 @@ fn see(history: &mut History, node: usize, from: u64, rows: &[(u64, &str)]) {
     let mut read = history.begin_list(node, from, 1000);
     rows.iter().for_each(|(id, text)| history.row(&mut read, *id, text));
     history.end_list(read);
+}
+
+/// A node has these messages, as they are seen from inside.
+fn look(history: &mut History, node: usize, texts: &[&str]) {
+    let Some(mut list) = history.look_at(node, texts.len() as u64) else { return };
+    let from = usize::try_from(list.next()).unwrap();
+    for (id, text) in (0..).zip(texts.iter()).skip(from) {
+        history.row(&mut list, id, text);
+    }
+    history.end_look(&list);
 }
 
 fn receipt(id: u64, write_concern: u64, names: &[&str]) -> AckReceipt {

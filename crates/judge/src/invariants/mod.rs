@@ -12,6 +12,7 @@
 //! | never ahead | [`never_ahead`] |
 //! | ids are stable | [`stable_ids`] |
 //! | batches are whole | [`whole_batches`] |
+//! | a read concern shows only what so many nodes hold | [`read_concern`] |
 //! | followers receive each message once | [`following`] |
 //! | nothing is there that nobody sent | [`nothing_invented`] |
 //!
@@ -27,6 +28,7 @@ pub(crate) mod lookups;
 pub(crate) mod never_ahead;
 pub(crate) mod nothing_invented;
 pub(crate) mod outcomes;
+pub(crate) mod read_concern;
 pub(crate) mod stable_ids;
 pub(crate) mod total_order;
 pub(crate) mod true_acks;

@@ -74,6 +74,19 @@ fn judge_waits(checker: &mut Checker, secondaries: u64) {
     });
 }
 
+/// The master of two nodes, which has everything, shows the messages before `end` under `majority`
+/// and `all`. Bonnie acked those before `told`.
+fn shows(checker: &mut Checker, told: u64, end: u64) {
+    checker.master_shows(&HeldMoment {
+        cluster_size: 2,
+        durable_end: 6,
+        told: &[("bonnie", told)],
+        liars: 0,
+        shown: ShownEnds { majority: end, all: end },
+        held_end: &|nodes| if nodes < 2 { 6 } else { end },
+    });
+}
+
 /// Returns the word of the violation that a lie is; none if no simulated cluster can tell it.
 fn word(lie: Lie) -> Option<&'static str> {
     Some(match lie {
@@ -92,6 +105,7 @@ fn word(lie: Lie) -> Option<&'static str> {
         Lie::EarlyTimeout => "early",
         Lie::KeptWaiting => "unanswered",
         Lie::AnsweredTwice => "answered-twice",
+        Lie::ReadTooEarly | Lie::ReadTooLate | Lie::ShrunkRead => "read",
         // A schedule waits until all nodes have everything.
         Lie::LeftBehind => return None,
         // The cluster judges refusals by the master's state.
@@ -131,6 +145,19 @@ fn report(checker: &mut Checker, lie: Lie) {
         Lie::TooFewNamed => release(checker, committed(&["master"])),
         Lie::EarlyTimeout => release(checker, Outcome::TimedOut(receipt(0, 2, &["master"]))),
         Lie::KeptWaiting => judge_waits(checker, 1),
+        Lie::ReadTooEarly => shows(checker, 6, 3),
+        Lie::ReadTooLate => {
+            look(checker, "bonnie", &TRUTH);
+            shows(checker, 6, 0);
+        }
+        Lie::ShrunkRead => {
+            look(checker, "bonnie", &TRUTH);
+            shows(checker, 6, 6);
+            for end in [6, 5] {
+                let shown = ShownEnds { majority: end, all: end };
+                checker.secondary_shows(&name("bonnie"), LOG, LogEnd::new(6), shown);
+            }
+        }
         Lie::AnsweredTwice => {
             look(checker, "bonnie", &TRUTH);
             release(checker, committed(&["master", "bonnie"]));

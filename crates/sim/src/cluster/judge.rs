@@ -1,7 +1,7 @@
 //! Judges the responses, refusals and health of the master by what it was asked and what was
 //! reported to it.
 
-use acklog_judge::MasterMoment;
+use acklog_judge::{HeldMoment, MasterMoment, ShownEnds};
 use acklog_protocol::{
     CloseReason, Machine, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, Refusal,
     RefusedHealth, Status, Wait,
@@ -65,6 +65,45 @@ impl Cluster {
             is_stopping: self.stopping,
         });
         self.judge_health(&health);
+        self.judge_master_reads(&health);
+    }
+
+    /// Judges what the master shows under read concerns.
+    fn judge_master_reads(&mut self, health: &MasterHealth) {
+        let Some(master) = &self.master else { return };
+        let (machine, positions) = (master.machine.get_ref(), &self.positions);
+        let (liars, true_ones): (Vec<_>, Vec<_>) =
+            health.secondaries.iter().partition(|row| positions.is_liar(&row.name));
+        let told = true_ones.into_iter().map(|row| {
+            let end = positions.of(&row.name).unwrap_or_default();
+            (row.name.as_str(), end.get())
+        });
+        let told: Vec<_> = told.collect();
+        self.checker.master_shows(&HeldMoment {
+            cluster_size: health.cluster_size.into(),
+            durable_end: health.log_end.get(),
+            told: &told,
+            liars: liars.len() as u64,
+            shown: ShownEnds {
+                majority: machine.committed_end().get(),
+                all: machine.all_end().get(),
+            },
+            held_end: &|nodes| machine.held_end(nodes).get(),
+        });
+    }
+
+    /// Judges what each secondary shows under read concerns.
+    pub(super) fn judge_secondaries_reads(&mut self) {
+        for (name, node) in &self.secondaries {
+            let machine = node.machine.get_ref();
+            let shown =
+                ShownEnds { majority: machine.committed_end().get(), all: machine.all_end().get() };
+            let end = node.log.reader.durable_end();
+            match machine.log_id() {
+                Some(log) => self.checker.secondary_shows(name, log, end, shown),
+                None => assert_eq!(shown, ShownEnds::default(), "{name} has no log"),
+            }
+        }
     }
 
     fn judge_health(&self, health: &MasterHealth) {

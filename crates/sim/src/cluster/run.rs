@@ -255,6 +255,7 @@ impl Cluster {
             let log = node.machine.get_ref().log_id();
             self.checker.look_at(name, &node.registers_as, log, &node.log.reader);
         }
+        self.judge_secondaries_reads();
     }
 
     /// Compares all messages that the nodes show once more, now that nothing is damaged.

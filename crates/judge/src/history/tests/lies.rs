@@ -4,6 +4,7 @@
 use acklog_types::{Batch, WaiterId};
 
 use super::following::{follow, lie_to_follower};
+use super::reading::lie_in_reads;
 use super::*;
 use crate::answer::{AckWait, MasterMoment};
 use crate::lies::{BATCH, Lie, TRUTH};
@@ -173,7 +174,7 @@ fn tell_outside(lie: Lie) -> Option<(History, ViolationKind)> {
             see(&mut history, CLYDE, 0, &rows(&TRUTH[..1]));
             ViolationKind::Ack
         }
-        Lie::AnsweredTwice => return None,
+        Lie::AnsweredTwice | Lie::ReadTooEarly | Lie::ReadTooLate | Lie::ShrunkRead => return None,
         // The rest is told to followers.
         lie => lie_to_follower(&mut history, lie),
     };
@@ -192,16 +193,6 @@ fn inside() -> History {
     }
     look(&mut history, MASTER, &TRUTH);
     history
-}
-
-/// A node has these messages.
-fn look(history: &mut History, node: usize, texts: &[&str]) {
-    let Some(mut list) = history.look_at(node, texts.len() as u64) else { return };
-    let from = usize::try_from(list.next()).unwrap();
-    for (id, text) in (0..).zip(texts.iter()).skip(from) {
-        history.row(&mut list, id, text);
-    }
-    history.end_look(&list);
 }
 
 fn release(history: &mut History, id: u64, outcome: &AppendOutcome) {
@@ -264,6 +255,7 @@ fn tell_inside(lie: Lie) -> Option<(History, ViolationKind)> {
             release(&mut history, 0, &committed(0, &["master", "bonnie"]));
             ViolationKind::AnsweredTwice
         }
+        Lie::ReadTooEarly | Lie::ReadTooLate | Lie::ShrunkRead => lie_in_reads(&mut history, lie),
         Lie::LeftBehind
         | Lie::RefusedButThere
         | Lie::HalfAnswer

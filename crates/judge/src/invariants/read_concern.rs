@@ -1,0 +1,116 @@
+//! Read concern: a node shows under it only the messages that so many nodes hold. The master shows
+//! all of them, and a secondary never shows less than before.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::answer::{HeldMoment, ShownEnds};
+use crate::facts::Facts;
+use crate::violation::{ViolationKind, Violations};
+
+/// The names of the two read concerns that each node knows, beside 1.
+const WORDS: [&str; 2] = ["majority", "all"];
+
+/// The ends that were shown and could be shown so far.
+#[derive(Debug, Default)]
+pub(crate) struct ReadConcerns {
+    /// The highest ends that a majority and all held at some moment. Nodes may be forgotten, and a
+    /// cluster may grow; what was shown before stays shown.
+    most: ShownEnds,
+    /// The ends that each secondary showed last, in its present life.
+    shown: BTreeMap<usize, ShownEnds>,
+}
+
+impl ShownEnds {
+    const fn each(self) -> [u64; 2] {
+        [self.majority, self.all]
+    }
+}
+
+/// Returns the highest end that `nodes` nodes hold, when each holds its messages before these ends.
+fn held_by(nodes: u64, mut ends: Vec<u64>) -> u64 {
+    ends.sort_unstable_by_key(|end| Reverse(*end));
+    let index = usize::try_from(nodes.saturating_sub(1)).unwrap_or(usize::MAX);
+    ends.get(index).copied().unwrap_or_default()
+}
+
+/// Returns the ends between which the one must be that the master shows for `nodes` nodes: the
+/// higher one where liars hold everything and the acks of the others are true, the lower one where
+/// liars hold nothing.
+fn bounds(facts: &Facts, moment: &HeldMoment<'_>, nodes: u64) -> (u64, u64) {
+    let master = [moment.durable_end];
+    let told = moment.told.iter().map(|(_, end)| *end);
+    let had = moment.told.iter().map(|(name, end)| facts.held_end(name).min(*end));
+    let liars = (0..moment.liars).map(|_| moment.durable_end);
+    let least = held_by(nodes, master.into_iter().chain(told).collect());
+    let most = held_by(nodes, master.into_iter().chain(had).chain(liars).collect());
+    (least, most)
+}
+
+fn add(facts: &Facts, node: usize, concern: &str, ends: (String, u64), found: &mut Violations) {
+    let (expected, seen) = ends;
+    let expected = format!("{expected} under read concern {concern}");
+    let seen = format!("the messages before id {seen}");
+    found.add(ViolationKind::Read, facts.name(node), None, expected, seen);
+}
+
+impl ReadConcerns {
+    /// Judges that the master shows for each number of nodes just what so many hold.
+    pub(crate) fn master_shows(
+        &mut self,
+        facts: &Facts,
+        moment: &HeldMoment<'_>,
+        found: &mut Violations,
+    ) {
+        let size = moment.cluster_size;
+        let words = [size / 2 + 1, size];
+        let shown = moment.shown.each();
+        let by_word = words.into_iter().zip(WORDS.map(str::to_owned)).zip(shown);
+        let numbers =
+            (1..=size).map(|nodes| ((nodes, nodes.to_string()), (moment.held_end)(nodes)));
+        for ((nodes, concern), seen) in by_word.chain(numbers) {
+            let (least, most) = bounds(facts, moment, nodes);
+            if seen > most {
+                let expected = format!("the messages before id {most} at most");
+                add(facts, 0, &concern, (expected, seen), found);
+            }
+            if seen < least {
+                let expected = format!("the messages before id {least} at least");
+                add(facts, 0, &concern, (expected, seen), found);
+            }
+        }
+        let [majority, all] = words.map(|nodes| bounds(facts, moment, nodes).1);
+        let most = &mut self.most;
+        (most.majority, most.all) = (most.majority.max(majority), most.all.max(all));
+    }
+
+    /// Judges that a secondary, which has the messages before `own_end`, shows no more than those
+    /// that so many nodes held at some moment, and no less than before.
+    pub(crate) fn secondary_shows(
+        &mut self,
+        facts: &Facts,
+        node: usize,
+        own_end: u64,
+        shown: ShownEnds,
+        found: &mut Violations,
+    ) {
+        let before = self.shown.insert(node, shown).unwrap_or_default();
+        let bounds = before.each().into_iter().zip(self.most.each());
+        for ((concern, seen), (least, most)) in WORDS.into_iter().zip(shown.each()).zip(bounds) {
+            let most = most.min(own_end);
+            if seen > most {
+                let expected = format!("the messages before id {most} at most");
+                add(facts, node, concern, (expected, seen), found);
+            }
+            if seen < least {
+                let expected = format!("the messages before id {least} at least, as before");
+                add(facts, node, concern, (expected, seen), found);
+            }
+        }
+    }
+
+    /// Notes that a node begins another life: it has to be told again what others hold.
+    pub(crate) fn begins_anew(&mut self, node: usize) {
+        self.shown.remove(&node);
+    }
+}
