@@ -82,6 +82,7 @@ fn real_processes_tell_the_story_of_the_simulation() {
         "scenarios/crash.txt",
         "scenarios/partition.txt",
         "scenarios/power-cut.txt",
+        "scenarios/read-concern.txt",
         "scenarios/self-check.txt",
         "tests/golden/a_hung_secondary_is_suspected_then_unhealthy_and_delays_nobody.txt",
         "tests/golden/\

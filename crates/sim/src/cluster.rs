@@ -330,6 +330,7 @@ mod failures;
 mod forgery;
 mod judge;
 mod network;
+mod reads;
 mod run;
 
 /// Describes in words the log that a node starts with.

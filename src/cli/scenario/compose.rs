@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use acklog_sim::scenario::{Action, NodeHealth, Shown};
-use acklog_types::NodeName;
+use acklog_types::{NodeName, WriteConcern};
 use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
@@ -251,8 +251,13 @@ impl Nodes for Compose {
         }
     }
 
-    async fn messages_inside(&mut self, node: &NodeName) -> anyhow::Result<Shown> {
-        let words = ["exec", node.as_str(), "acklog", "messages", "--json"];
+    async fn messages_inside(
+        &mut self,
+        node: &NodeName,
+        concern: WriteConcern,
+    ) -> anyhow::Result<Shown> {
+        let concern = format!("--read-concern={concern}");
+        let words = ["exec", node.as_str(), "acklog", "messages", "--json", &concern];
         http::shown(&self.docker.run(&words).await?)
     }
 

@@ -11,7 +11,7 @@ use acklog_sim::scenario::{
     AppendStep, MasterView, MemberView, NodeHealth, Reply, ReplyReceipt, SecondaryView, Shown,
     WaitStep,
 };
-use acklog_types::{DelayRange, Faults, IdempotencyKey, NodeName};
+use acklog_types::{DelayRange, Faults, IdempotencyKey, NodeName, WriteConcern};
 use anyhow::{Context, bail};
 use hyper::{Method, StatusCode};
 
@@ -101,12 +101,13 @@ pub(super) fn line_reply(line: &[u8]) -> anyhow::Result<(u64, Reply)> {
     Ok((number.context("the answer names no line")?, reply(status, line, detail)))
 }
 
-/// Reads the messages of a node.
+/// Reads the messages that a node shows under a read concern.
 ///
 /// # Errors
 /// When the node cannot be reached, or answers with something else.
-pub(super) async fn messages(url: NodeUrl) -> anyhow::Result<Shown> {
-    let answer = ask(url, Method::GET, paths::MESSAGES, String::new()).await?;
+pub(super) async fn messages(url: NodeUrl, concern: WriteConcern) -> anyhow::Result<Shown> {
+    let path = format!("{}?{}={concern}", paths::MESSAGES, query::READ_CONCERN);
+    let answer = ask(url, Method::GET, &path, String::new()).await?;
     let rows: Vec<Message<'_>> =
         serde_json::from_slice(&answer.body).context("the answer is no list of messages")?;
     Ok(rows.into_iter().map(row).collect())

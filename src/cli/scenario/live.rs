@@ -9,7 +9,7 @@ use acklog_sim::scenario::{
     Action, AppendStep, Backend, NodeHealth, Reply, Settings, Shown, Step, StreamStep, Ticket,
     TimedReply, Trouble, WaitStep, master,
 };
-use acklog_types::NodeName;
+use acklog_types::{NodeName, WriteConcern};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -281,10 +281,12 @@ impl<N: Nodes> Backend for Live<N> {
         lock(&self.answers).get(&ticket).cloned()
     }
 
-    fn messages(&mut self, node: &NodeName) -> Result<Shown, String> {
+    fn read(&mut self, node: &NodeName, concern: WriteConcern) -> Result<Shown, String> {
         let shown = match self.nodes.reach(node) {
-            Some(Reach::Inside) => self.with(async |nodes| nodes.messages_inside(node).await),
-            _ => self.ask(node, http::messages),
+            Some(Reach::Inside) => {
+                self.with(async |nodes| nodes.messages_inside(node, concern).await)
+            }
+            _ => self.ask(node, async |url| http::messages(url, concern).await),
         };
         shown.map_err(|trouble| trouble.to_string())
     }

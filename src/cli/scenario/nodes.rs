@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use acklog_sim::scenario::{Action, MASTER, NodeHealth, Settings, Shown};
-use acklog_types::NodeName;
+use acklog_types::{NodeName, WriteConcern};
 
 use crate::cli::NodeUrl;
 
@@ -128,8 +128,13 @@ pub(super) trait Nodes {
     /// Returns how a node is reached; `None` if it is down.
     fn reach(&self, node: &NodeName) -> Option<Reach>;
 
-    /// Reads the messages of a node that is reached from inside only.
-    async fn messages_inside(&mut self, node: &NodeName) -> anyhow::Result<Shown>;
+    /// Reads the messages that a node shows under a read concern, where it is reached from inside
+    /// only.
+    async fn messages_inside(
+        &mut self,
+        node: &NodeName,
+        concern: WriteConcern,
+    ) -> anyhow::Result<Shown>;
 
     /// Reads the health of a node that is reached from inside only.
     async fn health_inside(&mut self, node: &NodeName) -> anyhow::Result<NodeHealth>;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use acklog_sim::scenario::{Action, NodeHealth, Shown};
-use acklog_types::NodeName;
+use acklog_types::{NodeName, WriteConcern};
 use anyhow::{Context, bail};
 use rustix::process::Signal;
 use tokio::process::Command;
@@ -229,7 +229,7 @@ impl Nodes for Processes {
         self.running.get(node)?.url.clone().map(Reach::Url)
     }
 
-    async fn messages_inside(&mut self, _: &NodeName) -> anyhow::Result<Shown> {
+    async fn messages_inside(&mut self, _: &NodeName, _: WriteConcern) -> anyhow::Result<Shown> {
         bail!("every process has a URL")
     }
 

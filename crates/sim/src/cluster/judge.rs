@@ -9,6 +9,7 @@ use acklog_protocol::{
 use acklog_types::{IdempotencyKey, LogEnd, NODES_MAX, NodeName, SessionId, WriteConcern};
 
 use super::Cluster;
+use super::reads::{master_ends, secondary_ends};
 
 impl Cluster {
     /// Returns the number of nodes of a write concern.
@@ -71,7 +72,7 @@ impl Cluster {
     /// Judges what the master shows under read concerns.
     fn judge_master_reads(&mut self, health: &MasterHealth) {
         let Some(master) = &self.master else { return };
-        let (machine, positions) = (master.machine.get_ref(), &self.positions);
+        let positions = &self.positions;
         let (liars, true_ones): (Vec<_>, Vec<_>) =
             health.secondaries.iter().partition(|row| positions.is_liar(&row.name));
         let told = true_ones.into_iter().map(|row| {
@@ -84,22 +85,16 @@ impl Cluster {
             durable_end: health.log_end.get(),
             told: &told,
             liars: liars.len() as u64,
-            shown: ShownEnds {
-                majority: machine.committed_end().get(),
-                all: machine.all_end().get(),
-            },
-            held_end: &|nodes| machine.held_end(nodes).get(),
+            shown: master_ends(master),
+            held_end: &|nodes| master.machine.get_ref().held_end(nodes).get(),
         });
     }
 
     /// Judges what each secondary shows under read concerns.
     pub(super) fn judge_secondaries_reads(&mut self) {
         for (name, node) in &self.secondaries {
-            let machine = node.machine.get_ref();
-            let shown =
-                ShownEnds { majority: machine.committed_end().get(), all: machine.all_end().get() };
-            let end = node.log.reader.durable_end();
-            match machine.log_id() {
+            let (shown, end) = (secondary_ends(node), node.log.reader.durable_end());
+            match node.machine.get_ref().log_id() {
                 Some(log) => self.checker.secondary_shows(name, log, end, shown),
                 None => assert_eq!(shown, ShownEnds::default(), "{name} has no log"),
             }

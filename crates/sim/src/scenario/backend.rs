@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_types::NodeName;
+use acklog_types::{NodeName, WriteConcern};
 use thiserror::Error;
 
 use super::action::{Action, AppendStep, StreamStep, WaitStep};
@@ -108,11 +108,19 @@ pub trait Backend {
     /// Returns the reply to a client; none while it waits.
     fn answer(&mut self, ticket: Ticket) -> Option<TimedReply>;
 
-    /// Returns the messages that a node shows.
+    /// Returns the messages that a node shows under a read concern.
     ///
     /// # Errors
-    /// When the node does not answer, with the reason.
-    fn messages(&mut self, node: &NodeName) -> Result<Shown, String>;
+    /// When the node does not answer, or does not know what so many nodes hold, with the reason.
+    fn read(&mut self, node: &NodeName, concern: WriteConcern) -> Result<Shown, String>;
+
+    /// Returns the messages that a node has.
+    ///
+    /// # Errors
+    /// As [`Backend::read`].
+    fn messages(&mut self, node: &NodeName) -> Result<Shown, String> {
+        self.read(node, WriteConcern::Nodes(1))
+    }
 
     /// Returns the health of a node.
     ///

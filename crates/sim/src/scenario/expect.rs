@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_types::{DelayRange, NodeName};
+use acklog_types::{DelayRange, NodeName, WriteConcern};
 
 use super::args::{StepArgs, read};
 use super::health::Fact;
@@ -97,8 +97,12 @@ pub enum Expectation {
     Messages {
         /// The node.
         node: NodeName,
+        /// Read concern.
+        concern: WriteConcern,
         /// Texts in order.
         texts: Vec<String>,
+        /// Longest time until it holds; zero: now.
+        within: Duration,
     },
     /// Nodes show the same messages under the same ids.
     Same {
@@ -176,9 +180,10 @@ impl Expectation {
             }
             "ready" => Self::Ready { nodes: args.nodes()?, within: patience },
             "messages" => {
+                let concern = args.named_as("r")?.unwrap_or(WriteConcern::Nodes(1));
                 let node = args.node()?;
                 let texts = std::iter::from_fn(|| args.next()).map(str::to_owned).collect();
-                Self::Messages { node, texts }
+                Self::Messages { node, concern, texts, within: within.unwrap_or_default() }
             }
             "same" => Self::Same { nodes: args.nodes()?, within: within.unwrap_or_default() },
             "prefix" => Self::Prefix(args.nodes()?),

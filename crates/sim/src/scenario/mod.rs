@@ -125,7 +125,8 @@
 //! - `expect refused LABEL… [says=TEXT] [took=R]`: nothing was stored, for this reason
 //! - `expect lost LABEL…`: the connection ended without a reply
 //! - `expect waiting LABEL… [for=D]`: there is no reply, now and for that long
-//! - `expect messages NODE [TEXT…]`: the node shows exactly these, now
+//! - `expect messages NODE [TEXT…] [r=R] [within=D]`: the node shows exactly these, under the read
+//!   concern R, as `r=majority` or `r=2`, if one is given, now
 //! - `expect same NODE… [within=D]`: all show the same messages under the same ids, now
 //! - `expect prefix NODE…`: each shows a prefix of the master's list, now
 //! - `expect once TEXT… on=NODE,…`: each of these nodes shows each text exactly once, now

@@ -1,13 +1,13 @@
 //! The backend in virtual time.
 
+mod reads;
 mod views;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acklog_log::LogReader;
 use acklog_protocol::{Refusal, Wait};
-use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId};
+use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId, WriteConcern};
 
 use self::views::{answer, master_view};
 use super::action::{Action, AppendStep, Settings, StreamStep, WaitStep};
@@ -182,13 +182,6 @@ impl Simulated {
             Some(node) => Err(Trouble::failed(format!("{node} is down"))),
         }
     }
-
-    fn log(&self, node: &NodeName) -> Option<&LogReader> {
-        match node.as_str() {
-            MASTER => self.cluster.master().map(crate::MasterNode::log),
-            _ => self.cluster.secondaries().find(|(name, _)| *name == node).map(|(_, it)| it.log()),
-        }
-    }
 }
 
 impl Backend for Simulated {
@@ -318,18 +311,8 @@ impl Backend for Simulated {
         self.answers.get(&ticket).cloned()
     }
 
-    fn messages(&mut self, node: &NodeName) -> Result<Shown, String> {
-        let log = self.log(node).ok_or_else(|| format!("{node} is down"))?;
-        let (mut shown, mut from) = (Shown::new(), LogEnd::ZERO);
-        while from < log.durable_end() {
-            let records = log.read(from, log.durable_end(), usize::MAX);
-            let records = records.map_err(|error| format!("{node}: {error}"))?;
-            for record in records.iter() {
-                shown.push((shown.len() as u64, record.text.to_owned()));
-            }
-            from = LogEnd::new(shown.len() as u64);
-        }
-        Ok(shown)
+    fn read(&mut self, node: &NodeName, concern: WriteConcern) -> Result<Shown, String> {
+        self.shown(node, concern)
     }
 
     fn health(&mut self, node: &NodeName) -> Result<NodeHealth, String> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_types::NodeName;
+use acklog_types::{NodeName, WriteConcern};
 
 use super::Player;
 use crate::scenario::backend::{Backend, Reply, ReplyReceipt, Shown, TimedReply, Trouble};
@@ -39,7 +39,9 @@ impl<B: Backend> Player<'_, B> {
             Expectation::Ready { nodes, within } => {
                 self.until(*within, |player| player.are_ready(nodes))?;
             }
-            Expectation::Messages { node, texts } => self.shows(node, texts)?,
+            Expectation::Messages { node, concern, texts, within } => {
+                self.until(*within, |player| player.shows(node, *concern, texts))?;
+            }
             Expectation::Same { nodes, within } => {
                 self.until(*within, |player| player.are_same(nodes))?;
             }
@@ -138,10 +140,15 @@ impl<B: Backend> Player<'_, B> {
         Ok(())
     }
 
-    fn shows(&mut self, node: &NodeName, texts: &[String]) -> Result<(), Trouble> {
-        let shown = self.messages(node)?;
+    fn shows(
+        &mut self,
+        node: &NodeName,
+        concern: WriteConcern,
+        texts: &[String],
+    ) -> Result<(), String> {
+        let shown = self.backend.read(node, concern)?;
         let is_same = is_dense(&shown) && shown.iter().map(|(_, text)| text).eq(texts);
-        if is_same { Ok(()) } else { Err(Trouble::failed(format!("{node}: {}", list(&shown)))) }
+        if is_same { Ok(()) } else { Err(format!("{node}: {}", list(&shown))) }
     }
 
     fn are_same(&mut self, nodes: &[NodeName]) -> Result<(), String> {

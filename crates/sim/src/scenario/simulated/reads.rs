@@ -1,0 +1,37 @@
+//! The messages that simulated nodes show.
+
+use acklog_log::LogReader;
+use acklog_types::{LogEnd, NodeName, WriteConcern};
+
+use super::Simulated;
+use crate::scenario::MASTER;
+use crate::scenario::backend::Shown;
+
+impl Simulated {
+    /// Returns the log of a node that runs.
+    pub(super) fn log(&self, node: &NodeName) -> Option<&LogReader> {
+        self.cluster.log(secondary(node))
+    }
+
+    /// Returns the messages that a node shows under a read concern.
+    pub(super) fn shown(&self, node: &NodeName, concern: WriteConcern) -> Result<Shown, String> {
+        let log = self.log(node).ok_or_else(|| format!("{node} is down"))?;
+        let end = self.cluster.shown_end(secondary(node), concern);
+        let end = end.ok_or_else(|| format!("ask the master for what {concern} nodes hold"))?;
+        let (mut shown, mut from) = (Shown::new(), LogEnd::ZERO);
+        while from < end {
+            let records = log.read(from, end, usize::MAX);
+            let records = records.map_err(|error| format!("{node}: {error}"))?;
+            for record in records.iter() {
+                shown.push((shown.len() as u64, record.text.to_owned()));
+            }
+            from = LogEnd::new(shown.len() as u64);
+        }
+        Ok(shown)
+    }
+}
+
+/// Returns a node as the cluster names it: `None` for the master.
+fn secondary(node: &NodeName) -> Option<&NodeName> {
+    (node.as_str() != MASTER).then_some(node)
+}
