@@ -107,8 +107,10 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
 fn schedules_reach_what_they_are_meant_to_reach() {
     let mut traces = String::new();
     let mut kinds = BTreeSet::new();
+    let (mut messages, mut followed) = (0, 0);
     for report in (0..100).map(|seed| Schedule::new(seed).run()) {
         traces.push_str(&report.trace);
+        (messages, followed) = (messages + report.messages, followed + report.followed);
         kinds.extend(report.events.into_keys());
     }
     let events = "aborted accepted acked answered canceled completed connecting delayed \
@@ -117,6 +119,7 @@ fn schedules_reach_what_they_are_meant_to_reach() {
         refused repair resent sent started stopping store-delayed stored timed-out under-way waits";
     let missing: Vec<_> = events.split(' ').filter(|kind| !kinds.contains(kind)).collect();
     assert!(missing.is_empty(), "no schedule has such events: {missing:?}");
+    assert!(followed > messages, "readers got {followed} messages of {messages}");
     for sight in [
         "(lost)",
         "(twice)",

@@ -1,8 +1,9 @@
-//! A follower of one node: it has one place in the log, over all its connections.
+//! A follower: it has one place in the log, over all its connections, to one node or to several.
 
-/// A follower of one node.
+/// A follower.
 #[derive(Debug)]
 pub struct Follower {
+    /// The node that it follows now.
     pub(crate) node: usize,
     /// The id that must come next on this connection.
     pub(crate) next: u64,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acklog_judge::{
-    AckReceipt, AckWait, AppendOutcome, HeldMoment, History, MasterMoment, ShownEnds,
+    AckReceipt, AckWait, AppendOutcome, FollowedRow, HeldMoment, History, MasterMoment, ShownEnds,
 };
 use acklog_log::{LogReader, ReadError};
 use acklog_protocol::{Outcome, Receipt};
-use acklog_types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, WaiterId};
+use acklog_types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Record, WaiterId};
 
 /// Reports to the judge what happens in a cluster. Each method panics, with the facts, when
 /// something that must hold does not.
@@ -172,6 +172,54 @@ impl Checker {
             }
         }
         holds(history);
+    }
+
+    /// Adds a follower of the master's log, which begins with its first message. Returns its number
+    /// and the log.
+    pub(super) fn add_follower(&mut self) -> Option<(LogId, usize)> {
+        let log = self.log?;
+        Some((log, self.histories.get_mut(&log)?.add_follower(0, 0)))
+    }
+
+    /// Returns the end of what a node showed of a log and was compared.
+    pub(super) fn compared_end(&mut self, name: &NodeName, log: LogId) -> LogEnd {
+        let node = self.number(name);
+        LogEnd::new(self.histories.get(&log).map_or(0, |history| history.end(node)))
+    }
+
+    /// Judges messages that a follower of a log receives from a node, on a connection of their own.
+    /// Returns the end up to which it can resume.
+    pub(super) fn followed<'a>(
+        &mut self,
+        name: &NodeName,
+        (log, number): (LogId, usize),
+        records: impl Iterator<Item = Record<'a>>,
+    ) -> Option<LogEnd> {
+        let node = self.number(name);
+        let history = self.histories.get_mut(&log)?;
+        history.follower_goes_to(number, node);
+        let (mut first, mut resume) = (None, None);
+        for record in records {
+            let id = record.id.get();
+            if record.has_more {
+                first = first.or(Some(id));
+            }
+            let is_resume_point = !record.has_more;
+            history.followed(
+                number,
+                FollowedRow { id, text: record.text, batch: first, is_resume_point },
+            );
+            if is_resume_point {
+                (first, resume) = (None, Some(LogEnd::new(id + 1)));
+            }
+        }
+        holds(history);
+        resume
+    }
+
+    /// Judges that all followers of the master's log received all of it.
+    pub(super) fn finish_followers(&mut self) {
+        self.go_on(|history| history.finish_followers(history.given_end()));
     }
 
     /// Compares everything that nodes show once more, at the next look. From here on all of it can

@@ -333,6 +333,8 @@ mod network;
 mod reads;
 mod run;
 
+pub(crate) use self::reads::{FollowerPlace, PageSize};
+
 /// Describes in words the log that a node starts with.
 fn start_of(found: &Found) -> String {
     match found.end.get() {

@@ -2,6 +2,7 @@
 
 mod clients;
 mod ending;
+mod readers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use self::clients::{Keyed, some_rate, sometimes};
+use self::readers::RoamingReaders;
 use super::cluster::Cluster;
 use super::link::NetworkConditions;
 use super::options::ClusterOptions;
@@ -40,6 +42,7 @@ pub struct Schedule {
     /// The clients of each stream that goes on: the first one and their number.
     streams: Vec<(WaiterId, u64)>,
     refused_conditions: u64,
+    readers: RoamingReaders,
 }
 
 /// Returns mostly the usual time, sometimes another one, in milliseconds.
@@ -57,6 +60,8 @@ pub struct Report {
     pub answered: usize,
     /// Number of messages that were refused since the log did not end where they expected.
     pub refused_conditions: u64,
+    /// Number of messages that readers received which follow the log from node to node.
+    pub followed: u64,
     /// Virtual time that it took.
     pub took: Duration,
     /// Number of protocol events of each kind.
@@ -101,6 +106,7 @@ impl Schedule {
                 cluster.start_secondary(name);
             }
         }
+        let readers = RoamingReaders::new(seed, secondaries.clone());
         Self {
             rng,
             cluster,
@@ -115,6 +121,7 @@ impl Schedule {
             further: None,
             streams: Vec::new(),
             refused_conditions: 0,
+            readers,
         }
     }
 
@@ -139,6 +146,7 @@ impl Schedule {
             let pause = self.rng.random_range(0..=400);
             let pause = if self.rng.random_bool(0.1) { pause * 20 } else { pause };
             self.cluster.run_for(Duration::from_millis(pause));
+            self.readers.read(&mut self.cluster);
         }
         self.mend();
         self.finish()

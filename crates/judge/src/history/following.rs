@@ -1,4 +1,4 @@
-//! Followers: each has one place in the log, over all its connections to one node.
+//! Followers: each has one place in the log, over all its connections.
 
 use super::History;
 use crate::follower::{FollowedRow, Follower};
@@ -22,6 +22,14 @@ impl History {
         if let Some(follower) = self.followers.get_mut(number) {
             follower.next = follower.resume;
         }
+    }
+
+    /// Notes that a follower connects to this node, where it goes on as it does on the one before.
+    pub fn follower_goes_to(&mut self, number: usize, node: usize) {
+        if let Some(follower) = self.followers.get_mut(number) {
+            follower.node = node;
+        }
+        self.follower_connects(number);
     }
 
     /// Judges a message that a follower receives.
@@ -61,7 +69,7 @@ impl History {
     }
 
     /// Judges that all followers received the messages before `target`, which their nodes have.
-    pub(super) fn finish_followers(&mut self, target: u64) {
+    pub fn finish_followers(&mut self, target: u64) {
         let (facts, found) = (&self.facts, &mut self.found);
         // What is wrong with a broken one is known, and a node that lacks messages, too.
         let whole = self.followers.iter().filter(|it| !it.is_broken);

@@ -2,10 +2,29 @@
 
 use acklog_judge::ShownEnds;
 use acklog_log::LogReader;
-use acklog_types::{LogEnd, NodeName, WriteConcern};
+use acklog_types::{LogEnd, LogId, NodeName, WriteConcern};
 
 use super::Cluster;
 use crate::node::{MasterNode, SecondaryNode};
+
+/// The place of a follower in a log, outside of all nodes.
+#[derive(Debug)]
+pub(crate) struct FollowerPlace {
+    log: LogId,
+    /// Its number for the judge.
+    number: usize,
+    /// The id with which its next page begins: behind the last batch that it has as a whole.
+    resume: LogEnd,
+}
+
+/// Size of a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PageSize {
+    /// Most bytes that are read for it.
+    pub(crate) bytes: usize,
+    /// Most messages of it that reach the follower.
+    pub(crate) rows: usize,
+}
 
 impl Cluster {
     /// Returns the end of the messages that a node (`None`: the master) shows under a read concern;
@@ -16,6 +35,51 @@ impl Cluster {
             Some(name) => shown_by_secondary(self.secondaries.get(name)?, concern)?,
         };
         Some(end)
+    }
+
+    /// Begins a place at the start of the master's log, if it is of another one.
+    pub(crate) fn find_log(&mut self, place: &mut Option<FollowerPlace>) {
+        let Some(master) = &self.master else { return };
+        let log = master.machine.get_ref().log_id();
+        if place.as_ref().is_none_or(|place| place.log != log)
+            && let Some((log, number)) = self.checker.add_follower()
+        {
+            *place = Some(FollowerPlace { log, number, resume: LogEnd::ZERO });
+        }
+    }
+
+    /// Lets a follower receive a page of what a node (`None`: the master) shows under a read
+    /// concern. Returns the number of messages; none where the node is down or hangs, has another
+    /// log, or cannot read it.
+    pub(crate) fn send_page(
+        &mut self,
+        place: &mut FollowerPlace,
+        node: Option<&NodeName>,
+        concern: WriteConcern,
+        size: PageSize,
+    ) -> Option<u64> {
+        let name = node.unwrap_or(&self.master_name).clone();
+        let log = match node {
+            None => self.master.as_ref().map(|node| node.machine.get_ref().log_id()),
+            Some(name) => self.secondaries.get(name)?.machine.get_ref().log_id(),
+        };
+        if log != Some(place.log) || self.stalled(node)?.is_hung {
+            return None;
+        }
+        // The end of what cannot be read for the moment has not been compared.
+        let compared = self.checker.compared_end(&name, place.log);
+        let until = self.shown_end(node, concern)?.min(compared);
+        let records = self.log(node)?.read(place.resume, until, size.bytes).ok()?;
+        let count = records.iter().take(size.rows).count() as u64;
+        let rows = records.iter().take(size.rows);
+        let resume = self.checker.followed(&name, (place.log, place.number), rows);
+        place.resume = resume.unwrap_or(place.resume);
+        Some(count)
+    }
+
+    /// Judges that all followers received all of the master's log.
+    pub(crate) fn finish_followers(&mut self) {
+        self.checker.finish_followers();
     }
 
     /// Returns the log of a node that runs (`None`: the master).

@@ -125,6 +125,7 @@ impl Schedule {
             self.cluster.summary()
         );
         self.cluster.read_all_again();
+        self.readers.finish(&mut self.cluster);
         if self.rng.random_bool(0.5) {
             self.append();
         }
@@ -136,6 +137,7 @@ impl Schedule {
             messages: self.cluster.checker().accepted_count(),
             answered: self.cluster.checker().released_count(),
             refused_conditions: self.refused_conditions,
+            followed: self.readers.followed(),
             took: self.cluster.now(),
             events: self.cluster.event_counts().clone(),
             trace: self.cluster.take_trace(),
