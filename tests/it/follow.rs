@@ -239,6 +239,13 @@ fn a_read_concern_shows_what_so_many_nodes_have() {
     let code = refused.json()["code"].clone();
     assert_eq!((refused.status, code), (400, json!("unsatisfiable-read-concern")));
     assert_eq!(get(bonnie.http, "/messages?readConcern=1").json()[0]["message"], "Msg0");
+    // The secondary is told by its master, and of all three nodes one is missing.
+    let told = |concern: &str| {
+        let answer = get(bonnie.http, &format!("/messages?readConcern={concern}"));
+        answer.header("acklog-end").map(str::to_owned)
+    };
+    wait_until("the secondary to be told", || told("majority") == shown("20"));
+    assert_eq!(told("all"), shown("0"));
 }
 
 #[test]
@@ -342,7 +349,11 @@ fn readers_that_follow_are_bounded_and_one_that_hung_up_makes_room() {
 
 #[test]
 fn a_stopped_node_ends_its_streams_and_waits_as_whole_answers() {
-    let (mut master, _, mut nodes) = cluster(&[], &["bonnie"]);
+    // With one thread each a request has begun when a later one is answered.
+    let one_thread = ["--http-workers", "1"];
+    let (mut master, comm) = master(&one_thread);
+    let mut nodes = [secondary("bonnie", comm, &one_thread)];
+    wait_ready(&nodes[0]);
     let stream = begin(master.http, "GET", "/messages?follow=true", "");
     let waiting = begin(nodes[0].http, "GET", "/messages?timeoutMs=60000", "");
     let mut events = Follower::events(nodes[0].http, "", None).0;
@@ -350,7 +361,6 @@ fn a_stopped_node_ends_its_streams_and_waits_as_whole_answers() {
     append(master.http, "Msg0", "2");
     assert_eq!(waiting.answer().status, 200);
     let waiting = begin(nodes[0].http, "GET", "/messages?from=1&timeoutMs=60000", "");
-    // The node has begun to wait when a later request was answered.
     let mut lines = Follower::lines(nodes[0].http, 0);
     lines.expect(&[r#"{"id":0,"message":"Msg0"}"#]);
     for node in [&mut master, &mut nodes[0]] {

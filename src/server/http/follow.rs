@@ -12,6 +12,9 @@ mod limit;
 mod pages;
 mod stream;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use form::{FollowForm, error_event};
 pub(super) use hub::FollowHub;
 pub(super) use limit::{Follower, FollowerLimit};

@@ -103,11 +103,17 @@ impl ReadPositions {
     /// Creates the positions of a log that this node has alone.
     #[cfg(test)]
     pub(crate) fn of_one_node(reader: LogReader) -> Self {
-        let end = reader.durable_end();
-        let (majority, all, log_end, log) = (end, end, end, Some(LogId::new(7 << 96)));
         let positions = Self::new(reader);
-        positions.publish(KnownEnds { log, majority, all, log_end, cluster_size: 1 }, |_| end);
+        positions.publish_of_one_node();
         positions
+    }
+
+    /// Publishes the end of a log that this node has alone.
+    #[cfg(test)]
+    pub(crate) fn publish_of_one_node(&self) {
+        let end = self.reader.durable_end();
+        let (majority, all, log_end, log) = (end, end, end, Some(LogId::new(7 << 96)));
+        self.publish(KnownEnds { log, majority, all, log_end, cluster_size: 1 }, |_| end);
     }
 
     /// Returns the end of what a read of this level shows. That of [`ReadLevel::Own`] never

@@ -1,0 +1,183 @@
+//! Followers of a log in memory, without sockets.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use acklog_api::follow::Open;
+use acklog_log::{LogReader, LogWriter, in_memory};
+use acklog_types::{Batch, LogEnd};
+use bytes::Bytes;
+use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::*;
+use crate::server::http::listing::ListingRoom;
+use crate::server::http::response::BodyPieces;
+use crate::server::node::{ReadLevel, ReadPositions};
+
+/// A log that this node has alone, with the hub of the thread.
+struct Node {
+    writer: LogWriter,
+    log: LogReader,
+    room: ListingRoom,
+    positions: ReadPositions,
+    hub: Rc<FollowHub>,
+}
+
+impl Node {
+    fn new() -> Self {
+        let (writer, log) = in_memory();
+        let positions = ReadPositions::of_one_node(log.clone());
+        let hub = FollowHub::new(positions.clone());
+        spawn_local(hub.clone().run());
+        Self { writer, log, room: ListingRoom::default(), positions, hub }
+    }
+
+    fn append(&mut self, texts: &[&str]) {
+        let mut batch = Batch::from(texts[0]);
+        texts[1..].iter().for_each(|text| batch.push(text));
+        self.writer.append(0, None, &batch);
+        self.writer.flush();
+        self.positions.publish_of_one_node();
+    }
+
+    fn follow(&self, form: FollowForm, from: u64) -> FollowStream {
+        let position = LogEnd::new(from);
+        let begin = StreamBegin { position, batch: None, until: LogEnd::new(u64::MAX) };
+        let open = Open { log: None, epoch: 1, start: 0, end: 0, next: from, read_concern: None };
+        FollowStream::new(
+            (self.log.clone(), self.room.clone(), self.positions.clone()),
+            (form, begin),
+            &open,
+            (self.hub.waiter(ReadLevel::Own), FollowerLimit::new(1).enter().unwrap()),
+        )
+    }
+}
+
+/// Returns the next piece; none at the end.
+async fn next(stream: &mut FollowStream) -> Option<Bytes> {
+    poll_fn(|cx| stream.poll_piece(cx)).await.map(Result::unwrap)
+}
+
+async fn text(stream: &mut FollowStream) -> String {
+    String::from_utf8(next(stream).await.unwrap().into()).unwrap()
+}
+
+async fn on_local_tasks(test: impl Future<Output = ()>) {
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_is_sent_a_sign_of_life_after_each_ten_seconds_of_silence() {
+    on_local_tasks(async {
+        let mut node = Node::new();
+        let mut lines = node.follow(FollowForm::Lines, 0);
+        let begun = Instant::now();
+        assert_eq!(text(&mut lines).await, "{}\n");
+        assert_eq!(text(&mut lines).await, "{}\n");
+        assert_eq!(begun.elapsed().as_secs(), 20);
+        sleep(Duration::from_secs(5)).await;
+        node.append(&["Msg"]);
+        assert_eq!(text(&mut lines).await, "{\"id\":0,\"message\":\"Msg\"}\n");
+        // Counted from the message.
+        assert_eq!(text(&mut lines).await, "{}\n");
+        assert_eq!(begun.elapsed().as_secs(), 35);
+        let mut events = node.follow(FollowForm::Events, 1);
+        assert!(text(&mut events).await.contains("event: open\n"));
+        assert_eq!(text(&mut events).await, "event: caughtup\ndata: {\"end\":1}\n\n");
+        let tail = text(&mut events).await;
+        assert!(tail.starts_with("event: tail\ndata: {\"end\":1,\"time\":\""), "{tail}");
+        assert_eq!(begun.elapsed().as_secs(), 45);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn followers_at_one_place_take_the_same_page() {
+    on_local_tasks(async {
+        let mut node = Node::new();
+        let mut followers: Vec<_> = (0..100).map(|_| node.follow(FollowForm::Lines, 0)).collect();
+        node.append(&["Msg0"]);
+        let pages = next_of_all(&mut followers).await;
+        assert!(pages.iter().all(|page| page.as_ptr() == pages[0].as_ptr()), "rendered once");
+        // One that comes later, when there is more, is not sent the part that others took.
+        node.append(&["Msg1"]);
+        node.append(&["Msg2"]);
+        node.append(&["Msg3"]);
+        let mut late = node.follow(FollowForm::Lines, 0);
+        assert_eq!(text(&mut late).await.lines().count(), 4);
+        // The other form has pages of its own.
+        let mut events = node.follow(FollowForm::Events, 0);
+        text(&mut events).await;
+        assert!(text(&mut events).await.starts_with("id: 00000007.1.0\ndata: {\"id\":0,"));
+    })
+    .await;
+}
+
+async fn next_of_all(followers: &mut [FollowStream]) -> Vec<Bytes> {
+    let mut pages = Vec::new();
+    for follower in followers {
+        pages.push(next(follower).await.unwrap());
+    }
+    pages
+}
+
+#[tokio::test]
+async fn a_follower_gets_every_message_once_whatever_their_length_and_however_far_it_is_behind() {
+    on_local_tasks(async {
+        let mut node = Node::new();
+        let (mut tail, mut end) = (node.follow(FollowForm::Events, 0), 0);
+        let (mut of_tail, mut came) = (text(&mut tail).await, 0);
+        for round in 0..200_usize {
+            let long = "\u{1}\u{2028}ї".repeat(if round % 40 == 7 { 10_000 } else { round });
+            let texts = vec![long.as_str(); 1 + round % 7];
+            node.append(&texts);
+            end += texts.len() as u64;
+            while came < end || !of_tail.ends_with("\n\n") {
+                let piece = text(&mut tail).await;
+                came += piece.matches("data: {\"id\":").count() as u64;
+                of_tail += &piece;
+            }
+        }
+        let mut behind = node.follow(FollowForm::Events, 0);
+        let mut of_behind = String::new();
+        while !of_behind.ends_with("event: caughtup\ndata: {\"end\":794}\n\n") {
+            of_behind += &text(&mut behind).await;
+        }
+        assert_eq!(end, 794);
+        let messages = |text: &str| -> Vec<String> {
+            let is_message =
+                |line: &&str| line.starts_with("data: {\"id\"") || line.starts_with("id: ");
+            text.lines().filter(is_message).map(str::to_owned).collect()
+        };
+        let all = messages(&of_tail);
+        assert!(all == messages(&of_behind));
+        let ids = all.iter().filter_map(|line| line.strip_prefix("data: {\"id\":"));
+        let ids: Vec<u64> =
+            ids.map(|rest| rest.split(',').next().unwrap().parse().unwrap()).collect();
+        assert!(ids.iter().copied().eq(0..794));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_follower_that_takes_nothing_holds_up_nothing_and_a_stop_ends_all() {
+    on_local_tasks(async {
+        let mut node = Node::new();
+        let (mut stopped, mut other) =
+            (node.follow(FollowForm::Lines, 0), node.follow(FollowForm::Lines, 0));
+        for n in 0..1000 {
+            node.append(&["Msg"]);
+            assert_eq!(text(&mut other).await, format!("{{\"id\":{n},\"message\":\"Msg\"}}\n"));
+        }
+        let all = text(&mut stopped).await;
+        assert_eq!(all.lines().count(), 1000);
+        let waits = spawn_local(async move { next(&mut stopped).await });
+        yield_now().await;
+        node.hub.close();
+        assert_eq!(timeout(Duration::from_secs(30), waits).await.unwrap().unwrap(), None);
+        assert_eq!(next(&mut other).await, None);
+    })
+    .await;
+}
