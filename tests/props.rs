@@ -12,9 +12,9 @@ use acklog_protocol::SecondaryPhase;
 use acklog_sim::{Cluster, ClusterOptions, Schedule};
 use acklog_types::WriteConcern;
 
-/// Number of schedules of the normal test command; `cargo run --release -p acklog-sim` runs as many
-/// as one wants.
-const SCHEDULES: u64 = 500;
+/// Number of schedules of the normal test command, some seconds of an unoptimized build; `cargo run
+/// --release -p acklog-sim` runs as many as one wants, many times as fast.
+const SCHEDULES: u64 = 200;
 
 /// Number of schedules with conditions and append streams.
 const SCHEDULES_WITH_STREAMS: u64 = 100;
