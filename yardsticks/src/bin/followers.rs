@@ -200,7 +200,8 @@ impl Run {
         };
         let (p50, p99, most) = (at(0.5), at(0.99), at(1.0));
         println!(
-            "    from the sender's answer to the receipt, 0 where that came first: p50 {p50:.3} ms   p99 {p99:.3} ms   most {most:.3} ms"
+            "    from the sender's answer to the receipt, 0 where that came first: \
+             p50 {p50:.3} ms   p99 {p99:.3} ms   most {most:.3} ms"
         );
     }
 }
