@@ -38,6 +38,7 @@ const NODES_SHARE = 0.9;
  * together.
  */
 const [PAUSE_FIRST, PAUSE_MAX] = [50, 2000];
+const CURSOR = /^[0-9a-fA-F]{8}\.[0-9]+\.[0-9]+$/;
 const LF = 10;
 const CR = 13;
 
@@ -128,13 +129,23 @@ export class Client {
    *   same way; by default it warns on the console. After `giveUpAfterMs` without a connection the
    *   follower fails.
    * @returns {AsyncGenerator<Message | Gap>}
-   * @throws {AcklogError} where going on makes no sense, such as the code `other-log`: the cursor
-   *   is of another log than the node's. The signal's reason where `signal` is aborted.
+   * @throws {TypeError} at once, where the cursor is none.
+   * @throws {AcklogError} where going on makes no sense. Its code is `other-log` where the cursor is
+   *   of another log than the node's, and `out-of-order` where the stream does not go on at the
+   *   position. The signal's reason where `signal` is aborted.
    */
-  async *follow(options = {}) {
-    const { start, last, since, cursor, readConcern, signal } = options;
-    const { giveUpAfterMs = Infinity, onLost = warn } = options;
-    const position = new Position({ from: start, last, since }, cursor);
+  follow(options = {}) {
+    const { start, last, since, cursor } = options;
+    if (cursor !== undefined && cursor !== null && !CURSOR.test(cursor)) {
+      const shown = JSON.stringify(cursor);
+      throw new TypeError(`${shown} is no cursor: store that of a message as it is`);
+    }
+    const from = start === undefined ? undefined : Number(start);
+    return this.#follow(new Position({ from, last, since }, cursor), options);
+  }
+
+  async *#follow(position, options) {
+    const { readConcern, signal, giveUpAfterMs = Infinity, onLost = warn } = options;
     let pauses = new Pauses();
     let lostAt = performance.now();
     // Told since the last item. While a node is away, each attempt fails alike.
@@ -234,24 +245,35 @@ export class Client {
 class Position {
   #begin;
   #cursor;
-  /** The id of the log that was opened. */
+  /** The id of the log, or its first digits, once a node or the cursor told it. */
   #log;
   /** The gap behind the cursor that was yielded already, as text. */
   #gap;
+  /** The id that must come next on this connection; undefined: the node chooses where to begin. */
+  #expected;
+  /** The id that does come next, as the node tells it; undefined: it told none yet. */
+  #next;
   /** The members of a batch that have come. */
   #waiting = [];
 
   constructor(begin, cursor) {
     this.#begin = Object.entries(begin).filter(([, value]) => value !== undefined);
     this.#cursor = cursor ?? undefined;
+    this.#log = cursor?.split(".")[0].toLowerCase();
   }
 
   /** Returns the query and the headers that ask for what comes next. */
   request() {
     // A batch comes again as a whole.
-    this.#waiting = [];
-    if (this.#cursor === undefined) return { query: new URLSearchParams(this.#begin), headers: {} };
-    return { query: new URLSearchParams(), headers: { "last-event-id": this.#cursor } };
+    [this.#waiting, this.#next] = [[], undefined];
+    if (this.#cursor === undefined) {
+      this.#expected = Object.fromEntries(this.#begin).from;
+      return { query: new URLSearchParams(this.#begin), headers: {} };
+    }
+    this.#expected = Number(this.#cursor.split(".")[2]) + 1;
+    // Some proxies drop headers that they do not know.
+    const query = new URLSearchParams({ lastEventId: this.#cursor });
+    return { query, headers: { "last-event-id": this.#cursor } };
   }
 
   /** Returns whether a node told where to begin, and no message was read yet. */
@@ -266,46 +288,84 @@ class Position {
     return { gap };
   }
 
-  /** Yields what an event brings, and moves with it; undefined for one that moves nothing. */
-  *items({ name, id, data }) {
+  /**
+   * Returns the messages and gaps that an event brings, and moves with them; undefined for one that
+   * moves nothing.
+   */
+  items({ name, id, data }) {
     if (name === "message") {
+      this.#next = whole(data.id);
+      this.#check();
+      this.#expected = this.#next += 1;
       this.#waiting.push(data);
       // Members of a batch have no id, but for its last one: only then all have come.
-      if (id !== undefined) yield* this.#messages(this.#waiting.splice(0), id);
-    } else if (name === "gap") {
-      const gap = { start: data.from, end: data.to, why: data.why };
-      if (JSON.stringify(gap) === this.#gap) return;
-      this.#gap = JSON.stringify(gap);
-      yield { gap };
-    } else if (name === "error") {
-      throw ofProblem(data);
-    } else {
-      if (name === "open") this.#opened(data);
-      yield undefined;
+      return id === undefined ? [] : this.#messages(id);
     }
+    if (name === "gap") {
+      const gap = { start: whole(data.from), end: whole(data.to), why: data.why };
+      this.#expected = this.#next = gap.end;
+      if (JSON.stringify(gap) === this.#gap) return [];
+      this.#gap = JSON.stringify(gap);
+      return [{ gap }];
+    }
+    if (name === "error") throw ofProblem(data);
+    if (name === "open") this.#opened(data.log, whole(data.next));
+    else if (name === "caughtup" || name === "tail") this.#check();
+    return [undefined];
   }
 
-  *#messages(members, lastId) {
+  /** Moves behind the members that have come, and returns them. */
+  #messages(lastId) {
+    if (!CURSOR.test(lastId)) throw damaged(`${lastId} is no cursor`);
     // A batch is of one epoch.
     const logAndEpoch = lastId.slice(0, lastId.lastIndexOf("."));
-    for (const { id, message, batch } of members) {
-      this.#cursor = `${logAndEpoch}.${id}`;
-      this.#gap = undefined;
-      yield { id, text: message, cursor: this.#cursor, ...(batch === undefined ? {} : { batch }) };
-    }
+    this.#checkLog(lastId.split(".")[0]);
+    const messages = this.#waiting.map(({ id, message, batch }) => {
+      const cursor = `${logAndEpoch}.${id}`;
+      return { id, text: message, cursor, ...(batch === undefined ? {} : { batch }) };
+    });
+    [this.#waiting, this.#gap] = [[], undefined];
+    this.#cursor = messages.at(-1).cursor;
+    return messages;
   }
 
-  #opened({ log, next }) {
-    const known = this.#log ?? this.#cursor?.split(".")[0] ?? "";
+  #opened(log, next) {
     // A secondary that never joined its master knows no log yet.
-    if (log !== null && !log.startsWith(known)) {
+    if (typeof log === "string") this.#checkLog(log);
+    this.#next = next;
+    if (this.#expected !== undefined) return;
+    // "The last 10" or "since noon" would be another place at the next connection.
+    [this.#expected, this.#begin] = [next, [["from", next]]];
+  }
+
+  /** Fails where this log, or its first digits, is not that of the position. */
+  #checkLog(log) {
+    const known = this.#log ?? "";
+    if (!log.startsWith(known) && !known.startsWith(log)) {
       const detail = `the position is in the log ${known}, and the node has the log ${log}`;
       throw new AcklogError(detail, { problem: { code: "other-log" } });
     }
-    this.#log = log ?? this.#log;
-    // "The last 10" or "since noon" would be another place at the next connection.
-    if (this.#cursor === undefined) this.#begin = [["from", next]];
+    this.#log = log.length > known.length ? log : known;
   }
+
+  /** Fails where the stream does not go on at the position. A gap moves both. */
+  #check() {
+    const [next, expected] = [this.#next, this.#expected];
+    if (expected === undefined || next === undefined || next === expected) return;
+    const detail =
+      `the node goes on at message ${next}, and not at ${expected}: if a proxy drops the query ` +
+      "or the header Last-Event-ID, let it pass both on, or use the node's own URL";
+    throw new AcklogError(detail, { problem: { code: "out-of-order" } });
+  }
+}
+
+function whole(value) {
+  if (!Number.isInteger(value)) throw damaged(`${value} is no whole number`);
+  return value;
+}
+
+function damaged(why, cause) {
+  return new AcklogError(`the stream is damaged: ${why}`, { retry: true, cause });
 }
 
 /** One request with all of its answer. It ends with the caller's signal, and by `end`. */
@@ -447,17 +507,24 @@ class EventParser {
       if (text === "") {
         const { name, id, data } = this.#event;
         this.#event = { name: "message", data: [] };
-        return data.length > 0 ? { name, id, data: JSON.parse(data.join("\n")) } : undefined;
+        return data.length > 0 ? { name, id, data: object(data.join("\n")) } : undefined;
       }
       const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(text);
       if (field === "data") this.#event.data.push(value);
       else if (field === "event") this.#event.name = value;
       else if (field === "id") this.#event.id = value;
     } catch (cause) {
-      throw new AcklogError(`the stream is damaged: ${cause.message}`, { retry: true, cause });
+      throw damaged(cause.message, cause);
     }
     return undefined;
   }
+}
+
+/** Returns the object that a text is in JSON. */
+function object(text) {
+  const value = JSON.parse(text);
+  if (typeof value !== "object" || value === null) throw new TypeError(`${text} is no object`);
+  return value;
 }
 
 function joined(parts) {

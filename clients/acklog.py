@@ -22,6 +22,7 @@ import http.client
 import json
 import logging
 import random
+import re
 import secrets
 import time
 from contextlib import closing
@@ -51,6 +52,8 @@ READ_BYTES = 65536
 WriteConcern = Union[int, str]
 ReadConcern = Union[int, str]
 Problem = Dict[str, Any]
+
+_CURSOR = re.compile("[0-9a-fA-F]{8}[.][0-9]+[.][0-9]+")
 
 _log = logging.getLogger("acklog")
 
@@ -89,6 +92,9 @@ class Gap(NamedTuple):
     end: int
     why: str
     """`trimmed` or `cut`."""
+
+
+Item = Union[Message, Gap]
 
 
 class Error(Exception):
@@ -182,7 +188,7 @@ class Client:
         cursor: Optional[str] = None,
         read_concern: Optional[ReadConcern] = None,
         give_up_after: Optional[float] = None,
-    ) -> Generator[Union[Message, Gap], None, None]:
+    ) -> Generator[Item, None, None]:
         """Yields the messages of the log, and the gaps in it, and waits for new ones, for ever.
 
         It begins behind the `cursor`; without one at the id `start`, at the `last` n messages, at
@@ -190,13 +196,25 @@ class Client:
         first item is asked for, and again whenever the connection is lost: nothing is lost or
         repeated. A batch is yielded when all of it has come. close() ends the connection.
 
-        Raises Error where going on makes no sense, such as the code `other-log`: the cursor is of
-        another log than the node's. With `give_up_after` also when it was not connected for so
-        many seconds. A connection that is lost, or not made, is a warning of the logger `acklog`;
-        attempts that fail in the same way are one warning.
+        Raises ValueError, at once, where the cursor is none. Raises Error where going on makes no
+        sense. Its code is `other-log` where the cursor is of another log than the node's, and
+        `out-of-order` where the stream does not go on at the position. With `give_up_after` also
+        when it was not connected for so many seconds. A connection that is lost, or not made, is a
+        warning of the logger `acklog`; attempts that fail in the same way are one warning.
         """
-        begin = {"from": start, "last": last, "since": since}
+        if cursor is not None and not _CURSOR.fullmatch(cursor):
+            raise ValueError(f"{cursor!r} is no cursor: store that of a message as it is")
+        first = None if start is None else int(start)
+        begin = {"from": first, "last": last, "since": since}
         position = _Position({k: v for k, v in begin.items() if v is not None}, cursor)
+        return self._follow(position, read_concern, give_up_after)
+
+    def _follow(
+        self,
+        position: _Position,
+        read_concern: Optional[ReadConcern],
+        give_up_after: Optional[float],
+    ) -> Generator[Item, None, None]:
         pauses = _Pauses()
         lost_at: Optional[float] = time.monotonic()
         # What was logged since the last item. While a node is away, each attempt fails alike.
@@ -308,7 +326,7 @@ class Client:
 
     def _follow_node(
         self, node: SplitResult, position: _Position, read_concern: Optional[ReadConcern]
-    ) -> Generator[Union[Message, Gap, None], None, None]:
+    ) -> Generator[Optional[Item], None, None]:
         """Yields what one connection brings, up to its end; None for an event that moves no
         position."""
         query, headers = position.request()
@@ -338,16 +356,27 @@ class _Position:
     def __init__(self, begin: Dict[str, Any], cursor: Optional[str]) -> None:
         self.begin = begin
         self.cursor = cursor
-        # The id of the log that was opened.
-        self.log: Optional[str] = None
+        # The id of the log, or its first digits, once a node or the cursor told it.
+        self.log = (cursor or "").partition(".")[0].lower() or None
         # The gap behind the cursor that was yielded already.
         self.gap: Optional[Gap] = None
+        # The id that must come next on this connection; None: the node chooses where to begin.
+        self.expected: Optional[int] = None
+        # The id that does come next, as the node tells it; None: it told none yet.
+        self.next: Optional[int] = None
+        # The members of a batch that have come.
+        self.waiting: List[Dict[str, Any]] = []
 
     def request(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
         """Returns the query and the headers that ask for what comes next."""
+        # A batch comes again as a whole.
+        self.waiting, self.next = [], None
         if self.cursor is None:
+            self.expected = self.begin.get("from")
             return dict(self.begin), {}
-        return {}, {"Last-Event-ID": self.cursor}
+        self.expected = int(self.cursor.rpartition(".")[2]) + 1
+        # Some proxies drop headers that they do not know.
+        return {"lastEventId": self.cursor}, {"Last-Event-ID": self.cursor}
 
     @property
     def is_before_first(self) -> bool:
@@ -360,52 +389,93 @@ class _Position:
         self.begin = {"from": start}
         return gap
 
-    def items(self, events: Iterator[_Event]) -> Iterator[Union[Message, Gap, None]]:
-        """Yields messages and gaps, and moves with them."""
-        waiting: List[Dict[str, Any]] = []
+    def items(self, events: Iterator[_Event]) -> Iterator[Optional[Item]]:
+        """Yields messages and gaps, and moves with them; None for an event that moves nothing."""
         for event in events:
-            data = json.loads(event.data)
-            if event.name == "message":
-                waiting.append(data)
-                # Members of a batch have no id, but for its last one: only then all have come.
-                if event.id is not None:
-                    yield from self._messages(waiting, event.id)
-                    waiting = []
-            elif event.name == "gap":
-                gap = Gap(data["from"], data["to"], data["why"])
-                if gap != self.gap:
-                    self.gap = gap
-                    yield gap
-            elif event.name == "error":
-                raise Error._of_problem(data)
-            else:
-                if event.name == "open":
-                    self._opened(data["log"], data["next"])
-                yield None
+            try:
+                items = self._items_of(event)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise Error(f"the stream is damaged: {error!r}", retry=True) from error
+            yield from items
 
-    def _messages(self, members: List[Dict[str, Any]], last_id: str) -> Iterator[Message]:
+    def _items_of(self, event: _Event) -> Sequence[Optional[Item]]:
+        name, data = event.name.decode(), json.loads(event.data.decode())
+        if name == "message":
+            self.next = _whole(data["id"])
+            self._check()
+            self.expected = self.next = self.next + 1
+            self.waiting.append(data)
+            # Members of a batch have no id, but for its last one: only then all have come.
+            return [] if event.id is None else self._messages(event.id.decode())
+        if name == "gap":
+            gap = Gap(_whole(data["from"]), _whole(data["to"]), data["why"])
+            self.expected = self.next = gap.end
+            if gap == self.gap:
+                return []
+            self.gap = gap
+            return [gap]
+        if name == "error":
+            raise Error._of_problem(data)
+        if name == "open":
+            self._opened(data["log"], _whole(data["next"]))
+        elif name in ("caughtup", "tail"):
+            self._check()
+        return [None]
+
+    def _messages(self, last_id: str) -> List[Message]:
+        """Moves behind the members that have come, and returns them."""
+        if not _CURSOR.fullmatch(last_id):
+            raise ValueError(f"{last_id!r} is no cursor")
         # A batch is of one epoch.
         log_and_epoch = last_id.rpartition(".")[0]
-        for member in members:
-            self.cursor, self.gap = f"{log_and_epoch}.{member['id']}", None
-            yield Message(member["id"], member["message"], self.cursor, member.get("batch"))
+        self._check_log(last_id.partition(".")[0])
+        messages = [
+            Message(each["id"], each["message"], f"{log_and_epoch}.{each['id']}", each.get("batch"))
+            for each in self.waiting
+        ]
+        self.waiting, self.gap = [], None
+        self.cursor = messages[-1].cursor
+        return messages
 
     def _opened(self, log: Optional[str], next_id: int) -> None:
-        known = self.log or (self.cursor or "").partition(".")[0]
         # A secondary that never joined its master knows no log yet.
-        if log is not None and not log.startswith(known):
+        if log is not None:
+            self._check_log(log)
+        self.next = next_id
+        if self.expected is None:
+            # "The last 10" or "since noon" would be another place at the next connection.
+            self.expected, self.begin = next_id, {"from": next_id}
+
+    def _check_log(self, log: str) -> None:
+        """Fails where this log, or its first digits, is not that of the position."""
+        known = self.log or ""
+        if not log.startswith(known) and not known.startswith(log):
             detail = f"the position is in the log {known}, and the node has the log {log}"
             raise Error(detail, problem={"code": "other-log"})
-        self.log = log or self.log
-        if self.cursor is None:
-            # "The last 10" or "since noon" would be another place at the next connection.
-            self.begin = {"from": next_id}
+        self.log = max(known, log, key=len)
+
+    def _check(self) -> None:
+        """Fails where the stream does not go on at the position. A gap moves both."""
+        if self.expected is None or self.next is None or self.next == self.expected:
+            return
+        raise Error(
+            f"the node goes on at message {self.next}, and not at {self.expected}: if a proxy"
+            " drops the query or the header Last-Event-ID, let it pass both on, or use the node's"
+            " own URL",
+            problem={"code": "out-of-order"},
+        )
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"{value!r} is no whole number")
+    return value
 
 
 class _Event(NamedTuple):
-    name: str
-    id: Optional[str]
-    data: str
+    name: bytes
+    id: Optional[bytes]
+    data: bytes
 
 
 class _Pauses:
@@ -454,16 +524,16 @@ def _combined(before: Error, attempt: Error) -> Error:
 
 def _events(response: http.client.HTTPResponse) -> Iterator[_Event]:
     """Yields the events of a stream. One without its closing blank line is dropped."""
-    data: List[str] = []
-    name, event_id = "message", None
+    data: List[bytes] = []
+    name, event_id = b"message", None
     for line in _lines(response):
         if not line:
             if data:
-                yield _Event(name, event_id, "\n".join(data))
-            name, event_id, data = "message", None, []
+                yield _Event(name, event_id, b"\n".join(data))
+            name, event_id, data = b"message", None, []
             continue
         field, _, rest = line.partition(b":")
-        value = (rest[1:] if rest.startswith(b" ") else rest).decode()
+        value = rest[1:] if rest.startswith(b" ") else rest
         if field == b"data":
             data.append(value)
         elif field == b"event":

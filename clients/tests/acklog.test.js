@@ -88,6 +88,12 @@ async function silentNode(t) {
   return { client: new Client(`127.0.0.1:${server.address().port}`), gone };
 }
 
+test("what_is_no_cursor_is_refused", () => {
+  const client = new Client("localhost:1");
+  const cursors = ["", "0", "0a1b2c3d.1.0\n", "0a1b2c3d.1.-1", "0a1b2c3d.1.0.0", "0a1b2c3d.1.٣"];
+  for (const cursor of cursors) assert.throws(() => client.follow({ cursor }), /is no cursor/);
+});
+
 test("attempts_that_fail_in_the_same_way_are_told_once", PATIENCE, async (t) => {
   const away = { asks: { query: {} }, status: 502, text: "<html>" };
   const message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n';

@@ -87,6 +87,16 @@ class Cases(Bounded):
             self.assertEqual(seen, case["items"])
 
 
+class Callers(Bounded):
+    """Mistakes of the program are told at once, and nothing is sent."""
+
+    def test_what_is_no_cursor_is_refused(self) -> None:
+        client = acklog.Client("localhost:1")
+        for cursor in "", "0", "0a1b2c3d.1.0\n", "0a1b2c3d.1.-1", "0a1b2c3d.1.0.0", "0a1b2c3d.1.٣":
+            with self.subTest(cursor), self.assertRaisesRegex(ValueError, "is no cursor"):
+                client.follow(cursor=cursor)
+
+
 class Warnings(Bounded):
     def test_attempts_that_fail_in_the_same_way_are_one_warning(self) -> None:
         away = {"asks": {"query": {}}, "status": 502, "text": "<html>"}
