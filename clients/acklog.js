@@ -80,11 +80,12 @@ export class Client {
    * @param {{silenceMs?: number}} [options] `silenceMs` is the time after which a follower that
    *   hears nothing connects again; a node sends something every 10 s.
    */
-  constructor(urls = globalThis.location?.origin ?? [], { silenceMs = 30_000 } = {}) {
-    const each = (Array.isArray(urls) ? urls : urls.split(",")).map((url) => url.trim());
+  constructor(urls, options) {
+    const nodes = urls ?? globalThis.location?.origin ?? [];
+    const each = (Array.isArray(nodes) ? nodes : nodes.split(",")).map((url) => url.trim());
     if (!each.some(Boolean)) throw new TypeError("the URL of a node is missing");
     this.#nodes = each.map((url) => (url.includes("//") ? url : `http://${url}`));
-    this.#silenceMs = silenceMs;
+    this.#silenceMs = options?.silenceMs ?? 30_000;
   }
 
   /**
@@ -134,14 +135,14 @@ export class Client {
    *   of another log than the node's, and `out-of-order` where the stream does not go on at the
    *   position. The signal's reason where `signal` is aborted.
    */
-  follow(options = {}) {
-    const { start, last, since, cursor } = options;
-    if (cursor !== undefined && cursor !== null && !CURSOR.test(cursor)) {
+  follow(options) {
+    const { start, last, since, cursor, ...others } = given(options);
+    if (cursor !== undefined && !CURSOR.test(cursor)) {
       const shown = JSON.stringify(cursor);
       throw new TypeError(`${shown} is no cursor: store that of a message as it is`);
     }
     const from = start === undefined ? undefined : Number(start);
-    return this.#follow(new Position({ from, last, since }, cursor), options);
+    return this.#follow(new Position({ from, last, since }, cursor), others);
   }
 
   async *#follow(position, options) {
@@ -177,8 +178,9 @@ export class Client {
     }
   }
 
-  async #append(messages, options = {}) {
-    const { writeConcern, key = randomKey(), timeoutMs = 30_000, expectedEnd, signal } = options;
+  async #append(messages, options) {
+    const { key = randomKey(), timeoutMs = 30_000, signal, ...others } = given(options);
+    const { writeConcern, expectedEnd } = others;
     const deadline = performance.now() + timeoutMs;
     const pauses = new Pauses();
     // Answers in a row that say that the node is not the master.
@@ -258,7 +260,7 @@ class Position {
 
   constructor(begin, cursor) {
     this.#begin = Object.entries(begin).filter(([, value]) => value !== undefined);
-    this.#cursor = cursor ?? undefined;
+    this.#cursor = cursor;
     this.#log = cursor?.split(".")[0].toLowerCase();
   }
 
@@ -536,6 +538,11 @@ function joined(parts) {
     at += part.length;
   }
   return whole;
+}
+
+/** Returns the options that are given: those that are null are as good as absent. */
+function given(options) {
+  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== null));
 }
 
 function warn(error, node) {

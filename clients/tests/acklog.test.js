@@ -28,7 +28,7 @@ const TIMES = { timeout: "timeoutMs", give_up_after: "giveUpAfterMs" };
 function named(options) {
   return Object.fromEntries(
     Object.entries(options ?? {}).map(([name, value]) =>
-      name in TIMES ? [TIMES[name], value * 1000] : [NAMES[name] ?? name, value],
+      name in TIMES ? [TIMES[name], value && value * 1000] : [NAMES[name] ?? name, value],
     ),
   );
 }
@@ -92,6 +92,24 @@ test("what_is_no_cursor_is_refused", () => {
   const client = new Client("localhost:1");
   const cursors = ["", "0", "0a1b2c3d.1.0\n", "0a1b2c3d.1.-1", "0a1b2c3d.1.0.0", "0a1b2c3d.1.٣"];
   for (const cursor of cursors) assert.throws(() => client.follow({ cursor }), /is no cursor/);
+});
+
+test("options_of_javascript_alone_that_are_null_are_as_good_as_absent", PATIENCE, async (t) => {
+  t.mock.method(console, "warn", () => {});
+  const append = { asks: { body: { message: "a" } } };
+  const stored = { ...append, status: 201, body: { id: 3, writeConcern: 1, ackedBy: ["master"] } };
+  const away = { asks: { query: {} }, status: 502, text: "<html>" };
+  const message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n';
+  const there = { asks: { query: {} }, opens: 0, sends: [message] };
+  const nodes = await ScriptedNodes.start({ connections: [stored, away, there] });
+  t.after(() => nodes.close());
+  const client = new Client(nodes.urls, { silenceMs: null });
+  assert.equal((await client.append("a", { timeoutMs: null, signal: null })).id, 3);
+  const items = client.follow({ onLost: null, signal: null });
+  assert.equal((await items.next()).value.text, "a");
+  await items.return();
+  assert.equal(console.warn.mock.callCount(), 1);
+  assert.deepEqual(nodes.faults, []);
 });
 
 test("attempts_that_fail_in_the_same_way_are_told_once", PATIENCE, async (t) => {

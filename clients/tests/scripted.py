@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -114,8 +115,8 @@ class ScriptedNodes:
             key = headers.get("idempotency-key")
             self._keys.append(key)
             expect("the key", asks.get("key", self._keys[0]), key)
-            if not key:
-                faults.append("there is no key")
+            if "key" not in asks and not re.fullmatch("[0-9a-f]{32}", key or ""):
+                faults.append(f"{key!r} is no key that was drawn")
         waited = time.monotonic() - self._last_end
         if waited < step.get("after_seconds", 0):
             faults.append(f"it came after {waited} s")
