@@ -133,7 +133,8 @@ export class Client {
    * @throws {TypeError} at once, where the cursor is none.
    * @throws {AcklogError} where going on makes no sense. Its code is `other-log` where the cursor is
    *   of another log than the node's, and `out-of-order` where the stream does not go on at the
-   *   position. The signal's reason where `signal` is aborted.
+   *   position. A bad request is an error where each node refused it, since only a master knows
+   *   every read concern. The signal's reason where `signal` is aborted.
    */
   follow(options) {
     const { start, last, since, cursor, ...others } = given(options);
@@ -151,19 +152,28 @@ export class Client {
     let lostAt = performance.now();
     // Told since the last item. While a node is away, each attempt fails alike.
     let told = new Set();
+    // The nodes that refused the request as a bad one, without another answer in between.
+    let refusing = new Set();
     for (let turn = 0; ; turn += 1) {
       const node = this.#nodes[turn % this.#nodes.length];
       let reason = new AcklogError("the node ended the stream");
       try {
         for await (const item of this.#followNode(node, position, readConcern, signal)) {
           lostAt = undefined;
+          refusing = new Set();
           if (item === undefined) continue;
           [pauses, told] = [new Pauses(), new Set()];
           yield item;
         }
       } catch (error) {
         signal?.throwIfAborted();
-        if (!(error instanceof AcklogError && error.retry)) throw error;
+        if (!(error instanceof AcklogError)) throw error;
+        // A secondary knows some read concerns only, and sends those who need another one to the
+        // master.
+        const isBad = error.problem.status === 400;
+        refusing = new Set(isBad ? [...refusing, node] : []);
+        const isElsewhere = isBad && this.#nodes.some((each) => !refusing.has(each));
+        if (!error.retry && !isElsewhere) throw error;
         reason = error;
       }
       lostAt ??= performance.now();

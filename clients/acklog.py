@@ -198,7 +198,8 @@ class Client:
 
         Raises ValueError, at once, where the cursor is none. Raises Error where going on makes no
         sense. Its code is `other-log` where the cursor is of another log than the node's, and
-        `out-of-order` where the stream does not go on at the position. With `give_up_after` also
+        `out-of-order` where the stream does not go on at the position. A bad request is an error
+        where each node refused it, since only a master knows every read concern. With `give_up_after` also
         when it was not connected for so many seconds. A connection that is lost, or not made, is a
         warning of the logger `acklog`; attempts that fail in the same way are one warning.
         """
@@ -219,22 +220,28 @@ class Client:
         lost_at: Optional[float] = time.monotonic()
         # What was logged since the last item. While a node is away, each attempt fails alike.
         logged: Set[str] = set()
+        # The nodes that refused the request as a bad one, without another answer in between.
+        refusing: Set[SplitResult] = set()
         for node in cycle(list(self._nodes)):
             retry_after = 0.0
             reason: Exception = Error("the node ended the stream")
             try:
                 with closing(self._follow_node(node, position, read_concern)) as items:
                     for item in items:
-                        lost_at = None
+                        lost_at, refusing = None, set()
                         if item is not None:
                             pauses, logged = _Pauses(), set()
                             yield item
             except Error as error:
-                if not error.retry:
+                # A secondary knows some read concerns only, and sends those who need another one
+                # to the master.
+                is_bad = error.problem.get("status") == 400
+                refusing = refusing | {node} if is_bad else set()
+                if not error.retry and not (is_bad and refusing != set(self._nodes)):
                     raise
                 reason, retry_after = error, error.retry_after
             except (OSError, http.client.HTTPException, ValueError) as error:
-                reason = error
+                reason, refusing = error, set()
             lost_at = time.monotonic() if lost_at is None else lost_at
             if give_up_after is not None and time.monotonic() - lost_at >= give_up_after:
                 raise Error(f"no node could be followed, at last: {reason}") from reason
