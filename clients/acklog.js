@@ -39,6 +39,7 @@ const NODES_SHARE = 0.9;
  */
 const [PAUSE_FIRST, PAUSE_MAX] = [50, 2000];
 const CURSOR = /^[0-9a-fA-F]{8}\.[0-9]+\.[0-9]+$/;
+const KEY = /^[!-~]{1,128}$/;
 const LF = 10;
 const CR = 13;
 
@@ -79,12 +80,13 @@ export class Client {
    *   the node that the page was loaded from.
    * @param {{silenceMs?: number}} [options] `silenceMs` is the time after which a follower that
    *   hears nothing connects again; a node sends something every 10 s.
+   * @throws {TypeError} for a URL that cannot be a node's.
    */
   constructor(urls, options) {
     const nodes = urls ?? globalThis.location?.origin ?? [];
-    const each = (Array.isArray(nodes) ? nodes : nodes.split(",")).map((url) => url.trim());
-    if (!each.some(Boolean)) throw new TypeError("the URL of a node is missing");
-    this.#nodes = each.map((url) => (url.includes("//") ? url : `http://${url}`));
+    const each = Array.isArray(nodes) ? nodes : nodes.split(",");
+    if (each.length === 0) throw new TypeError("the URL of a node is missing");
+    this.#nodes = each.map((url) => checkedUrl(url.trim()));
     this.#silenceMs = options?.silenceMs ?? 30_000;
   }
 
@@ -101,6 +103,7 @@ export class Client {
    *   expectedEnd?: number, signal?: AbortSignal}} [options]
    * @returns {Promise<Appended>}
    * @throws {AcklogError} its `outcome` tells whether the message may be in the log.
+   * @throws {TypeError} where the key is not 1 to 128 visible ASCII characters; nothing is sent.
    */
   append(text, options) {
     return this.#append({ message: text }, options);
@@ -191,6 +194,10 @@ export class Client {
   async #append(messages, options) {
     const { key = randomKey(), timeoutMs = 30_000, signal, ...others } = given(options);
     const { writeConcern, expectedEnd } = others;
+    if (!KEY.test(key)) {
+      const shown = JSON.stringify(key);
+      throw new TypeError(`${shown} is no key: it must be 1 to 128 visible ASCII characters`);
+    }
     const deadline = performance.now() + timeoutMs;
     const pauses = new Pauses();
     // Answers in a row that say that the node is not the master.
@@ -395,8 +402,11 @@ class Call {
   }
 
   fetch(path, options, limitMs) {
+    const url = this.#node + path;
+    // Fails where fetch would for another reason than the network's: both are a TypeError of fetch.
+    new Request(url, options);
     const request = { ...options, signal: this.#controller.signal, cache: "no-store" };
-    return this.within(limitMs, fetch(this.#node + path, request));
+    return this.within(limitMs, fetch(url, request));
   }
 
   /** Returns what `promise` brings. If it fails or takes longer, the call is over. */
@@ -421,6 +431,22 @@ class Call {
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#abort();
   }
+}
+
+/** Returns a URL with its scheme. */
+function checkedUrl(url) {
+  const full = url.includes("://") ? url : `http://${url}`;
+  let parts = {};
+  try {
+    parts = new URL(full);
+  } catch {
+    // It has no protocol then.
+  }
+  const isHttp = /^https?:$/.test(parts.protocol) && parts.port !== "0";
+  if (isHttp && !parts.username && !parts.password && !/[\s?#]/.test(url)) return full;
+  // A password is not for logs.
+  const shown = JSON.stringify(url.slice(url.lastIndexOf("@") + 1));
+  throw new TypeError(`${shown} is no URL of a node: it must be like http://localhost:8000`);
 }
 
 /** Pauses between attempts, in milliseconds; they double up to a limit. */

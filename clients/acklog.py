@@ -54,6 +54,7 @@ ReadConcern = Union[int, str]
 Problem = Dict[str, Any]
 
 _CURSOR = re.compile("[0-9a-fA-F]{8}[.][0-9]+[.][0-9]+")
+_KEY = re.compile("[!-~]{1,128}")
 
 _log = logging.getLogger("acklog")
 
@@ -137,15 +138,16 @@ class Client:
     """A client of the nodes with these URLs, a list or a text with commas between them. Appends
     find the master among them, followers take them in turn. `silence` is the time in seconds after
     which a follower that hears nothing connects again; a node sends something every 10 s.
+    Raises ValueError for a URL that cannot be a node's.
 
     Not for several threads at once: make a client for each.
     """
 
     def __init__(self, urls: Union[str, Sequence[str]], silence: float = 30.0) -> None:
-        each = [url.strip() for url in (urls.split(",") if isinstance(urls, str) else urls)]
-        if not any(each):
+        each = urls.split(",") if isinstance(urls, str) else urls
+        self._nodes = [_node(url.strip()) for url in each]
+        if not self._nodes:
             raise ValueError("the URL of a node is missing")
-        self._nodes = [urlsplit(url if "//" in url else f"http://{url}") for url in each]
         self._silence = silence
         self._kept: Optional[http.client.HTTPConnection] = None
         self._kept_since = 0.0
@@ -164,7 +166,8 @@ class Client:
         have passed; however often that is, it is stored once. Without a `key` the call draws one.
         With `expected_end` it is stored only if that will be its id.
 
-        Raises Error; its `outcome` tells whether the message may be in the log.
+        Raises Error; its `outcome` tells whether the message may be in the log. Raises ValueError,
+        and sends nothing, where the key is not 1 to 128 visible ASCII characters.
         """
         return self._append({"message": text}, write_concern, key, timeout, expected_end)
 
@@ -240,7 +243,7 @@ class Client:
                 if not error.retry and not (is_bad and refusing != set(self._nodes)):
                     raise
                 reason, retry_after = error, error.retry_after
-            except (OSError, http.client.HTTPException, ValueError) as error:
+            except (OSError, http.client.HTTPException) as error:
                 reason, refusing = error, set()
             lost_at = time.monotonic() if lost_at is None else lost_at
             if give_up_after is not None and time.monotonic() - lost_at >= give_up_after:
@@ -271,7 +274,10 @@ class Client:
         timeout: float,
         expected_end: Optional[int],
     ) -> Appended:
-        key = key or secrets.token_hex(16)
+        if key is None:
+            key = secrets.token_hex(16)
+        elif not _KEY.fullmatch(key):
+            raise ValueError(f"{key!r} is no key: it must be 1 to 128 visible ASCII characters")
         body = {**body, "writeConcern": write_concern, "expectedEnd": expected_end}
         body = {name: value for name, value in body.items() if value is not None}
         deadline = time.monotonic() + timeout
@@ -497,6 +503,23 @@ class _Pauses:
         return pause
 
 
+def _node(url: str) -> SplitResult:
+    """Returns the parts of a URL that requests need."""
+    # A password is not for logs.
+    shown = url.rpartition("@")[2]
+    problem = f"{shown!r} is no URL of a node: it must be like http://localhost:8000"
+    try:
+        node = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = (node.hostname or "").encode("idna"), node.port
+    except ValueError:
+        raise ValueError(problem) from None
+    is_http = node.scheme in ("http", "https") and host and port != 0
+    is_plain = "@" not in node.netloc and not re.search(r"[\s?#]", url) and node.path.isascii()
+    if not (is_http and is_plain and node.path.isprintable()):
+        raise ValueError(problem)
+    return node
+
+
 def _connect(node: SplitResult, timeout: float) -> http.client.HTTPConnection:
     is_tls = node.scheme == "https"
     kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
@@ -508,7 +531,7 @@ def _connect(node: SplitResult, timeout: float) -> http.client.HTTPConnection:
 
 def _refusal(response: http.client.HTTPResponse, body: bytes) -> Error:
     retry_after = response.headers.get("Retry-After", "")
-    seconds = float(retry_after) if retry_after.isdigit() else 0.0
+    seconds = float(retry_after) if re.fullmatch("[0-9]+", retry_after) else 0.0
     try:
         problem = json.loads(body)
     except ValueError:

@@ -10,7 +10,9 @@ import { AcklogError, Client } from "../acklog.js";
 import { Cluster } from "./cluster.js";
 import { ScriptedNodes } from "./scripted.js";
 
-const cases = JSON.parse(readFileSync(new URL("cases.json", import.meta.url), "utf8"));
+const [cases, mistakes] = ["cases.json", "mistakes.json"].map((name) =>
+  JSON.parse(readFileSync(new URL(name, import.meta.url), "utf8")),
+);
 
 /** So that a test that waits in vain fails. */
 const PATIENCE = { timeout: 60_000 };
@@ -88,10 +90,37 @@ async function silentNode(t) {
   return { client: new Client(`127.0.0.1:${server.address().port}`), gone };
 }
 
+// Mistakes of the program are told at once, and nothing is sent.
+
+test("what_is_no_url_is_refused", () => {
+  for (const url of mistakes.urls) {
+    const isTold = ({ message }) => /no URL of a node/.test(message) && !/secret/.test(message);
+    assert.throws(() => new Client(url), isTold, url);
+  }
+  for (const url of mistakes.good_urls) assert.ok(new Client(url));
+});
+
 test("what_is_no_cursor_is_refused", () => {
   const client = new Client("localhost:1");
-  const cursors = ["", "0", "0a1b2c3d.1.0\n", "0a1b2c3d.1.-1", "0a1b2c3d.1.0.0", "0a1b2c3d.1.٣"];
-  for (const cursor of cursors) assert.throws(() => client.follow({ cursor }), /is no cursor/);
+  for (const cursor of mistakes.cursors) {
+    assert.throws(() => client.follow({ cursor }), /is no cursor/);
+  }
+});
+
+test("what_is_no_key_is_refused", PATIENCE, async () => {
+  const client = new Client("localhost:1");
+  for (const key of mistakes.keys) {
+    await assert.rejects(client.append("a", { key }), /is no key/, key);
+  }
+});
+
+test("an_error_that_is_not_the_network_s_is_not_hidden", PATIENCE, async (t) => {
+  t.mock.method(globalThis, "Request", () => {
+    throw new TypeError("this cannot be asked for");
+  });
+  const client = new Client("localhost:1");
+  await assert.rejects(client.append("a"), TypeError);
+  await assert.rejects(client.follow().next(), TypeError);
 });
 
 test("options_of_javascript_alone_that_are_null_are_as_good_as_absent", PATIENCE, async (t) => {

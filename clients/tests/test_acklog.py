@@ -90,11 +90,25 @@ class Cases(Bounded):
 class Callers(Bounded):
     """Mistakes of the program are told at once, and nothing is sent."""
 
+    mistakes = json.loads((FOLDER / "mistakes.json").read_text("utf-8"))
+
+    def test_what_is_no_url_is_refused(self) -> None:
+        for url in self.mistakes["urls"]:
+            with self.subTest(url), self.assertRaisesRegex(ValueError, "no URL of a node") as told:
+                acklog.Client(url)
+            self.assertNotIn("secret", str(told.exception))
+        for url in self.mistakes["good_urls"]:
+            acklog.Client(url)
+
     def test_what_is_no_cursor_is_refused(self) -> None:
-        client = acklog.Client("localhost:1")
-        for cursor in "", "0", "0a1b2c3d.1.0\n", "0a1b2c3d.1.-1", "0a1b2c3d.1.0.0", "0a1b2c3d.1.٣":
+        for cursor in self.mistakes["cursors"]:
             with self.subTest(cursor), self.assertRaisesRegex(ValueError, "is no cursor"):
-                client.follow(cursor=cursor)
+                acklog.Client("localhost:1").follow(cursor=cursor)
+
+    def test_what_is_no_key_is_refused(self) -> None:
+        for key in self.mistakes["keys"]:
+            with self.subTest(key), self.assertRaisesRegex(ValueError, "is no key"):
+                acklog.Client("localhost:1").append("a", key=key)
 
 
 class Warnings(Bounded):
