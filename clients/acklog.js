@@ -33,6 +33,15 @@
  */
 const NODES_SHARE = 0.9;
 /**
+ * Longest time of one attempt of an append, in milliseconds; then the message is sent again under
+ * its key. Shorter: messages that wait long for their write concern are sent needlessly often.
+ * Longer: a node that vanished without a word is waited for in vain, and fetch gives up by itself
+ * (after 300 s in Node).
+ */
+const ATTEMPT_MAX = 240_000;
+/** Longest time that a timer takes, in milliseconds, 24 days. One that is longer ends at once. */
+const TIMER_MAX = 2 ** 31 - 1;
+/**
  * The first and the longest pause before a request is repeated, in milliseconds. Each is drawn
  * between a half and the whole of its length, so that clients that failed together do not come back
  * together.
@@ -79,7 +88,7 @@ export class Client {
    * @param {string | string[]} [urls] The nodes, in an array or separated by commas. Without them:
    *   the node that the page was loaded from.
    * @param {{silenceMs?: number}} [options] `silenceMs` is the time after which a follower that
-   *   hears nothing connects again; a node sends something every 10 s.
+   *   hears nothing connects again, Infinity: it never does; a node sends something every 10 s.
    * @throws {TypeError} for a URL that cannot be a node's.
    */
   constructor(urls, options) {
@@ -87,16 +96,16 @@ export class Client {
     const each = Array.isArray(nodes) ? nodes : nodes.split(",");
     if (each.length === 0) throw new TypeError("the URL of a node is missing");
     this.#nodes = each.map((url) => checkedUrl(url.trim()));
-    this.#silenceMs = options?.silenceMs ?? 30_000;
+    this.#silenceMs = checkedTime(options?.silenceMs ?? 30_000);
   }
 
   /**
    * Appends a message and waits until its write concern holds.
    *
    * It is sent again, under the same idempotency key, until it is answered or `timeoutMs` have
-   * passed; however often that is, it is stored once. Without a `key` the call draws one. With
-   * `expectedEnd` it is stored only if that will be its id. Where `signal` is aborted, the message
-   * may be in the log.
+   * passed, Infinity: for ever; however often that is, it is stored once. Without a `key` the call
+   * draws one. With `expectedEnd` it is stored only if that will be its id. Where `signal` is
+   * aborted, the message may be in the log.
    *
    * @param {string} text
    * @param {{writeConcern?: number | string, key?: string, timeoutMs?: number,
@@ -141,6 +150,7 @@ export class Client {
    */
   follow(options) {
     const { start, last, since, cursor, ...others } = given(options);
+    checkedTime(others.giveUpAfterMs ?? Infinity);
     if (cursor !== undefined && !CURSOR.test(cursor)) {
       const shown = JSON.stringify(cursor);
       throw new TypeError(`${shown} is no cursor: store that of a message as it is`);
@@ -198,14 +208,14 @@ export class Client {
       const shown = JSON.stringify(key);
       throw new TypeError(`${shown} is no key: it must be 1 to 128 visible ASCII characters`);
     }
-    const deadline = performance.now() + timeoutMs;
+    const deadline = performance.now() + checkedTime(timeoutMs);
     const pauses = new Pauses();
     // Answers in a row that say that the node is not the master.
     let strangers = 0;
     let last;
     for (;;) {
       const [node] = this.#nodes;
-      const left = Math.max(deadline - performance.now(), 1);
+      const left = Math.min(Math.max(deadline - performance.now(), 1), ATTEMPT_MAX);
       const inTime = Math.floor(left * NODES_SHARE);
       const body = { ...messages, writeConcern, expectedEnd, timeoutMs: inTime };
       try {
@@ -412,10 +422,10 @@ class Call {
   /** Returns what `promise` brings. If it fails or takes longer, the call is over. */
   async within(limitMs, promise) {
     let isLate = false;
-    const timer = setTimeout(() => {
+    const timer = after(limitMs, () => {
       isLate = true;
       this.#abort();
-    }, limitMs);
+    });
     try {
       return await promise;
     } catch (cause) {
@@ -431,6 +441,11 @@ class Call {
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#abort();
   }
+}
+
+function checkedTime(ms) {
+  if (typeof ms === "number" && !Number.isNaN(ms)) return ms;
+  throw new TypeError(`${JSON.stringify(ms)} is no time in milliseconds`);
 }
 
 /** Returns a URL with its scheme. */
@@ -585,6 +600,11 @@ function warn(error, node) {
   console.warn(`acklog: ${node} is not followed: ${error.message}`);
 }
 
+/** Calls `action` after a time. Returns the timer; undefined where the time has no end. */
+function after(ms, action) {
+  return ms === Infinity ? undefined : setTimeout(action, Math.min(ms, TIMER_MAX));
+}
+
 /** Waits, or fails with the reason of the signal. */
 function sleep(ms, signal) {
   return new Promise((resolve, reject) => {
@@ -592,10 +612,10 @@ function sleep(ms, signal) {
       clearTimeout(timer);
       reject(signal.reason);
     };
-    const timer = setTimeout(() => {
+    const timer = after(ms, () => {
       signal?.removeEventListener("abort", abort);
       resolve();
-    }, ms);
+    });
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort);
   });

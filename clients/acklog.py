@@ -21,6 +21,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import math
 import random
 import re
 import secrets
@@ -43,6 +44,12 @@ IDLE_MAX = 60.0
 # This part of the time that is left goes to the node as timeoutMs, so that its answer, which tells
 # what became of the message, comes in time.
 NODES_SHARE = 0.9
+# Longest time of one attempt of an append, in seconds; then the message is sent again under its key.
+# Shorter: messages that wait long for their write concern are sent needlessly often. Longer: a node
+# that vanished without a word is waited for in vain.
+ATTEMPT_MAX = 240.0
+# Longest time that is waited for anything, in seconds, 23 days. Sockets take no longer one.
+WAIT_MAX = 2e6
 # The first and the longest pause before a request is repeated, in seconds. Each is drawn between a
 # half and the whole of its length, so that clients that failed together do not come back together.
 PAUSE_FIRST, PAUSE_MAX = 0.05, 2.0
@@ -137,18 +144,21 @@ class Error(Exception):
 class Client:
     """A client of the nodes with these URLs, a list or a text with commas between them. Appends
     find the master among them, followers take them in turn. `silence` is the time in seconds after
-    which a follower that hears nothing connects again; a node sends something every 10 s.
+    which a follower that hears nothing connects again, None: it never does; a node sends something
+    every 10 s.
     Raises ValueError for a URL that cannot be a node's.
 
     Not for several threads at once: make a client for each.
     """
 
-    def __init__(self, urls: Union[str, Sequence[str]], silence: float = 30.0) -> None:
+    def __init__(
+        self, urls: Union[str, Sequence[str]], silence: Optional[float] = 30.0
+    ) -> None:
         each = urls.split(",") if isinstance(urls, str) else urls
         self._nodes = [_node(url.strip()) for url in each]
         if not self._nodes:
             raise ValueError("the URL of a node is missing")
-        self._silence = silence
+        self._silence = WAIT_MAX if silence is None else min(silence, WAIT_MAX)
         self._kept: Optional[http.client.HTTPConnection] = None
         self._kept_since = 0.0
 
@@ -157,14 +167,14 @@ class Client:
         text: str,
         write_concern: Optional[WriteConcern] = None,
         key: Optional[str] = None,
-        timeout: float = 30.0,
+        timeout: Optional[float] = 30.0,
         expected_end: Optional[int] = None,
     ) -> Appended:
         """Appends a message and waits until its write concern holds.
 
         It is sent again, under the same idempotency key, until it is answered or `timeout` seconds
-        have passed; however often that is, it is stored once. Without a `key` the call draws one.
-        With `expected_end` it is stored only if that will be its id.
+        have passed, None: for ever; however often that is, it is stored once. Without a `key` the
+        call draws one. With `expected_end` it is stored only if that will be its id.
 
         Raises Error; its `outcome` tells whether the message may be in the log. Raises ValueError,
         and sends nothing, where the key is not 1 to 128 visible ASCII characters.
@@ -176,7 +186,7 @@ class Client:
         texts: List[str],
         write_concern: Optional[WriteConcern] = None,
         key: Optional[str] = None,
-        timeout: float = 30.0,
+        timeout: Optional[float] = 30.0,
         expected_end: Optional[int] = None,
     ) -> Appended:
         """Appends messages with consecutive ids, all or none of them; otherwise as append."""
@@ -271,7 +281,7 @@ class Client:
         body: Dict[str, Any],
         write_concern: Optional[WriteConcern],
         key: Optional[str],
-        timeout: float,
+        timeout: Optional[float],
         expected_end: Optional[int],
     ) -> Appended:
         if key is None:
@@ -280,14 +290,14 @@ class Client:
             raise ValueError(f"{key!r} is no key: it must be 1 to 128 visible ASCII characters")
         body = {**body, "writeConcern": write_concern, "expectedEnd": expected_end}
         body = {name: value for name, value in body.items() if value is not None}
-        deadline = time.monotonic() + timeout
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         pauses = _Pauses()
         # Answers in a row that say that the node is not the master.
         strangers = 0
         last: Optional[Error] = None
         while True:
             # Never 0, which would be a socket that does not wait.
-            left = max(deadline - time.monotonic(), 0.001)
+            left = min(max(deadline - time.monotonic(), 0.001), ATTEMPT_MAX)
             try:
                 return self._post({**body, "timeoutMs": int(left * NODES_SHARE * 1000)}, key, left)
             except Error as error:
@@ -531,7 +541,8 @@ def _connect(node: SplitResult, timeout: float) -> http.client.HTTPConnection:
 
 def _refusal(response: http.client.HTTPResponse, body: bytes) -> Error:
     retry_after = response.headers.get("Retry-After", "")
-    seconds = float(retry_after) if re.fullmatch("[0-9]+", retry_after) else 0.0
+    is_seconds = re.fullmatch("[0-9]+", retry_after)
+    seconds = min(float(retry_after), WAIT_MAX) if is_seconds else 0.0
     try:
         problem = json.loads(body)
     except ValueError:

@@ -141,6 +141,41 @@ test("options_of_javascript_alone_that_are_null_are_as_good_as_absent", PATIENCE
   assert.deepEqual(nodes.faults, []);
 });
 
+test("an_append_and_a_follower_may_wait_for_ever", PATIENCE, async (t) => {
+  const timers = t.mock.method(globalThis, "setTimeout");
+  const stored = {
+    asks: { body: { message: "a" }, timeout_ms: 216_000 },
+    status: 201,
+    body: { id: 0, writeConcern: 1, ackedBy: ["master"] },
+  };
+  const away = { asks: { query: {} }, status: 502, text: "<html>" };
+  const message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n';
+  const there = { asks: { query: {} }, opens: 0, sends: [message] };
+  for (const endless of [Infinity, 30 * 24 * 3_600_000]) {
+    const nodes = await ScriptedNodes.start({ connections: [stored, away, there] });
+    t.after(() => nodes.close());
+    const client = new Client(nodes.urls, { silenceMs: endless });
+    await client.append("a", { timeoutMs: endless });
+    const items = client.follow({ giveUpAfterMs: endless, onLost: () => {} });
+    await items.next();
+    await items.return();
+    assert.deepEqual(nodes.faults, []);
+  }
+  // A longer one would end at once.
+  const isBounded = timers.mock.calls.every((call) => call.arguments[1] < 2 ** 31);
+  assert.ok(isBounded && timers.mock.callCount() > 0);
+});
+
+test("what_is_no_time_is_refused", PATIENCE, async () => {
+  for (const time of [NaN, "1000"]) {
+    const told = /is no time in milliseconds/;
+    assert.throws(() => new Client("localhost:1", { silenceMs: time }), told);
+    const client = new Client("localhost:1");
+    assert.throws(() => client.follow({ giveUpAfterMs: time }), told);
+    await assert.rejects(client.append("a", { timeoutMs: time }), told);
+  }
+});
+
 test("attempts_that_fail_in_the_same_way_are_told_once", PATIENCE, async (t) => {
   const away = { asks: { query: {} }, status: 502, text: "<html>" };
   const message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n';
