@@ -161,14 +161,16 @@ export class Client {
 
   async *#follow(position, options) {
     const { readConcern, signal, giveUpAfterMs = Infinity, onLost = warn } = options;
+    const nodes = [...this.#nodes];
+    let [node] = nodes;
+    const until = new Map();
     let pauses = new Pauses();
     let lostAt = performance.now();
     // Told since the last item. While a node is away, each attempt fails alike.
     let told = new Set();
     // The nodes that refused the request as a bad one, without another answer in between.
     let refusing = new Set();
-    for (let turn = 0; ; turn += 1) {
-      const node = this.#nodes[turn % this.#nodes.length];
+    for (;;) {
       let reason = new AcklogError("the node ended the stream");
       try {
         for await (const item of this.#followNode(node, position, readConcern, signal)) {
@@ -185,19 +187,25 @@ export class Client {
         // master.
         const isBad = error.problem.status === 400;
         refusing = new Set(isBad ? [...refusing, node] : []);
-        const isElsewhere = isBad && this.#nodes.some((each) => !refusing.has(each));
+        const isElsewhere = isBad && nodes.some((each) => !refusing.has(each));
         if (!error.retry && !isElsewhere) throw error;
         reason = error;
       }
-      lostAt ??= performance.now();
-      if (performance.now() - lostAt >= giveUpAfterMs) {
-        const detail = `no node could be followed, at last: ${reason.message}`;
-        throw new AcklogError(detail, { cause: reason });
-      }
+      const now = performance.now();
+      lostAt ??= now;
       const loss = `${node} ${reason.message}`;
       if (!told.has(loss)) onLost(reason, node);
       told.add(loss);
-      await sleep(Math.max(pauses.next(), reason.retryAfterMs), signal);
+      until.set(node, now + reason.retryAfterMs);
+      nodes.push(...nodes.splice(nodes.indexOf(node), 1));
+      const next = soonest(nodes, until, now + pauses.next());
+      const giveUpAt = lostAt + giveUpAfterMs;
+      await sleep(Math.min(next.at, giveUpAt) - performance.now(), signal);
+      if (next.at >= giveUpAt) {
+        const detail = `no node could be followed, at last: ${reason.message}`;
+        throw new AcklogError(detail, { cause: reason });
+      }
+      node = next.node;
     }
   }
 
@@ -210,11 +218,12 @@ export class Client {
     }
     const deadline = performance.now() + checkedTime(timeoutMs);
     const pauses = new Pauses();
-    // Answers in a row that say that the node is not the master.
-    let strangers = 0;
+    const until = new Map();
+    // The nodes that said in a row that they are not the master.
+    let strangers = new Set();
     let last;
+    let [node] = this.#nodes;
     for (;;) {
-      const [node] = this.#nodes;
       const left = Math.min(Math.max(deadline - performance.now(), 1), ATTEMPT_MAX);
       const inTime = Math.floor(left * NODES_SHARE);
       const body = { ...messages, writeConcern, expectedEnd, timeoutMs: inTime };
@@ -223,19 +232,33 @@ export class Client {
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof AcklogError)) throw error;
-        strangers = error.code === "not-the-master" ? strangers + 1 : 0;
+        until.set(node, performance.now() + error.retryAfterMs);
+        strangers = new Set(error.code === "not-the-master" ? [...strangers, node] : []);
         last = last ? combined(last, error) : error;
       }
-      const isElsewhere = strangers > 0 && strangers < this.#nodes.length;
+      const others = this.#nodes.filter((each) => !strangers.has(each));
+      const isElsewhere = strangers.size > 0 && others.length > 0;
       if (!last.retry && !isElsewhere) throw last;
-      // Perhaps another node answers; another append may have found that out already.
-      const isPassedOver = isElsewhere || !last.code;
-      if (isPassedOver && this.#nodes[0] === node) this.#nodes.push(this.#nodes.shift());
-      if (isElsewhere) continue;
-      const pause = Math.max(pauses.next(), last.retryAfterMs);
-      if (performance.now() + pause >= deadline) throw last;
-      await sleep(pause, signal);
+      const now = performance.now();
+      const next = isElsewhere
+        ? soonest(others, until, now)
+        : soonest(last.code ? [node] : this.#nodesBehind(node), until, now + pauses.next());
+      if (next.at >= deadline) throw last;
+      node = next.node;
+      this.#putFirst(node);
+      await sleep(next.at - performance.now(), signal);
     }
+  }
+
+  /** Returns the nodes, with this one last. */
+  #nodesBehind(node) {
+    const at = this.#nodes.indexOf(node) + 1;
+    return [...this.#nodes.slice(at), ...this.#nodes.slice(0, at)];
+  }
+
+  /** Appends ask this node next. */
+  #putFirst(node) {
+    this.#nodes.unshift(...this.#nodes.splice(this.#nodes.indexOf(node)));
   }
 
   /**
@@ -443,6 +466,15 @@ class Call {
   }
 }
 
+/**
+ * Returns the node that may be asked first, from a time on, and when. Of several it is the first of
+ * the array. `until` has the times before which nodes want no request.
+ */
+function soonest(nodes, until, at) {
+  const times = nodes.map((node) => ({ node, at: Math.max(until.get(node) ?? at, at) }));
+  return times.reduce((first, each) => (each.at < first.at ? each : first));
+}
+
 function checkedTime(ms) {
   if (typeof ms === "number" && !Number.isNaN(ms)) return ms;
   throw new TypeError(`${JSON.stringify(ms)} is no time in milliseconds`);
@@ -495,8 +527,9 @@ async function post(node, body, key, limitMs, signal) {
 
 /** Returns the error of an answer that is no success. */
 function refused(response, text) {
-  const seconds = Number(response.headers.get("retry-after") ?? 0);
-  return ofProblem(parsed(text), response.status, Number.isFinite(seconds) ? seconds * 1000 : 0);
+  const retryAfter = response.headers.get("retry-after") ?? "";
+  const ms = /^[0-9]+$/.test(retryAfter) ? Math.min(Number(retryAfter) * 1000, TIMER_MAX) : 0;
+  return ofProblem(parsed(text), response.status, ms);
 }
 
 function ofProblem(problem, status, retryAfterMs) {

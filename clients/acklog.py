@@ -28,7 +28,6 @@ import secrets
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 from typing import Union
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -229,13 +228,16 @@ class Client:
         read_concern: Optional[ReadConcern],
         give_up_after: Optional[float],
     ) -> Generator[Item, None, None]:
+        nodes = list(self._nodes)
+        node = nodes[0]
+        until: Dict[SplitResult, float] = {}
         pauses = _Pauses()
         lost_at: Optional[float] = time.monotonic()
         # What was logged since the last item. While a node is away, each attempt fails alike.
         logged: Set[str] = set()
         # The nodes that refused the request as a bad one, without another answer in between.
         refusing: Set[SplitResult] = set()
-        for node in cycle(list(self._nodes)):
+        while True:
             retry_after = 0.0
             reason: Exception = Error("the node ended the stream")
             try:
@@ -250,19 +252,25 @@ class Client:
                 # to the master.
                 is_bad = error.problem.get("status") == 400
                 refusing = refusing | {node} if is_bad else set()
-                if not error.retry and not (is_bad and refusing != set(self._nodes)):
+                if not error.retry and not (is_bad and refusing != set(nodes)):
                     raise
                 reason, retry_after = error, error.retry_after
             except (OSError, http.client.HTTPException) as error:
                 reason, refusing = error, set()
-            lost_at = time.monotonic() if lost_at is None else lost_at
-            if give_up_after is not None and time.monotonic() - lost_at >= give_up_after:
-                raise Error(f"no node could be followed, at last: {reason}") from reason
+            now = time.monotonic()
+            lost_at = now if lost_at is None else lost_at
             warning = f"{node.netloc} is not followed: {reason or type(reason).__name__}"
             if warning not in logged:
                 _log.warning(warning)
                 logged.add(warning)
-            time.sleep(max(pauses.next(), retry_after))
+            until[node] = now + retry_after
+            nodes.remove(node)
+            nodes.append(node)
+            node, at = _soonest(nodes, until, now + pauses.next())
+            give_up_at = math.inf if give_up_after is None else lost_at + give_up_after
+            time.sleep(max(min(at, give_up_at) - time.monotonic(), 0.0))
+            if at >= give_up_at:
+                raise Error(f"no node could be followed, at last: {reason}") from reason
 
     def close(self) -> None:
         """Closes the connection that appends use. The next append makes a new one."""
@@ -292,28 +300,44 @@ class Client:
         body = {name: value for name, value in body.items() if value is not None}
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         pauses = _Pauses()
-        # Answers in a row that say that the node is not the master.
-        strangers = 0
+        until: Dict[SplitResult, float] = {}
+        # The nodes that said in a row that they are not the master.
+        strangers: Set[SplitResult] = set()
         last: Optional[Error] = None
         while True:
+            node = self._nodes[0]
             # Never 0, which would be a socket that does not wait.
             left = min(max(deadline - time.monotonic(), 0.001), ATTEMPT_MAX)
             try:
                 return self._post({**body, "timeoutMs": int(left * NODES_SHARE * 1000)}, key, left)
             except Error as error:
-                strangers = strangers + 1 if error.code == "not-the-master" else 0
+                until[node] = time.monotonic() + error.retry_after
+                strangers = strangers | {node} if error.code == "not-the-master" else set()
                 last = _combined(last, error) if last else error
-            if not last.retry and not 0 < strangers < len(self._nodes):
+            others = [each for each in self._nodes if each not in strangers]
+            is_elsewhere = bool(strangers and others)
+            if not last.retry and not is_elsewhere:
                 raise last
-            if strangers or not last.code:
+            at = time.monotonic()
+            if is_elsewhere:
+                node, at = _soonest(others, until, at)
+            elif last.code:
+                at = max(until[node], at + pauses.next())
+            else:
                 # Perhaps another node answers.
+                node, at = _soonest([*self._nodes[1:], node], until, at + pauses.next())
                 self.close()
-                self._nodes.append(self._nodes.pop(0))
-            if not strangers:
-                pause = max(pauses.next(), last.retry_after)
-                if time.monotonic() + pause >= deadline:
-                    raise last
-                time.sleep(pause)
+            if at >= deadline:
+                raise last
+            self._put_first(node)
+            time.sleep(max(at - time.monotonic(), 0.0))
+
+    def _put_first(self, node: SplitResult) -> None:
+        """Appends ask this node next."""
+        at = self._nodes.index(node)
+        if at > 0:
+            self.close()
+            self._nodes = self._nodes[at:] + self._nodes[:at]
 
     def _post(self, body: Dict[str, Any], key: str, timeout: float) -> Appended:
         """Sends an append to the first node, once."""
@@ -528,6 +552,15 @@ def _node(url: str) -> SplitResult:
     if not (is_http and is_plain and node.path.isprintable()):
         raise ValueError(problem)
     return node
+
+
+def _soonest(
+    nodes: Sequence[SplitResult], until: Dict[SplitResult, float], at: float
+) -> Tuple[SplitResult, float]:
+    """Returns the node that may be asked first, from a time on, and when. Of several it is the
+    first of the list. `until` has the times before which nodes want no request."""
+    times = [(node, max(until.get(node, at), at)) for node in nodes]
+    return min(times, key=lambda each: each[1])
 
 
 def _connect(node: SplitResult, timeout: float) -> http.client.HTTPConnection:
