@@ -140,11 +140,11 @@ export class Client {
    *   onLost?: (error: AcklogError, node: string) => void}} [options]
    *   `onLost` is called when a connection is lost, or not made, once for attempts that fail in the
    *   same way; by default it warns on the console. After `giveUpAfterMs` without a connection the
-   *   follower fails.
+   *   follower fails, after the attempt that is under way then.
    * @returns {AsyncGenerator<Message | Gap>}
-   * @throws {TypeError} at once, where the cursor is none.
-   * @throws {AcklogError} where going on makes no sense. Its code is `other-log` where the cursor is
-   *   of another log than the node's, and `out-of-order` where the stream does not go on at the
+   * @throws {TypeError} at once, where the cursor or a time is none.
+   * @throws {AcklogError} where going on makes no sense. Its code is `other-log` where the cursor
+   *   is of another log than the node's, and `out-of-order` where the stream does not go on at the
    *   position. A bad request is an error where each node refused it, since only a master knows
    *   every read concern. The signal's reason where `signal` is aborted.
    */
@@ -453,6 +453,11 @@ class Call {
       return await promise;
     } catch (cause) {
       const failure = cause.cause?.message ?? cause.message;
+      // Said by Node; browsers do not tell it from other failures.
+      if (failure === "bad port") {
+        const detail = "fetch connects to no such port: name the node's HTTP port in its URL";
+        throw new AcklogError(detail, { cause });
+      }
       const why = isLate ? `nothing came for ${limitMs / 1000} s` : failure;
       throw new AcklogError(why, { retry: true, outcome: "unknown", cause });
     } finally {

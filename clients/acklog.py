@@ -43,9 +43,9 @@ IDLE_MAX = 60.0
 # This part of the time that is left goes to the node as timeoutMs, so that its answer, which tells
 # what became of the message, comes in time.
 NODES_SHARE = 0.9
-# Longest time of one attempt of an append, in seconds; then the message is sent again under its key.
-# Shorter: messages that wait long for their write concern are sent needlessly often. Longer: a node
-# that vanished without a word is waited for in vain.
+# Longest time of one attempt of an append, in seconds; then the message is sent again under its
+# key. Shorter: messages that wait long for their write concern are sent needlessly often. Longer: a
+# node that vanished without a word is waited for in vain.
 ATTEMPT_MAX = 240.0
 # Longest time that is waited for anything, in seconds, 23 days. Sockets take no longer one.
 WAIT_MAX = 2e6
@@ -211,9 +211,10 @@ class Client:
         Raises ValueError, at once, where the cursor is none. Raises Error where going on makes no
         sense. Its code is `other-log` where the cursor is of another log than the node's, and
         `out-of-order` where the stream does not go on at the position. A bad request is an error
-        where each node refused it, since only a master knows every read concern. With `give_up_after` also
-        when it was not connected for so many seconds. A connection that is lost, or not made, is a
-        warning of the logger `acklog`; attempts that fail in the same way are one warning.
+        where each node refused it, since only a master knows every read concern. With
+        `give_up_after` also when it was not connected for so many seconds, after the attempt that
+        is under way then. A connection that is lost, or not made, is a warning of the logger
+        `acklog`; attempts that fail in the same way are one warning.
         """
         if cursor is not None and not _CURSOR.fullmatch(cursor):
             raise ValueError(f"{cursor!r} is no cursor: store that of a message as it is")

@@ -114,6 +114,14 @@ test("what_is_no_key_is_refused", PATIENCE, async () => {
   }
 });
 
+test("a_port_to_which_fetch_does_not_connect_is_refused", PATIENCE, async () => {
+  // The default of --comm-port, which is easily taken for the HTTP port.
+  const client = new Client("localhost:6000");
+  const told = { message: /no such port/, outcome: "refused" };
+  await assert.rejects(client.append("a"), told);
+  await assert.rejects(client.follow().next(), told);
+});
+
 test("an_error_that_is_not_the_network_s_is_not_hidden", PATIENCE, async (t) => {
   t.mock.method(globalThis, "Request", () => {
     throw new TypeError("this cannot be asked for");
@@ -210,7 +218,8 @@ test("a_signal_ends_a_follower_that_waits_and_closes_its_connection", PATIENCE, 
 });
 
 test("a_signal_ends_what_waits_for_a_node_to_come_back", PATIENCE, async () => {
-  const client = new Client("http://127.0.0.1:1");
+  const nodes = await ScriptedNodes.start({ connections: [], absent: [0] });
+  const client = new Client(nodes.urls);
   const controller = new AbortController();
   const { signal } = controller;
   const appending = client.append("a", { signal });
