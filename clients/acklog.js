@@ -210,8 +210,8 @@ export class Client {
   }
 
   async #append(messages, options) {
-    const { key = randomKey(), timeoutMs = 30_000, signal, ...others } = given(options);
-    const { writeConcern, expectedEnd } = others;
+    const { writeConcern, expectedEnd, signal, ...rest } = given(options);
+    const { key = randomKey(), timeoutMs = 30_000 } = rest;
     if (!KEY.test(key)) {
       const shown = JSON.stringify(key);
       throw new TypeError(`${shown} is no key: it must be 1 to 128 visible ASCII characters`);
@@ -297,13 +297,13 @@ export class Client {
 class Position {
   #begin;
   #cursor;
-  /** The id of the log, or its first digits, once a node or the cursor told it. */
+  /** The id of the log, or its first digits; undefined: not known yet. */
   #log;
   /** The gap behind the cursor that was yielded already, as text. */
   #gap;
   /** The id that must come next on this connection; undefined: the node chooses where to begin. */
   #expected;
-  /** The id that does come next, as the node tells it; undefined: it told none yet. */
+  /** The id that comes next, as the node reports it; undefined: not reported yet. */
   #next;
   /** The members of a batch that have come. */
   #waiting = [];
@@ -629,7 +629,7 @@ function joined(parts) {
   return whole;
 }
 
-/** Returns the options that are given: those that are null are as good as absent. */
+/** Returns the options that are not null. Null means absent. */
 function given(options) {
   return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== null));
 }

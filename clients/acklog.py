@@ -404,13 +404,13 @@ class _Position:
     def __init__(self, begin: Dict[str, Any], cursor: Optional[str]) -> None:
         self.begin = begin
         self.cursor = cursor
-        # The id of the log, or its first digits, once a node or the cursor told it.
+        # The id of the log, or its first digits; None: not known yet.
         self.log = (cursor or "").partition(".")[0].lower() or None
         # The gap behind the cursor that was yielded already.
         self.gap: Optional[Gap] = None
         # The id that must come next on this connection; None: the node chooses where to begin.
         self.expected: Optional[int] = None
-        # The id that does come next, as the node tells it; None: it told none yet.
+        # The id that comes next, as the node reports it; None: not reported yet.
         self.next: Optional[int] = None
         # The members of a batch that have come.
         self.waiting: List[Dict[str, Any]] = []

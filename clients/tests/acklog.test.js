@@ -90,7 +90,7 @@ async function silentNode(t) {
   return { client: new Client(`127.0.0.1:${server.address().port}`), gone };
 }
 
-// Mistakes of the program are told at once, and nothing is sent.
+// Mistakes of the program are reported at once, and nothing is sent.
 
 test("what_is_no_url_is_refused", () => {
   for (const url of mistakes.urls) {

@@ -89,7 +89,7 @@ class Cases(Bounded):
 
 
 class Callers(Bounded):
-    """Mistakes of the program are told at once, and nothing is sent."""
+    """Mistakes of the program are reported at once, and nothing is sent."""
 
     mistakes = json.loads((FOLDER / "mistakes.json").read_text("utf-8"))
 
