@@ -33,11 +33,22 @@
  */
 const NODES_SHARE = 0.9;
 /**
+ * Longest time of one attempt of an append, in milliseconds; then the message is sent again under
+ * its key. Shorter: messages that wait long for their write concern are sent needlessly often.
+ * Longer: a node that vanished without a word is waited for in vain, and fetch gives up by itself
+ * (after 300 s in Node).
+ */
+const ATTEMPT_MAX = 240_000;
+/** Longest time that a timer takes, in milliseconds, 24 days. One that is longer ends at once. */
+const TIMER_MAX = 2 ** 31 - 1;
+/**
  * The first and the longest pause before a request is repeated, in milliseconds. Each is drawn
  * between a half and the whole of its length, so that clients that failed together do not come back
  * together.
  */
 const [PAUSE_FIRST, PAUSE_MAX] = [50, 2000];
+const CURSOR = /^[0-9a-fA-F]{8}\.[0-9]+\.[0-9]+$/;
+const KEY = /^[!-~]{1,128}$/;
 const LF = 10;
 const CR = 13;
 
@@ -77,28 +88,31 @@ export class Client {
    * @param {string | string[]} [urls] The nodes, in an array or separated by commas. Without them:
    *   the node that the page was loaded from.
    * @param {{silenceMs?: number}} [options] `silenceMs` is the time after which a follower that
-   *   hears nothing connects again; a node sends something every 10 s.
+   *   hears nothing connects again, Infinity: it never does; a node sends something every 10 s.
+   * @throws {TypeError} for a URL that cannot be a node's.
    */
-  constructor(urls = globalThis.location?.origin ?? [], { silenceMs = 30_000 } = {}) {
-    const each = (Array.isArray(urls) ? urls : urls.split(",")).map((url) => url.trim());
-    if (!each.some(Boolean)) throw new TypeError("the URL of a node is missing");
-    this.#nodes = each.map((url) => (url.includes("//") ? url : `http://${url}`));
-    this.#silenceMs = silenceMs;
+  constructor(urls, options) {
+    const nodes = urls ?? globalThis.location?.origin ?? [];
+    const each = Array.isArray(nodes) ? nodes : nodes.split(",");
+    if (each.length === 0) throw new TypeError("the URL of a node is missing");
+    this.#nodes = each.map((url) => checkedUrl(url.trim()));
+    this.#silenceMs = checkedTime(options?.silenceMs ?? 30_000);
   }
 
   /**
    * Appends a message and waits until its write concern holds.
    *
    * It is sent again, under the same idempotency key, until it is answered or `timeoutMs` have
-   * passed; however often that is, it is stored once. Without a `key` the call draws one. With
-   * `expectedEnd` it is stored only if that will be its id. Where `signal` is aborted, the message
-   * may be in the log.
+   * passed, Infinity: for ever; however often that is, it is stored once. Without a `key` the call
+   * draws one. With `expectedEnd` it is stored only if that will be its id. Where `signal` is
+   * aborted, the message may be in the log.
    *
    * @param {string} text
    * @param {{writeConcern?: number | string, key?: string, timeoutMs?: number,
    *   expectedEnd?: number, signal?: AbortSignal}} [options]
    * @returns {Promise<Appended>}
    * @throws {AcklogError} its `outcome` tells whether the message may be in the log.
+   * @throws {TypeError} where the key is not 1 to 128 visible ASCII characters; nothing is sent.
    */
   append(text, options) {
     return this.#append({ message: text }, options);
@@ -126,56 +140,91 @@ export class Client {
    *   onLost?: (error: AcklogError, node: string) => void}} [options]
    *   `onLost` is called when a connection is lost, or not made, once for attempts that fail in the
    *   same way; by default it warns on the console. After `giveUpAfterMs` without a connection the
-   *   follower fails.
+   *   follower fails, after the attempt that is under way then.
    * @returns {AsyncGenerator<Message | Gap>}
-   * @throws {AcklogError} where going on makes no sense, such as the code `other-log`: the cursor
-   *   is of another log than the node's. The signal's reason where `signal` is aborted.
+   * @throws {TypeError} at once, where the cursor or a time is none.
+   * @throws {AcklogError} where going on makes no sense. Its code is `other-log` where the cursor
+   *   is of another log than the node's, and `out-of-order` where the stream does not go on at the
+   *   position. A bad request is an error where each node refused it, since only a master knows
+   *   every read concern. The signal's reason where `signal` is aborted.
    */
-  async *follow(options = {}) {
-    const { start, last, since, cursor, readConcern, signal } = options;
-    const { giveUpAfterMs = Infinity, onLost = warn } = options;
-    const position = new Position({ from: start, last, since }, cursor);
+  follow(options) {
+    const { start, last, since, cursor, ...others } = given(options);
+    checkedTime(others.giveUpAfterMs ?? Infinity);
+    if (cursor !== undefined && !CURSOR.test(cursor)) {
+      const shown = JSON.stringify(cursor);
+      throw new TypeError(`${shown} is no cursor: store that of a message as it is`);
+    }
+    const from = start === undefined ? undefined : Number(start);
+    return this.#follow(new Position({ from, last, since }, cursor), others);
+  }
+
+  async *#follow(position, options) {
+    const { readConcern, signal, giveUpAfterMs = Infinity, onLost = warn } = options;
+    const nodes = [...this.#nodes];
+    let [node] = nodes;
+    const until = new Map();
     let pauses = new Pauses();
     let lostAt = performance.now();
     // Told since the last item. While a node is away, each attempt fails alike.
     let told = new Set();
-    for (let turn = 0; ; turn += 1) {
-      const node = this.#nodes[turn % this.#nodes.length];
+    // The nodes that refused the request as a bad one, without another answer in between.
+    let refusing = new Set();
+    for (;;) {
       let reason = new AcklogError("the node ended the stream");
       try {
         for await (const item of this.#followNode(node, position, readConcern, signal)) {
           lostAt = undefined;
+          refusing = new Set();
           if (item === undefined) continue;
           [pauses, told] = [new Pauses(), new Set()];
           yield item;
         }
       } catch (error) {
         signal?.throwIfAborted();
-        if (!(error instanceof AcklogError && error.retry)) throw error;
+        if (!(error instanceof AcklogError)) throw error;
+        // A secondary knows some read concerns only, and sends those who need another one to the
+        // master.
+        const isBad = error.problem.status === 400;
+        refusing = new Set(isBad ? [...refusing, node] : []);
+        const isElsewhere = isBad && nodes.some((each) => !refusing.has(each));
+        if (!error.retry && !isElsewhere) throw error;
         reason = error;
       }
-      lostAt ??= performance.now();
-      if (performance.now() - lostAt >= giveUpAfterMs) {
-        const detail = `no node could be followed, at last: ${reason.message}`;
-        throw new AcklogError(detail, { cause: reason });
-      }
+      const now = performance.now();
+      lostAt ??= now;
       const loss = `${node} ${reason.message}`;
       if (!told.has(loss)) onLost(reason, node);
       told.add(loss);
-      await sleep(Math.max(pauses.next(), reason.retryAfterMs), signal);
+      until.set(node, now + reason.retryAfterMs);
+      nodes.push(...nodes.splice(nodes.indexOf(node), 1));
+      const next = soonest(nodes, until, now + pauses.next());
+      const giveUpAt = lostAt + giveUpAfterMs;
+      await sleep(Math.min(next.at, giveUpAt) - performance.now(), signal);
+      if (next.at >= giveUpAt) {
+        const detail = `no node could be followed, at last: ${reason.message}`;
+        throw new AcklogError(detail, { cause: reason });
+      }
+      node = next.node;
     }
   }
 
-  async #append(messages, options = {}) {
-    const { writeConcern, key = randomKey(), timeoutMs = 30_000, expectedEnd, signal } = options;
-    const deadline = performance.now() + timeoutMs;
+  async #append(messages, options) {
+    const { writeConcern, expectedEnd, signal, ...rest } = given(options);
+    const { key = randomKey(), timeoutMs = 30_000 } = rest;
+    if (!KEY.test(key)) {
+      const shown = JSON.stringify(key);
+      throw new TypeError(`${shown} is no key: it must be 1 to 128 visible ASCII characters`);
+    }
+    const deadline = performance.now() + checkedTime(timeoutMs);
     const pauses = new Pauses();
-    // Answers in a row that say that the node is not the master.
-    let strangers = 0;
+    const until = new Map();
+    // The nodes that said in a row that they are not the master.
+    let strangers = new Set();
     let last;
+    let [node] = this.#nodes;
     for (;;) {
-      const [node] = this.#nodes;
-      const left = Math.max(deadline - performance.now(), 1);
+      const left = Math.min(Math.max(deadline - performance.now(), 1), ATTEMPT_MAX);
       const inTime = Math.floor(left * NODES_SHARE);
       const body = { ...messages, writeConcern, expectedEnd, timeoutMs: inTime };
       try {
@@ -183,19 +232,33 @@ export class Client {
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof AcklogError)) throw error;
-        strangers = error.code === "not-the-master" ? strangers + 1 : 0;
+        until.set(node, performance.now() + error.retryAfterMs);
+        strangers = new Set(error.code === "not-the-master" ? [...strangers, node] : []);
         last = last ? combined(last, error) : error;
       }
-      const isElsewhere = strangers > 0 && strangers < this.#nodes.length;
+      const others = this.#nodes.filter((each) => !strangers.has(each));
+      const isElsewhere = strangers.size > 0 && others.length > 0;
       if (!last.retry && !isElsewhere) throw last;
-      // Perhaps another node answers; another append may have found that out already.
-      const isPassedOver = isElsewhere || !last.code;
-      if (isPassedOver && this.#nodes[0] === node) this.#nodes.push(this.#nodes.shift());
-      if (isElsewhere) continue;
-      const pause = Math.max(pauses.next(), last.retryAfterMs);
-      if (performance.now() + pause >= deadline) throw last;
-      await sleep(pause, signal);
+      const now = performance.now();
+      const next = isElsewhere
+        ? soonest(others, until, now)
+        : soonest(last.code ? [node] : this.#nodesBehind(node), until, now + pauses.next());
+      if (next.at >= deadline) throw last;
+      node = next.node;
+      this.#putFirst(node);
+      await sleep(next.at - performance.now(), signal);
     }
+  }
+
+  /** Returns the nodes, with this one last. */
+  #nodesBehind(node) {
+    const at = this.#nodes.indexOf(node) + 1;
+    return [...this.#nodes.slice(at), ...this.#nodes.slice(0, at)];
+  }
+
+  /** Appends ask this node next. */
+  #putFirst(node) {
+    this.#nodes.unshift(...this.#nodes.splice(this.#nodes.indexOf(node)));
   }
 
   /**
@@ -234,24 +297,35 @@ export class Client {
 class Position {
   #begin;
   #cursor;
-  /** The id of the log that was opened. */
+  /** The id of the log, or its first digits; undefined: not known yet. */
   #log;
   /** The gap behind the cursor that was yielded already, as text. */
   #gap;
+  /** The id that must come next on this connection; undefined: the node chooses where to begin. */
+  #expected;
+  /** The id that comes next, as the node reports it; undefined: not reported yet. */
+  #next;
   /** The members of a batch that have come. */
   #waiting = [];
 
   constructor(begin, cursor) {
     this.#begin = Object.entries(begin).filter(([, value]) => value !== undefined);
-    this.#cursor = cursor ?? undefined;
+    this.#cursor = cursor;
+    this.#log = cursor?.split(".")[0].toLowerCase();
   }
 
   /** Returns the query and the headers that ask for what comes next. */
   request() {
     // A batch comes again as a whole.
-    this.#waiting = [];
-    if (this.#cursor === undefined) return { query: new URLSearchParams(this.#begin), headers: {} };
-    return { query: new URLSearchParams(), headers: { "last-event-id": this.#cursor } };
+    [this.#waiting, this.#next] = [[], undefined];
+    if (this.#cursor === undefined) {
+      this.#expected = Object.fromEntries(this.#begin).from;
+      return { query: new URLSearchParams(this.#begin), headers: {} };
+    }
+    this.#expected = Number(this.#cursor.split(".")[2]) + 1;
+    // Some proxies drop headers that they do not know.
+    const query = new URLSearchParams({ lastEventId: this.#cursor });
+    return { query, headers: { "last-event-id": this.#cursor } };
   }
 
   /** Returns whether a node told where to begin, and no message was read yet. */
@@ -266,46 +340,84 @@ class Position {
     return { gap };
   }
 
-  /** Yields what an event brings, and moves with it; undefined for one that moves nothing. */
-  *items({ name, id, data }) {
+  /**
+   * Returns the messages and gaps that an event brings, and moves with them; undefined for one that
+   * moves nothing.
+   */
+  items({ name, id, data }) {
     if (name === "message") {
+      this.#next = whole(data.id);
+      this.#check();
+      this.#expected = this.#next += 1;
       this.#waiting.push(data);
       // Members of a batch have no id, but for its last one: only then all have come.
-      if (id !== undefined) yield* this.#messages(this.#waiting.splice(0), id);
-    } else if (name === "gap") {
-      const gap = { start: data.from, end: data.to, why: data.why };
-      if (JSON.stringify(gap) === this.#gap) return;
-      this.#gap = JSON.stringify(gap);
-      yield { gap };
-    } else if (name === "error") {
-      throw ofProblem(data);
-    } else {
-      if (name === "open") this.#opened(data);
-      yield undefined;
+      return id === undefined ? [] : this.#messages(id);
     }
+    if (name === "gap") {
+      const gap = { start: whole(data.from), end: whole(data.to), why: data.why };
+      this.#expected = this.#next = gap.end;
+      if (JSON.stringify(gap) === this.#gap) return [];
+      this.#gap = JSON.stringify(gap);
+      return [{ gap }];
+    }
+    if (name === "error") throw ofProblem(data);
+    if (name === "open") this.#opened(data.log, whole(data.next));
+    else if (name === "caughtup" || name === "tail") this.#check();
+    return [undefined];
   }
 
-  *#messages(members, lastId) {
+  /** Moves behind the members that have come, and returns them. */
+  #messages(lastId) {
+    if (!CURSOR.test(lastId)) throw damaged(`${lastId} is no cursor`);
     // A batch is of one epoch.
     const logAndEpoch = lastId.slice(0, lastId.lastIndexOf("."));
-    for (const { id, message, batch } of members) {
-      this.#cursor = `${logAndEpoch}.${id}`;
-      this.#gap = undefined;
-      yield { id, text: message, cursor: this.#cursor, ...(batch === undefined ? {} : { batch }) };
-    }
+    this.#checkLog(lastId.split(".")[0]);
+    const messages = this.#waiting.map(({ id, message, batch }) => {
+      const cursor = `${logAndEpoch}.${id}`;
+      return { id, text: message, cursor, ...(batch === undefined ? {} : { batch }) };
+    });
+    [this.#waiting, this.#gap] = [[], undefined];
+    this.#cursor = messages.at(-1).cursor;
+    return messages;
   }
 
-  #opened({ log, next }) {
-    const known = this.#log ?? this.#cursor?.split(".")[0] ?? "";
+  #opened(log, next) {
     // A secondary that never joined its master knows no log yet.
-    if (log !== null && !log.startsWith(known)) {
+    if (typeof log === "string") this.#checkLog(log);
+    this.#next = next;
+    if (this.#expected !== undefined) return;
+    // "The last 10" or "since noon" would be another place at the next connection.
+    [this.#expected, this.#begin] = [next, [["from", next]]];
+  }
+
+  /** Fails where this log, or its first digits, is not that of the position. */
+  #checkLog(log) {
+    const known = this.#log ?? "";
+    if (!log.startsWith(known) && !known.startsWith(log)) {
       const detail = `the position is in the log ${known}, and the node has the log ${log}`;
       throw new AcklogError(detail, { problem: { code: "other-log" } });
     }
-    this.#log = log ?? this.#log;
-    // "The last 10" or "since noon" would be another place at the next connection.
-    if (this.#cursor === undefined) this.#begin = [["from", next]];
+    this.#log = log.length > known.length ? log : known;
   }
+
+  /** Fails where the stream does not go on at the position. A gap moves both. */
+  #check() {
+    const [next, expected] = [this.#next, this.#expected];
+    if (expected === undefined || next === undefined || next === expected) return;
+    const detail =
+      `the node goes on at message ${next}, and not at ${expected}: if a proxy drops the query ` +
+      "or the header Last-Event-ID, let it pass both on, or use the node's own URL";
+    throw new AcklogError(detail, { problem: { code: "out-of-order" } });
+  }
+}
+
+function whole(value) {
+  if (!Number.isInteger(value)) throw damaged(`${value} is no whole number`);
+  return value;
+}
+
+function damaged(why, cause) {
+  return new AcklogError(`the stream is damaged: ${why}`, { retry: true, cause });
 }
 
 /** One request with all of its answer. It ends with the caller's signal, and by `end`. */
@@ -323,21 +435,29 @@ class Call {
   }
 
   fetch(path, options, limitMs) {
+    const url = this.#node + path;
+    // Fails where fetch would for another reason than the network's: both are a TypeError of fetch.
+    new Request(url, options);
     const request = { ...options, signal: this.#controller.signal, cache: "no-store" };
-    return this.within(limitMs, fetch(this.#node + path, request));
+    return this.within(limitMs, fetch(url, request));
   }
 
   /** Returns what `promise` brings. If it fails or takes longer, the call is over. */
   async within(limitMs, promise) {
     let isLate = false;
-    const timer = setTimeout(() => {
+    const timer = after(limitMs, () => {
       isLate = true;
       this.#abort();
-    }, limitMs);
+    });
     try {
       return await promise;
     } catch (cause) {
       const failure = cause.cause?.message ?? cause.message;
+      // Said by Node; browsers do not tell it from other failures.
+      if (failure === "bad port") {
+        const detail = "fetch connects to no such port: name the node's HTTP port in its URL";
+        throw new AcklogError(detail, { cause });
+      }
       const why = isLate ? `nothing came for ${limitMs / 1000} s` : failure;
       throw new AcklogError(why, { retry: true, outcome: "unknown", cause });
     } finally {
@@ -349,6 +469,36 @@ class Call {
     this.#signal?.removeEventListener("abort", this.#abort);
     this.#abort();
   }
+}
+
+/**
+ * Returns the node that may be asked first, from a time on, and when. Of several it is the first of
+ * the array. `until` has the times before which nodes want no request.
+ */
+function soonest(nodes, until, at) {
+  const times = nodes.map((node) => ({ node, at: Math.max(until.get(node) ?? at, at) }));
+  return times.reduce((first, each) => (each.at < first.at ? each : first));
+}
+
+function checkedTime(ms) {
+  if (typeof ms === "number" && !Number.isNaN(ms)) return ms;
+  throw new TypeError(`${JSON.stringify(ms)} is no time in milliseconds`);
+}
+
+/** Returns a URL with its scheme. */
+function checkedUrl(url) {
+  const full = url.includes("://") ? url : `http://${url}`;
+  let parts = {};
+  try {
+    parts = new URL(full);
+  } catch {
+    // It has no protocol then.
+  }
+  const isHttp = /^https?:$/.test(parts.protocol) && parts.port !== "0";
+  if (isHttp && !parts.username && !parts.password && !/[\s?#]/.test(url)) return full;
+  // A password is not for logs.
+  const shown = JSON.stringify(url.slice(url.lastIndexOf("@") + 1));
+  throw new TypeError(`${shown} is no URL of a node: it must be like http://localhost:8000`);
 }
 
 /** Pauses between attempts, in milliseconds; they double up to a limit. */
@@ -382,8 +532,9 @@ async function post(node, body, key, limitMs, signal) {
 
 /** Returns the error of an answer that is no success. */
 function refused(response, text) {
-  const seconds = Number(response.headers.get("retry-after") ?? 0);
-  return ofProblem(parsed(text), response.status, Number.isFinite(seconds) ? seconds * 1000 : 0);
+  const retryAfter = response.headers.get("retry-after") ?? "";
+  const ms = /^[0-9]+$/.test(retryAfter) ? Math.min(Number(retryAfter) * 1000, TIMER_MAX) : 0;
+  return ofProblem(parsed(text), response.status, ms);
 }
 
 function ofProblem(problem, status, retryAfterMs) {
@@ -447,17 +598,24 @@ class EventParser {
       if (text === "") {
         const { name, id, data } = this.#event;
         this.#event = { name: "message", data: [] };
-        return data.length > 0 ? { name, id, data: JSON.parse(data.join("\n")) } : undefined;
+        return data.length > 0 ? { name, id, data: object(data.join("\n")) } : undefined;
       }
       const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(text);
       if (field === "data") this.#event.data.push(value);
       else if (field === "event") this.#event.name = value;
       else if (field === "id") this.#event.id = value;
     } catch (cause) {
-      throw new AcklogError(`the stream is damaged: ${cause.message}`, { retry: true, cause });
+      throw damaged(cause.message, cause);
     }
     return undefined;
   }
+}
+
+/** Returns the object that a text is in JSON. */
+function object(text) {
+  const value = JSON.parse(text);
+  if (typeof value !== "object" || value === null) throw new TypeError(`${text} is no object`);
+  return value;
 }
 
 function joined(parts) {
@@ -471,8 +629,18 @@ function joined(parts) {
   return whole;
 }
 
+/** Returns the options that are not null. Null means absent. */
+function given(options) {
+  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== null));
+}
+
 function warn(error, node) {
   console.warn(`acklog: ${node} is not followed: ${error.message}`);
+}
+
+/** Calls `action` after a time. Returns the timer; undefined where the time has no end. */
+function after(ms, action) {
+  return ms === Infinity ? undefined : setTimeout(action, Math.min(ms, TIMER_MAX));
 }
 
 /** Waits, or fails with the reason of the signal. */
@@ -482,10 +650,10 @@ function sleep(ms, signal) {
       clearTimeout(timer);
       reject(signal.reason);
     };
-    const timer = setTimeout(() => {
+    const timer = after(ms, () => {
       signal?.removeEventListener("abort", abort);
       resolve();
-    }, ms);
+    });
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort);
   });

@@ -21,12 +21,13 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import math
 import random
+import re
 import secrets
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 from typing import Union
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -42,6 +43,12 @@ IDLE_MAX = 60.0
 # This part of the time that is left goes to the node as timeoutMs, so that its answer, which tells
 # what became of the message, comes in time.
 NODES_SHARE = 0.9
+# Longest time of one attempt of an append, in seconds; then the message is sent again under its
+# key. Shorter: messages that wait long for their write concern are sent needlessly often. Longer: a
+# node that vanished without a word is waited for in vain.
+ATTEMPT_MAX = 240.0
+# Longest time that is waited for anything, in seconds, 23 days. Sockets take no longer one.
+WAIT_MAX = 2e6
 # The first and the longest pause before a request is repeated, in seconds. Each is drawn between a
 # half and the whole of its length, so that clients that failed together do not come back together.
 PAUSE_FIRST, PAUSE_MAX = 0.05, 2.0
@@ -51,6 +58,9 @@ READ_BYTES = 65536
 WriteConcern = Union[int, str]
 ReadConcern = Union[int, str]
 Problem = Dict[str, Any]
+
+_CURSOR = re.compile("[0-9a-fA-F]{8}[.][0-9]+[.][0-9]+")
+_KEY = re.compile("[!-~]{1,128}")
 
 _log = logging.getLogger("acklog")
 
@@ -89,6 +99,9 @@ class Gap(NamedTuple):
     end: int
     why: str
     """`trimmed` or `cut`."""
+
+
+Item = Union[Message, Gap]
 
 
 class Error(Exception):
@@ -130,17 +143,21 @@ class Error(Exception):
 class Client:
     """A client of the nodes with these URLs, a list or a text with commas between them. Appends
     find the master among them, followers take them in turn. `silence` is the time in seconds after
-    which a follower that hears nothing connects again; a node sends something every 10 s.
+    which a follower that hears nothing connects again, None: it never does; a node sends something
+    every 10 s.
+    Raises ValueError for a URL that cannot be a node's.
 
     Not for several threads at once: make a client for each.
     """
 
-    def __init__(self, urls: Union[str, Sequence[str]], silence: float = 30.0) -> None:
-        each = [url.strip() for url in (urls.split(",") if isinstance(urls, str) else urls)]
-        if not any(each):
+    def __init__(
+        self, urls: Union[str, Sequence[str]], silence: Optional[float] = 30.0
+    ) -> None:
+        each = urls.split(",") if isinstance(urls, str) else urls
+        self._nodes = [_node(url.strip()) for url in each]
+        if not self._nodes:
             raise ValueError("the URL of a node is missing")
-        self._nodes = [urlsplit(url if "//" in url else f"http://{url}") for url in each]
-        self._silence = silence
+        self._silence = WAIT_MAX if silence is None else min(silence, WAIT_MAX)
         self._kept: Optional[http.client.HTTPConnection] = None
         self._kept_since = 0.0
 
@@ -149,16 +166,17 @@ class Client:
         text: str,
         write_concern: Optional[WriteConcern] = None,
         key: Optional[str] = None,
-        timeout: float = 30.0,
+        timeout: Optional[float] = 30.0,
         expected_end: Optional[int] = None,
     ) -> Appended:
         """Appends a message and waits until its write concern holds.
 
         It is sent again, under the same idempotency key, until it is answered or `timeout` seconds
-        have passed; however often that is, it is stored once. Without a `key` the call draws one.
-        With `expected_end` it is stored only if that will be its id.
+        have passed, None: for ever; however often that is, it is stored once. Without a `key` the
+        call draws one. With `expected_end` it is stored only if that will be its id.
 
-        Raises Error; its `outcome` tells whether the message may be in the log.
+        Raises Error; its `outcome` tells whether the message may be in the log. Raises ValueError,
+        and sends nothing, where the key is not 1 to 128 visible ASCII characters.
         """
         return self._append({"message": text}, write_concern, key, timeout, expected_end)
 
@@ -167,7 +185,7 @@ class Client:
         texts: List[str],
         write_concern: Optional[WriteConcern] = None,
         key: Optional[str] = None,
-        timeout: float = 30.0,
+        timeout: Optional[float] = 30.0,
         expected_end: Optional[int] = None,
     ) -> Appended:
         """Appends messages with consecutive ids, all or none of them; otherwise as append."""
@@ -182,7 +200,7 @@ class Client:
         cursor: Optional[str] = None,
         read_concern: Optional[ReadConcern] = None,
         give_up_after: Optional[float] = None,
-    ) -> Generator[Union[Message, Gap], None, None]:
+    ) -> Generator[Item, None, None]:
         """Yields the messages of the log, and the gaps in it, and waits for new ones, for ever.
 
         It begins behind the `cursor`; without one at the id `start`, at the `last` n messages, at
@@ -190,41 +208,70 @@ class Client:
         first item is asked for, and again whenever the connection is lost: nothing is lost or
         repeated. A batch is yielded when all of it has come. close() ends the connection.
 
-        Raises Error where going on makes no sense, such as the code `other-log`: the cursor is of
-        another log than the node's. With `give_up_after` also when it was not connected for so
-        many seconds. A connection that is lost, or not made, is a warning of the logger `acklog`;
-        attempts that fail in the same way are one warning.
+        Raises ValueError, at once, where the cursor is none. Raises Error where going on makes no
+        sense. Its code is `other-log` where the cursor is of another log than the node's, and
+        `out-of-order` where the stream does not go on at the position. A bad request is an error
+        where each node refused it, since only a master knows every read concern. With
+        `give_up_after` also when it was not connected for so many seconds, after the attempt that
+        is under way then. A connection that is lost, or not made, is a warning of the logger
+        `acklog`; attempts that fail in the same way are one warning.
         """
-        begin = {"from": start, "last": last, "since": since}
+        if cursor is not None and not _CURSOR.fullmatch(cursor):
+            raise ValueError(f"{cursor!r} is no cursor: store that of a message as it is")
+        first = None if start is None else int(start)
+        begin = {"from": first, "last": last, "since": since}
         position = _Position({k: v for k, v in begin.items() if v is not None}, cursor)
+        return self._follow(position, read_concern, give_up_after)
+
+    def _follow(
+        self,
+        position: _Position,
+        read_concern: Optional[ReadConcern],
+        give_up_after: Optional[float],
+    ) -> Generator[Item, None, None]:
+        nodes = list(self._nodes)
+        node = nodes[0]
+        until: Dict[SplitResult, float] = {}
         pauses = _Pauses()
         lost_at: Optional[float] = time.monotonic()
         # What was logged since the last item. While a node is away, each attempt fails alike.
         logged: Set[str] = set()
-        for node in cycle(list(self._nodes)):
+        # The nodes that refused the request as a bad one, without another answer in between.
+        refusing: Set[SplitResult] = set()
+        while True:
             retry_after = 0.0
             reason: Exception = Error("the node ended the stream")
             try:
                 with closing(self._follow_node(node, position, read_concern)) as items:
                     for item in items:
-                        lost_at = None
+                        lost_at, refusing = None, set()
                         if item is not None:
                             pauses, logged = _Pauses(), set()
                             yield item
             except Error as error:
-                if not error.retry:
+                # A secondary knows some read concerns only, and sends those who need another one
+                # to the master.
+                is_bad = error.problem.get("status") == 400
+                refusing = refusing | {node} if is_bad else set()
+                if not error.retry and not (is_bad and refusing != set(nodes)):
                     raise
                 reason, retry_after = error, error.retry_after
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                reason = error
-            lost_at = time.monotonic() if lost_at is None else lost_at
-            if give_up_after is not None and time.monotonic() - lost_at >= give_up_after:
-                raise Error(f"no node could be followed, at last: {reason}") from reason
+            except (OSError, http.client.HTTPException) as error:
+                reason, refusing = error, set()
+            now = time.monotonic()
+            lost_at = now if lost_at is None else lost_at
             warning = f"{node.netloc} is not followed: {reason or type(reason).__name__}"
             if warning not in logged:
                 _log.warning(warning)
                 logged.add(warning)
-            time.sleep(max(pauses.next(), retry_after))
+            until[node] = now + retry_after
+            nodes.remove(node)
+            nodes.append(node)
+            node, at = _soonest(nodes, until, now + pauses.next())
+            give_up_at = math.inf if give_up_after is None else lost_at + give_up_after
+            time.sleep(max(min(at, give_up_at) - time.monotonic(), 0.0))
+            if at >= give_up_at:
+                raise Error(f"no node could be followed, at last: {reason}") from reason
 
     def close(self) -> None:
         """Closes the connection that appends use. The next append makes a new one."""
@@ -243,36 +290,55 @@ class Client:
         body: Dict[str, Any],
         write_concern: Optional[WriteConcern],
         key: Optional[str],
-        timeout: float,
+        timeout: Optional[float],
         expected_end: Optional[int],
     ) -> Appended:
-        key = key or secrets.token_hex(16)
+        if key is None:
+            key = secrets.token_hex(16)
+        elif not _KEY.fullmatch(key):
+            raise ValueError(f"{key!r} is no key: it must be 1 to 128 visible ASCII characters")
         body = {**body, "writeConcern": write_concern, "expectedEnd": expected_end}
         body = {name: value for name, value in body.items() if value is not None}
-        deadline = time.monotonic() + timeout
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         pauses = _Pauses()
-        # Answers in a row that say that the node is not the master.
-        strangers = 0
+        until: Dict[SplitResult, float] = {}
+        # The nodes that said in a row that they are not the master.
+        strangers: Set[SplitResult] = set()
         last: Optional[Error] = None
         while True:
+            node = self._nodes[0]
             # Never 0, which would be a socket that does not wait.
-            left = max(deadline - time.monotonic(), 0.001)
+            left = min(max(deadline - time.monotonic(), 0.001), ATTEMPT_MAX)
             try:
                 return self._post({**body, "timeoutMs": int(left * NODES_SHARE * 1000)}, key, left)
             except Error as error:
-                strangers = strangers + 1 if error.code == "not-the-master" else 0
+                until[node] = time.monotonic() + error.retry_after
+                strangers = strangers | {node} if error.code == "not-the-master" else set()
                 last = _combined(last, error) if last else error
-            if not last.retry and not 0 < strangers < len(self._nodes):
+            others = [each for each in self._nodes if each not in strangers]
+            is_elsewhere = bool(strangers and others)
+            if not last.retry and not is_elsewhere:
                 raise last
-            if strangers or not last.code:
+            at = time.monotonic()
+            if is_elsewhere:
+                node, at = _soonest(others, until, at)
+            elif last.code:
+                at = max(until[node], at + pauses.next())
+            else:
                 # Perhaps another node answers.
+                node, at = _soonest([*self._nodes[1:], node], until, at + pauses.next())
                 self.close()
-                self._nodes.append(self._nodes.pop(0))
-            if not strangers:
-                pause = max(pauses.next(), last.retry_after)
-                if time.monotonic() + pause >= deadline:
-                    raise last
-                time.sleep(pause)
+            if at >= deadline:
+                raise last
+            self._put_first(node)
+            time.sleep(max(at - time.monotonic(), 0.0))
+
+    def _put_first(self, node: SplitResult) -> None:
+        """Appends ask this node next."""
+        at = self._nodes.index(node)
+        if at > 0:
+            self.close()
+            self._nodes = self._nodes[at:] + self._nodes[:at]
 
     def _post(self, body: Dict[str, Any], key: str, timeout: float) -> Appended:
         """Sends an append to the first node, once."""
@@ -308,7 +374,7 @@ class Client:
 
     def _follow_node(
         self, node: SplitResult, position: _Position, read_concern: Optional[ReadConcern]
-    ) -> Generator[Union[Message, Gap, None], None, None]:
+    ) -> Generator[Optional[Item], None, None]:
         """Yields what one connection brings, up to its end; None for an event that moves no
         position."""
         query, headers = position.request()
@@ -338,16 +404,27 @@ class _Position:
     def __init__(self, begin: Dict[str, Any], cursor: Optional[str]) -> None:
         self.begin = begin
         self.cursor = cursor
-        # The id of the log that was opened.
-        self.log: Optional[str] = None
+        # The id of the log, or its first digits; None: not known yet.
+        self.log = (cursor or "").partition(".")[0].lower() or None
         # The gap behind the cursor that was yielded already.
         self.gap: Optional[Gap] = None
+        # The id that must come next on this connection; None: the node chooses where to begin.
+        self.expected: Optional[int] = None
+        # The id that comes next, as the node reports it; None: not reported yet.
+        self.next: Optional[int] = None
+        # The members of a batch that have come.
+        self.waiting: List[Dict[str, Any]] = []
 
     def request(self) -> Tuple[Dict[str, Any], Dict[str, str]]:
         """Returns the query and the headers that ask for what comes next."""
+        # A batch comes again as a whole.
+        self.waiting, self.next = [], None
         if self.cursor is None:
+            self.expected = self.begin.get("from")
             return dict(self.begin), {}
-        return {}, {"Last-Event-ID": self.cursor}
+        self.expected = int(self.cursor.rpartition(".")[2]) + 1
+        # Some proxies drop headers that they do not know.
+        return {"lastEventId": self.cursor}, {"Last-Event-ID": self.cursor}
 
     @property
     def is_before_first(self) -> bool:
@@ -360,52 +437,93 @@ class _Position:
         self.begin = {"from": start}
         return gap
 
-    def items(self, events: Iterator[_Event]) -> Iterator[Union[Message, Gap, None]]:
-        """Yields messages and gaps, and moves with them."""
-        waiting: List[Dict[str, Any]] = []
+    def items(self, events: Iterator[_Event]) -> Iterator[Optional[Item]]:
+        """Yields messages and gaps, and moves with them; None for an event that moves nothing."""
         for event in events:
-            data = json.loads(event.data)
-            if event.name == "message":
-                waiting.append(data)
-                # Members of a batch have no id, but for its last one: only then all have come.
-                if event.id is not None:
-                    yield from self._messages(waiting, event.id)
-                    waiting = []
-            elif event.name == "gap":
-                gap = Gap(data["from"], data["to"], data["why"])
-                if gap != self.gap:
-                    self.gap = gap
-                    yield gap
-            elif event.name == "error":
-                raise Error._of_problem(data)
-            else:
-                if event.name == "open":
-                    self._opened(data["log"], data["next"])
-                yield None
+            try:
+                items = self._items_of(event)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise Error(f"the stream is damaged: {error!r}", retry=True) from error
+            yield from items
 
-    def _messages(self, members: List[Dict[str, Any]], last_id: str) -> Iterator[Message]:
+    def _items_of(self, event: _Event) -> Sequence[Optional[Item]]:
+        name, data = event.name.decode(), json.loads(event.data.decode())
+        if name == "message":
+            self.next = _whole(data["id"])
+            self._check()
+            self.expected = self.next = self.next + 1
+            self.waiting.append(data)
+            # Members of a batch have no id, but for its last one: only then all have come.
+            return [] if event.id is None else self._messages(event.id.decode())
+        if name == "gap":
+            gap = Gap(_whole(data["from"]), _whole(data["to"]), data["why"])
+            self.expected = self.next = gap.end
+            if gap == self.gap:
+                return []
+            self.gap = gap
+            return [gap]
+        if name == "error":
+            raise Error._of_problem(data)
+        if name == "open":
+            self._opened(data["log"], _whole(data["next"]))
+        elif name in ("caughtup", "tail"):
+            self._check()
+        return [None]
+
+    def _messages(self, last_id: str) -> List[Message]:
+        """Moves behind the members that have come, and returns them."""
+        if not _CURSOR.fullmatch(last_id):
+            raise ValueError(f"{last_id!r} is no cursor")
         # A batch is of one epoch.
         log_and_epoch = last_id.rpartition(".")[0]
-        for member in members:
-            self.cursor, self.gap = f"{log_and_epoch}.{member['id']}", None
-            yield Message(member["id"], member["message"], self.cursor, member.get("batch"))
+        self._check_log(last_id.partition(".")[0])
+        messages = [
+            Message(each["id"], each["message"], f"{log_and_epoch}.{each['id']}", each.get("batch"))
+            for each in self.waiting
+        ]
+        self.waiting, self.gap = [], None
+        self.cursor = messages[-1].cursor
+        return messages
 
     def _opened(self, log: Optional[str], next_id: int) -> None:
-        known = self.log or (self.cursor or "").partition(".")[0]
         # A secondary that never joined its master knows no log yet.
-        if log is not None and not log.startswith(known):
+        if log is not None:
+            self._check_log(log)
+        self.next = next_id
+        if self.expected is None:
+            # "The last 10" or "since noon" would be another place at the next connection.
+            self.expected, self.begin = next_id, {"from": next_id}
+
+    def _check_log(self, log: str) -> None:
+        """Fails where this log, or its first digits, is not that of the position."""
+        known = self.log or ""
+        if not log.startswith(known) and not known.startswith(log):
             detail = f"the position is in the log {known}, and the node has the log {log}"
             raise Error(detail, problem={"code": "other-log"})
-        self.log = log or self.log
-        if self.cursor is None:
-            # "The last 10" or "since noon" would be another place at the next connection.
-            self.begin = {"from": next_id}
+        self.log = max(known, log, key=len)
+
+    def _check(self) -> None:
+        """Fails where the stream does not go on at the position. A gap moves both."""
+        if self.expected is None or self.next is None or self.next == self.expected:
+            return
+        raise Error(
+            f"the node goes on at message {self.next}, and not at {self.expected}: if a proxy"
+            " drops the query or the header Last-Event-ID, let it pass both on, or use the node's"
+            " own URL",
+            problem={"code": "out-of-order"},
+        )
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"{value!r} is no whole number")
+    return value
 
 
 class _Event(NamedTuple):
-    name: str
-    id: Optional[str]
-    data: str
+    name: bytes
+    id: Optional[bytes]
+    data: bytes
 
 
 class _Pauses:
@@ -420,6 +538,32 @@ class _Pauses:
         return pause
 
 
+def _node(url: str) -> SplitResult:
+    """Returns the parts of a URL that requests need."""
+    # A password is not for logs.
+    shown = url.rpartition("@")[2]
+    problem = f"{shown!r} is no URL of a node: it must be like http://localhost:8000"
+    try:
+        node = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = (node.hostname or "").encode("idna"), node.port
+    except ValueError:
+        raise ValueError(problem) from None
+    is_http = node.scheme in ("http", "https") and host and port != 0
+    is_plain = "@" not in node.netloc and not re.search(r"[\s?#]", url) and node.path.isascii()
+    if not (is_http and is_plain and node.path.isprintable()):
+        raise ValueError(problem)
+    return node
+
+
+def _soonest(
+    nodes: Sequence[SplitResult], until: Dict[SplitResult, float], at: float
+) -> Tuple[SplitResult, float]:
+    """Returns the node that may be asked first, from a time on, and when. Of several it is the
+    first of the list. `until` has the times before which nodes want no request."""
+    times = [(node, max(until.get(node, at), at)) for node in nodes]
+    return min(times, key=lambda each: each[1])
+
+
 def _connect(node: SplitResult, timeout: float) -> http.client.HTTPConnection:
     is_tls = node.scheme == "https"
     kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
@@ -431,7 +575,8 @@ def _connect(node: SplitResult, timeout: float) -> http.client.HTTPConnection:
 
 def _refusal(response: http.client.HTTPResponse, body: bytes) -> Error:
     retry_after = response.headers.get("Retry-After", "")
-    seconds = float(retry_after) if retry_after.isdigit() else 0.0
+    is_seconds = re.fullmatch("[0-9]+", retry_after)
+    seconds = min(float(retry_after), WAIT_MAX) if is_seconds else 0.0
     try:
         problem = json.loads(body)
     except ValueError:
@@ -454,16 +599,16 @@ def _combined(before: Error, attempt: Error) -> Error:
 
 def _events(response: http.client.HTTPResponse) -> Iterator[_Event]:
     """Yields the events of a stream. One without its closing blank line is dropped."""
-    data: List[str] = []
-    name, event_id = "message", None
+    data: List[bytes] = []
+    name, event_id = b"message", None
     for line in _lines(response):
         if not line:
             if data:
-                yield _Event(name, event_id, "\n".join(data))
-            name, event_id, data = "message", None, []
+                yield _Event(name, event_id, b"\n".join(data))
+            name, event_id, data = b"message", None, []
             continue
         field, _, rest = line.partition(b":")
-        value = (rest[1:] if rest.startswith(b" ") else rest).decode()
+        value = rest[1:] if rest.startswith(b" ") else rest
         if field == b"data":
             data.append(value)
         elif field == b"event":

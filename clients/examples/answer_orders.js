@@ -10,7 +10,10 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { Client } from "../acklog.js";
 
 const place = process.env.PLACE ?? "orders.cursor";
-const cursor = await readFile(place, "utf8").catch(() => undefined);
+const cursor = await readFile(place, "utf8").catch((error) => {
+  // Only where there is no cursor yet does it begin at the log's first message.
+  if (error.code !== "ENOENT") throw error;
+});
 const client = new Client(process.env.ACKLOG_URL ?? "localhost:8000,localhost:8001,localhost:8002");
 
 for await (const item of client.follow({ cursor, readConcern: "majority" })) {

@@ -10,7 +10,9 @@ import { AcklogError, Client } from "../acklog.js";
 import { Cluster } from "./cluster.js";
 import { ScriptedNodes } from "./scripted.js";
 
-const cases = JSON.parse(readFileSync(new URL("cases.json", import.meta.url), "utf8"));
+const [cases, mistakes] = ["cases.json", "mistakes.json"].map((name) =>
+  JSON.parse(readFileSync(new URL(name, import.meta.url), "utf8")),
+);
 
 /** So that a test that waits in vain fails. */
 const PATIENCE = { timeout: 60_000 };
@@ -28,7 +30,7 @@ const TIMES = { timeout: "timeoutMs", give_up_after: "giveUpAfterMs" };
 function named(options) {
   return Object.fromEntries(
     Object.entries(options ?? {}).map(([name, value]) =>
-      name in TIMES ? [TIMES[name], value * 1000] : [NAMES[name] ?? name, value],
+      name in TIMES ? [TIMES[name], value && value * 1000] : [NAMES[name] ?? name, value],
     ),
   );
 }
@@ -88,6 +90,100 @@ async function silentNode(t) {
   return { client: new Client(`127.0.0.1:${server.address().port}`), gone };
 }
 
+// Mistakes of the program are reported at once, and nothing is sent.
+
+test("what_is_no_url_is_refused", () => {
+  for (const url of mistakes.urls) {
+    const isTold = ({ message }) => /no URL of a node/.test(message) && !/secret/.test(message);
+    assert.throws(() => new Client(url), isTold, url);
+  }
+  for (const url of mistakes.good_urls) assert.ok(new Client(url));
+});
+
+test("what_is_no_cursor_is_refused", () => {
+  const client = new Client("localhost:1");
+  for (const cursor of mistakes.cursors) {
+    assert.throws(() => client.follow({ cursor }), /is no cursor/);
+  }
+});
+
+test("what_is_no_key_is_refused", PATIENCE, async () => {
+  const client = new Client("localhost:1");
+  for (const key of mistakes.keys) {
+    await assert.rejects(client.append("a", { key }), /is no key/, key);
+  }
+});
+
+test("a_port_to_which_fetch_does_not_connect_is_refused", PATIENCE, async () => {
+  // The default of --comm-port, which is easily taken for the HTTP port.
+  const client = new Client("localhost:6000");
+  const told = { message: /no such port/, outcome: "refused" };
+  await assert.rejects(client.append("a"), told);
+  await assert.rejects(client.follow().next(), told);
+});
+
+test("an_error_that_is_not_the_network_s_is_not_hidden", PATIENCE, async (t) => {
+  t.mock.method(globalThis, "Request", () => {
+    throw new TypeError("this cannot be asked for");
+  });
+  const client = new Client("localhost:1");
+  await assert.rejects(client.append("a"), TypeError);
+  await assert.rejects(client.follow().next(), TypeError);
+});
+
+test("options_of_javascript_alone_that_are_null_are_as_good_as_absent", PATIENCE, async (t) => {
+  t.mock.method(console, "warn", () => {});
+  const append = { asks: { body: { message: "a" } } };
+  const stored = { ...append, status: 201, body: { id: 3, writeConcern: 1, ackedBy: ["master"] } };
+  const away = { asks: { query: {} }, status: 502, text: "<html>" };
+  const message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n';
+  const there = { asks: { query: {} }, opens: 0, sends: [message] };
+  const nodes = await ScriptedNodes.start({ connections: [stored, away, there] });
+  t.after(() => nodes.close());
+  const client = new Client(nodes.urls, { silenceMs: null });
+  assert.equal((await client.append("a", { timeoutMs: null, signal: null })).id, 3);
+  const items = client.follow({ onLost: null, signal: null });
+  assert.equal((await items.next()).value.text, "a");
+  await items.return();
+  assert.equal(console.warn.mock.callCount(), 1);
+  assert.deepEqual(nodes.faults, []);
+});
+
+test("an_append_and_a_follower_may_wait_for_ever", PATIENCE, async (t) => {
+  const timers = t.mock.method(globalThis, "setTimeout");
+  const stored = {
+    asks: { body: { message: "a" }, timeout_ms: 216_000 },
+    status: 201,
+    body: { id: 0, writeConcern: 1, ackedBy: ["master"] },
+  };
+  const away = { asks: { query: {} }, status: 502, text: "<html>" };
+  const message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n';
+  const there = { asks: { query: {} }, opens: 0, sends: [message] };
+  for (const endless of [Infinity, 30 * 24 * 3_600_000]) {
+    const nodes = await ScriptedNodes.start({ connections: [stored, away, there] });
+    t.after(() => nodes.close());
+    const client = new Client(nodes.urls, { silenceMs: endless });
+    await client.append("a", { timeoutMs: endless });
+    const items = client.follow({ giveUpAfterMs: endless, onLost: () => {} });
+    await items.next();
+    await items.return();
+    assert.deepEqual(nodes.faults, []);
+  }
+  // A longer one would end at once.
+  const isBounded = timers.mock.calls.every((call) => call.arguments[1] < 2 ** 31);
+  assert.ok(isBounded && timers.mock.callCount() > 0);
+});
+
+test("what_is_no_time_is_refused", PATIENCE, async () => {
+  for (const time of [NaN, "1000"]) {
+    const told = /is no time in milliseconds/;
+    assert.throws(() => new Client("localhost:1", { silenceMs: time }), told);
+    const client = new Client("localhost:1");
+    assert.throws(() => client.follow({ giveUpAfterMs: time }), told);
+    await assert.rejects(client.append("a", { timeoutMs: time }), told);
+  }
+});
+
 test("attempts_that_fail_in_the_same_way_are_told_once", PATIENCE, async (t) => {
   const away = { asks: { query: {} }, status: 502, text: "<html>" };
   const message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n';
@@ -122,7 +218,8 @@ test("a_signal_ends_a_follower_that_waits_and_closes_its_connection", PATIENCE, 
 });
 
 test("a_signal_ends_what_waits_for_a_node_to_come_back", PATIENCE, async () => {
-  const client = new Client("http://127.0.0.1:1");
+  const nodes = await ScriptedNodes.start({ connections: [], absent: [0] });
+  const client = new Client(nodes.urls);
   const controller = new AbortController();
   const { signal } = controller;
   const appending = client.append("a", { signal });

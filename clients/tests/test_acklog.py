@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import math
 import signal
 import sys
 import unittest
@@ -85,6 +86,52 @@ class Cases(Bounded):
                         seen.append([item.id, item.text, item.cursor, *batch])
         finally:
             self.assertEqual(seen, case["items"])
+
+
+class Callers(Bounded):
+    """Mistakes of the program are reported at once, and nothing is sent."""
+
+    mistakes = json.loads((FOLDER / "mistakes.json").read_text("utf-8"))
+
+    def test_what_is_no_url_is_refused(self) -> None:
+        for url in self.mistakes["urls"]:
+            with self.subTest(url), self.assertRaisesRegex(ValueError, "no URL of a node") as told:
+                acklog.Client(url)
+            self.assertNotIn("secret", str(told.exception))
+        for url in self.mistakes["good_urls"]:
+            acklog.Client(url)
+
+    def test_what_is_no_cursor_is_refused(self) -> None:
+        for cursor in self.mistakes["cursors"]:
+            with self.subTest(cursor), self.assertRaisesRegex(ValueError, "is no cursor"):
+                acklog.Client("localhost:1").follow(cursor=cursor)
+
+    def test_what_is_no_key_is_refused(self) -> None:
+        for key in self.mistakes["keys"]:
+            with self.subTest(key), self.assertRaisesRegex(ValueError, "is no key"):
+                acklog.Client("localhost:1").append("a", key=key)
+
+
+class Endless(Bounded):
+    """Times without an end."""
+
+    def test_an_append_and_a_follower_may_wait_for_ever(self) -> None:
+        body = {"id": 0, "writeConcern": 1, "ackedBy": ["master"]}
+        asks = {"body": {"message": "a"}, "timeout_ms": 216_000}
+        message = 'id: 0a1b2c3d.1.0\ndata: {"id":0,"message":"a"}\n\n'
+        for endless in None, math.inf:
+            with self.subTest(endless):
+                stored = {"asks": asks, "status": 201, "body": body}
+                away = {"asks": {"query": {}}, "status": 502, "text": "<html>"}
+                there = {"asks": {"query": {}}, "opens": 0, "sends": [message]}
+                nodes = ScriptedNodes({"connections": [stored, away, there]})
+                self.addCleanup(nodes.close)
+                client = acklog.Client(nodes.urls, silence=endless)
+                self.assertEqual(client.append("a", timeout=endless).id, 0)
+                client.close()
+                with closing(client.follow(give_up_after=endless)) as items:
+                    next(items)
+                self.assertEqual(nodes.faults, [])
 
 
 class Warnings(Bounded):

@@ -94,6 +94,23 @@ class Tutorial(unittest.TestCase):
             self.assertTrue(example.endswith(shown), f"{name} is not what the page shows")
 
 
+    def test_an_example_begins_at_the_first_message_only_where_there_is_no_cursor(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            empty = Path(folder) / "empty"
+            empty.touch()
+            # The first cannot be read, the second was not written as a whole.
+            for place, told in (folder, "EISDIR"), (str(empty), "is no cursor"):
+                example = subprocess.run(
+                    ["node", "clients/examples/answer_orders.js"],
+                    cwd=PROJECT,
+                    env={**os.environ, "PLACE": place, "ACKLOG_URL": "localhost:1"},
+                    stderr=subprocess.PIPE,
+                    timeout=PATIENCE,
+                )
+                self.assertEqual(example.returncode, 1)
+                self.assertIn(told, example.stderr.decode())
+
+
 def run(command: str, expected: str, folder: str, environment: Dict[str, str]) -> str:
     """Returns what a command prints. One that goes on for ever is ended when it printed as much as
     is expected."""
