@@ -23,9 +23,7 @@ mod replication;
 
 use std::time::Instant;
 
-use acklog_types::{
-    DiskFault, Epoch, IdRange, LogEnd, LogId, LogView, NodeName, RequestId, SessionId,
-};
+use acklog_types::{DiskFault, Epoch, IdRange, LogEnd, LogId, LogView, RequestId, SessionId};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -108,10 +106,7 @@ impl<L: LogView> Master<L> {
     /// Returns the copies of the message before `end`: the master's own first, then one for each
     /// secondary that counts. Messages of one batch have the same.
     pub fn copies(&self, end: LogEnd) -> Vec<CopyStatus> {
-        let storage = |name: &NodeName| {
-            self.peer_facts().find(|peer| peer.name == name).and_then(|peer| peer.storage)
-        };
-        self.leader.copies(end, storage)
+        self.leader.copies(end)
     }
 
     /// Returns the outside time of an own time at which the node is not paused.

@@ -1,6 +1,6 @@
 //! The positions of the log that other nodes and readers are told: which end so many nodes hold.
 
-use acklog_types::{LogEnd, LogView, NodeName, Storage};
+use acklog_types::{LogEnd, LogView, NodeName};
 
 use super::Master;
 use crate::frame::Positions;
@@ -10,8 +10,6 @@ use crate::frame::Positions;
 pub struct PeerFacts<'a> {
     /// Its name.
     pub name: &'a NodeName,
-    /// The place where it keeps its log, as it told last; none where it did not.
-    pub storage: Option<Storage>,
     /// The address of its connection; none without one.
     pub address: Option<&'a str>,
     /// The port at which it serves HTTP; none without a connection, or where it did not tell it.
@@ -45,7 +43,6 @@ impl<L: LogView> Master<L> {
     pub fn peer_facts(&self) -> impl Iterator<Item = PeerFacts<'_>> {
         self.peers.registered().map(|(_, peer)| PeerFacts {
             name: peer.name(),
-            storage: peer.storage(),
             address: peer.address(),
             http_port: peer.http_port(),
         })

@@ -3,7 +3,7 @@
 //! All of it is computed from positions: what is remembered is one time for each ack and one count
 //! for each run.
 
-use acklog_types::{LogEnd, LogView, NodeName, Storage};
+use acklog_types::{LogEnd, LogView, Storage};
 
 use super::Leader;
 use super::replica::Replica;
@@ -12,11 +12,7 @@ use crate::status::CopyStatus;
 impl<L: LogView> Leader<L> {
     /// Returns the copies of the message before `end`: the master's, then those of the secondaries
     /// that count, in the order in which they registered.
-    pub(in crate::master) fn copies(
-        &self,
-        end: LogEnd,
-        storage_of: impl Fn(&NodeName) -> Option<Storage>,
-    ) -> Vec<CopyStatus> {
+    pub(in crate::master) fn copies(&self, end: LogEnd) -> Vec<CopyStatus> {
         let own = CopyStatus {
             node: self.options.name.clone(),
             held: end <= self.own.durable_end(),
@@ -25,20 +21,17 @@ impl<L: LogView> Leader<L> {
             // A master gives a message to its own log once.
             attempts: self.own.accepted_at(end).map(|_| 1),
         };
-        let others = self.replicas.counted().map(|replica| {
-            let storage = storage_of(replica.name());
-            self.copy_on(replica, storage, end)
-        });
+        let others = self.replicas.counted().map(|replica| self.copy_on(replica, end));
         std::iter::once(own).chain(others).collect()
     }
 
-    fn copy_on(&self, replica: &Replica, storage: Option<Storage>, end: LogEnd) -> CopyStatus {
+    fn copy_on(&self, replica: &Replica, end: LogEnd) -> CopyStatus {
         let held = end <= replica.acked_end();
         let times = self.own.accepted_at(end).zip(replica.acked_at(end).filter(|_| held));
         CopyStatus {
             node: replica.name().clone(),
             held,
-            storage,
+            storage: replica.storage(),
             after: times.map(|(accepted, acked)| acked.saturating_duration_since(accepted)),
             attempts: replica.attempts(end),
         }

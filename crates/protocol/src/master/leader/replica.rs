@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{IdRange, LogEnd, LogView, NodeName, Unreadable};
+use acklog_types::{IdRange, LogEnd, LogView, NodeName, Storage, Unreadable};
 use rand_chacha::ChaCha8Rng;
 
 use super::end_times::EndTimes;
@@ -15,6 +15,8 @@ use crate::progress::{NextRun, Progress, SendFailure, SentRun};
 #[derive(Debug)]
 pub(super) struct Replica {
     name: NodeName,
+    /// The place where the peer keeps its log; none while it did not tell.
+    storage: Option<Storage>,
     /// The peer's name is persisted, and so its acks count.
     counts: bool,
     /// The peer is ready and healthy, so that new messages are sent to it.
@@ -36,6 +38,7 @@ impl Replica {
     pub(super) fn new(name: NodeName, pause_max: Duration, log_end: LogEnd) -> Self {
         Self {
             name,
+            storage: None,
             counts: false,
             is_live: false,
             is_position_known: false,
@@ -51,7 +54,8 @@ impl Replica {
     /// Takes in that the peer has a new connection. A position that is lower counts at once: the
     /// node lost what it had. A higher one counts with the first request behind the handshake,
     /// which may be of a process that is gone, with what it had.
-    pub(super) fn join(&mut self, end: LogEnd) {
+    pub(super) fn join(&mut self, end: LogEnd, storage: Option<Storage>) {
+        self.storage = storage;
         if end < self.acked_end() {
             self.acked.fell(end);
         }
@@ -95,6 +99,11 @@ impl Replica {
 
     pub(super) fn name(&self) -> &NodeName {
         &self.name
+    }
+
+    /// Returns where the peer keeps its log; none where it did not tell.
+    pub(super) fn storage(&self) -> Option<Storage> {
+        self.storage
     }
 
     /// Returns whether the acks count.

@@ -36,7 +36,9 @@ impl Replicas {
     /// Takes in what happened to a peer; the master's own log is durable up to `durable_end`.
     pub(super) fn on_event(&mut self, event: PeerEvent, durable_end: LogEnd) {
         match event {
-            PeerEvent::Joined { peer, name, end } => self.entry(peer, name, durable_end).join(end),
+            PeerEvent::Joined { peer, name, end, storage } => {
+                self.entry(peer, name, durable_end).join(end, storage);
+            }
             PeerEvent::Registered { peer, name } => self.entry(peer, name, durable_end).count(),
             PeerEvent::Left(peer) => self.get_mut(peer).into_iter().for_each(Replica::leave),
             PeerEvent::Removed(peer) => drop(self.replicas.remove(&peer)),
@@ -142,7 +144,8 @@ mod tests {
             if who != "dora" {
                 replicas.on_event(PeerEvent::Registered { peer, name: name(who) }, LogEnd::ZERO);
             }
-            let joined = PeerEvent::Joined { peer, name: name(who), end: LogEnd::ZERO };
+            let (name, end) = (name(who), LogEnd::ZERO);
+            let joined = PeerEvent::Joined { peer, name, end, storage: None };
             replicas.on_event(joined, LogEnd::ZERO);
         }
         (replicas, peers)

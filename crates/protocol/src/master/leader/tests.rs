@@ -48,7 +48,7 @@ fn leader() -> (Leader<View>, Instant) {
     let mut leader = Leader::new(options, restored, View);
     let name: NodeName = "bonnie".parse().unwrap();
     leader.on_peer_event(PeerEvent::Registered { peer: PEER, name: name.clone() });
-    leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end });
+    leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end, storage: None });
     leader.ack(Instant::now(), PEER, end, &mut Events::default()).unwrap();
     (leader, Instant::now())
 }
@@ -109,7 +109,7 @@ fn the_copies_of_a_message_tell_since_when_and_how_often_it_was_sent() {
     let request = AppendRequest { wait, key: None, expected_end: None, messages: 2, bytes: 2 };
     leader.append(now, WaiterId::new(1), request, 2, &mut events);
     let rows = |leader: &Leader<View>, end| {
-        let copies = leader.copies(end, |_| None).into_iter();
+        let copies = leader.copies(end).into_iter();
         copies.map(|copy| (copy.held, copy.after, copy.attempts)).collect::<Vec<_>>()
     };
     let nothing = [(false, None, Some(1)), (false, None, Some(0))];
@@ -133,7 +133,7 @@ fn the_copies_of_a_message_tell_since_when_and_how_often_it_was_sent() {
     // It comes back with less: what it lost counts anew.
     let name: NodeName = "bonnie".parse().unwrap();
     leader.on_peer_event(PeerEvent::Left(PEER));
-    leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end: LogEnd::ZERO });
+    leader.on_peer_event(PeerEvent::Joined { peer: PEER, name, end: LogEnd::ZERO, storage: None });
     assert_eq!(rows(&leader, end)[1], (false, None, Some(2)));
     let wanted = PageRequest { request: RequestId::new(1), from: LogEnd::ZERO, again: false };
     let page = ReadPage { wanted, run: IdRange::new(LogEnd::ZERO, end), log_end: end };

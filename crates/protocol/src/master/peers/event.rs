@@ -1,6 +1,6 @@
 //! Events of peers, for the logs that are replicated to them.
 
-use acklog_types::{LogEnd, NodeName};
+use acklog_types::{LogEnd, NodeName, Storage};
 
 /// Identifies an admitted secondary. Numbers grow in the order in which names first came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +17,8 @@ pub(in crate::master) enum PeerEvent {
         name: NodeName,
         /// The position that its handshake reported.
         end: LogEnd,
+        /// The place where it keeps its log; none where it did not tell.
+        storage: Option<Storage>,
     },
     /// The peer's session ended.
     Left(MemberId),

@@ -150,11 +150,11 @@ impl Membership {
     ) {
         let Some(member) = self.peers.get_mut(&id) else { return };
         assert_eq!(member.session(), None, "the older session ends first");
-        let (session, end) = (new.session, new.end);
+        let NewConnection { session, end, storage, .. } = new;
         self.by_session.insert(session, id);
         member.connect(now, new, options, events);
         let name = member.name().clone();
-        self.emit(PeerEvent::Joined { peer: id, name, end });
+        self.emit(PeerEvent::Joined { peer: id, name, end, storage });
     }
 
     /// Ends a member's session. Nothing of a guest outlives it. Returns the member's name and its
@@ -326,7 +326,12 @@ mod tests {
     #[test]
     fn each_change_of_what_counts_is_an_event_and_is_counted() {
         let (mut members, [bonnie, clyde]) = two();
-        let joined = |peer, who| PeerEvent::Joined { peer, name: name(who), end: LogEnd::ZERO };
+        let joined = |peer, who| PeerEvent::Joined {
+            peer,
+            name: name(who),
+            end: LogEnd::ZERO,
+            storage: None,
+        };
         let first = PeerEvent::Registered { peer: bonnie, name: name("bonnie") };
         assert_eq!(events(&mut members), [first, joined(bonnie, "bonnie"), joined(clyde, "clyde")]);
         assert_eq!(members.counts(), MemberCounts { registered: 1, live: 0 });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{InstanceId, LogEnd, NodeName, RequestId, SessionId, Storage};
+use acklog_types::{InstanceId, LogEnd, NodeName, RequestId, SessionId};
 
 use super::connection::{Awaited, AwaitedPage, NewConnection, PeerConnection};
 use super::options::PeerOptions;
@@ -44,8 +44,6 @@ pub(in crate::master) struct Peer {
     name: NodeName,
     standing: Standing,
     connection: Option<PeerConnection>,
-    /// The place where it keeps its log, as it told last.
-    storage: Option<Storage>,
     rtt: Option<Duration>,
     /// Last contact, on whatever connection.
     last_seen: Option<Instant>,
@@ -60,7 +58,6 @@ impl Peer {
             name,
             standing,
             connection: None,
-            storage: None,
             rtt: None,
             last_seen: None,
             long_frame_losses: LongFrameLosses::default(),
@@ -117,7 +114,6 @@ impl Peer {
             self.emit_recovered(Status::Unhealthy, true, events);
         }
         self.last_seen = Some(now);
-        self.storage = new.storage;
         self.connection = Some(PeerConnection::new(now, new, options));
     }
 

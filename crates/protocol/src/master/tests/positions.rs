@@ -79,7 +79,7 @@ fn a_secondary_that_comes_back_with_less_holds_less() {
 fn what_a_secondary_told_of_itself_is_known() {
     let mut node = Node::restarted(true);
     node.meet(1);
-    let storage = Some(Storage::Disk);
+    let storage = Some(Storage::Memory);
     let facts = NodeFacts { http_port: Some(8001), storage, ..NodeFacts::default() };
     let told = Handshake { node: facts, ..handshake("bonnie", 1, 5) };
     let effects = node.ask(1, 0, Request::from(told));
@@ -88,10 +88,16 @@ fn what_a_secondary_told_of_itself_is_known() {
     assert_eq!(welcome.node.storage, Some(Storage::Disk));
     let known = |node: &Node| {
         let facts = node.machine.peer_facts();
-        facts.map(|it| (it.name.to_string(), it.storage, it.http_port)).collect::<Vec<_>>()
+        facts.map(|it| (it.name.to_string(), it.http_port)).collect::<Vec<_>>()
     };
-    let clyde = || ("clyde".to_owned(), None, None);
-    assert_eq!(known(&node), [("bonnie".to_owned(), storage, Some(8001)), clyde()]);
+    let stored = |node: &Node| {
+        let copies = node.machine.copies(LogEnd::new(5)).into_iter();
+        copies.map(|copy| copy.storage).collect::<Vec<_>>()
+    };
+    let clyde = || ("clyde".to_owned(), None);
+    assert_eq!(known(&node), [("bonnie".to_owned(), Some(8001)), clyde()]);
+    assert_eq!(stored(&node), [Some(Storage::Disk), storage, None]);
     node.lose(1);
-    assert_eq!(known(&node), [("bonnie".to_owned(), storage, None), clyde()]);
+    assert_eq!(known(&node), [("bonnie".to_owned(), None), clyde()]);
+    assert_eq!(stored(&node), [Some(Storage::Disk), storage, None], "as told last");
 }

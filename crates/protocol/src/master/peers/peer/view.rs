@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{NodeName, Storage};
+use acklog_types::NodeName;
 
 use super::Peer;
 use crate::master::peers::connection::PeerConnection;
@@ -30,11 +30,6 @@ impl Peer {
     /// Returns the port at which it serves HTTP, while there is a connection and it told it.
     pub(in crate::master) fn http_port(&self) -> Option<u16> {
         self.connection.as_ref().and_then(PeerConnection::http_port)
-    }
-
-    /// Returns the place where it keeps its log, as it told last.
-    pub(in crate::master) fn storage(&self) -> Option<Storage> {
-        self.storage
     }
 
     /// Returns the round-trip time of the last heartbeat, while there is a connection.
