@@ -55,6 +55,19 @@ fn a_receipt_tells_who_has_a_message_since_when_and_how_often_it_was_sent() {
 }
 
 #[test]
+fn an_answer_names_the_nodes_that_its_copies_show() {
+    let (master, _, _nodes) = cluster(&[], &["bonnie", "clyde"]);
+    // With 1 and 2 the other nodes have the message a moment later.
+    for n in 0..150 {
+        let body = format!(r#"{{"message": "m", "writeConcern": {}, "receipt": true}}"#, 1 + n % 2);
+        let told = begin(master.http, "POST", "/messages", &body).answer().json();
+        let rows = told["copies"].as_array().unwrap();
+        let held = rows.iter().filter(|row| row["held"] == true).map(|row| row["node"].clone());
+        assert_eq!(told["ackedBy"], Value::from_iter(held), "{told}");
+    }
+}
+
+#[test]
 fn what_is_older_than_the_start_and_what_came_in_a_page_has_no_numbers() {
     let directory = tempfile::tempdir().unwrap();
     let args = ["--data-dir", directory.path().to_str().unwrap(), "--heartbeat-interval", "100ms"];

@@ -6,7 +6,9 @@ use std::time::Duration;
 use acklog_types::{DiskFault, KeyHash, LogEnd, MessageId, NodeName, WriteConcern};
 use thiserror::Error;
 
-/// The condition of an answer.
+use crate::status::CopyStatus;
+
+/// The condition of an answer, and what it is to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wait {
     /// Number of nodes that must have the message; none for the node's default.
@@ -14,6 +16,8 @@ pub struct Wait {
     /// Time that the client gives them; none to wait without a timeout. Zero: answer at once with
     /// the current state.
     pub timeout: Option<Duration>,
+    /// Whether the answer that the write concern holds is to show the copies.
+    pub shows_copies: bool,
 }
 
 /// An append, without the messages themselves: only their number and size.
@@ -97,6 +101,9 @@ pub struct Receipt {
     pub stored: bool,
     /// Whether the message was appended earlier, under the client's idempotency key.
     pub replayed: bool,
+    /// The copies at the same moment; none unless the client asked for them and its write concern
+    /// holds.
+    pub copies: Option<Arc<[CopyStatus]>>,
 }
 
 /// The reason why a client was refused before anything was done.

@@ -7,7 +7,7 @@ mod lines;
 mod request;
 mod stream;
 
-use acklog_api::{MessageCopy, headers, paths};
+use acklog_api::{headers, paths};
 use acklog_protocol::Outcome;
 use acklog_types::IdempotencyKey;
 use http_body_util::BodyExt;
@@ -23,7 +23,7 @@ use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
 use super::receipt::{copies_of, write_copies};
 use super::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody};
-use crate::server::node::{Appender, ClientAppend, HashedKey, MasterHandle, NoOutcome};
+use crate::server::node::{Appender, ClientAppend, HashedKey, NoOutcome};
 
 /// The header of the idempotency key.
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
@@ -36,13 +36,13 @@ pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers:
 /// # Errors
 /// When the message was not stored, or its write concern does not hold yet.
 pub(super) async fn append(
-    (master, appender): (&MasterHandle, &Appender),
+    appender: &Appender,
     limits: &BodyLimits,
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
     let Collected { bytes, share } = limits.collect(body).await?;
-    let ParsedAppend { batch, count, wait, expected_end, key: _, receipt } =
+    let ParsedAppend { batch, count, wait, expected_end, key: _ } =
         parse(&bytes, limits.message_bytes)?;
     drop(bytes);
     let key = idempotency_key(headers)?.map(Box::new);
@@ -50,9 +50,7 @@ pub(super) async fn append(
     // and a client that waits after that holds none.
     let append = ClientAppend { batch, key, expected_end, wait, share };
     let accepted = accepted(appender.append(append).await, count)?;
-    // Boxed, since it is rare: the future of every append would have room for it.
-    let copies = if receipt { Box::pin(copies_of(master, &accepted)).await } else { None };
-    Ok(created(&accepted, copies.as_deref()))
+    Ok(created(&accepted))
 }
 
 /// Begins an append stream. The answer goes on while lines are read.
@@ -61,7 +59,7 @@ pub(super) async fn append(
 /// When it has a key, which names a single append, its body breaks off before anything of it came,
 /// or there are too many streams.
 pub(super) async fn append_stream(
-    (master, appender): (&MasterHandle, &Appender),
+    appender: &Appender,
     limits: &BodyLimits,
     headers: &HeaderMap,
     mut body: Incoming,
@@ -78,7 +76,7 @@ pub(super) async fn append_stream(
     };
     let first = first.and_then(|frame| frame.into_data().ok());
     let stream = appender.stream().ok_or(RequestProblem::TooManyBodies)?;
-    let stream = AnswerStream::new(stream, master.clone(), limits.clone(), first, body);
+    let stream = AnswerStream::new(stream, limits.clone(), first, body);
     let mut response = Response::new(ResponseBody::pieces(stream));
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_NDJSON);
     Ok(response)
@@ -145,15 +143,13 @@ pub(super) fn committed(
     }
 }
 
-fn created(accepted: &Accepted, copies: Option<&[MessageCopy]>) -> Response<ResponseBody> {
+fn created(accepted: &Accepted) -> Response<ResponseBody> {
     let receipt = &accepted.receipt;
     // Enough for the names of nodes too, in most clusters.
     let mut out = Vec::with_capacity(128);
     out.push(b'{');
     accepted.write(&mut out);
-    if let Some(copies) = copies {
-        write_copies(&mut out, copies);
-    }
+    write_copies(&mut out, copies_of(accepted).as_deref());
     out.extend_from_slice(b"}\n");
     let mut response = Response::new(ResponseBody::full(out));
     *response.status_mut() = StatusCode::CREATED;
@@ -169,7 +165,7 @@ fn created(accepted: &Accepted, copies: Option<&[MessageCopy]>) -> Response<Resp
 
 #[cfg(test)]
 mod tests {
-    use acklog_api::Storage;
+    use acklog_api::{MessageCopy, Storage};
     use acklog_protocol::Receipt;
     use acklog_types::MessageId;
 
@@ -180,12 +176,19 @@ mod tests {
         outcome: Result<Outcome, NoOutcome>,
         count: Option<usize>,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
-        accepted(outcome, count).map(|accepted| created(&accepted, None))
+        accepted(outcome, count).map(|accepted| created(&accepted))
     }
 
     fn receipt() -> Receipt {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
-        Receipt { id: MessageId::new(3), write_concern: 2, acked_by, stored: true, replayed: false }
+        Receipt {
+            id: MessageId::new(3),
+            write_concern: 2,
+            acked_by,
+            stored: true,
+            replayed: false,
+            copies: None,
+        }
     }
 
     #[tokio::test]
@@ -213,7 +216,7 @@ mod tests {
                 let mut members = Vec::new();
                 accepted.write(&mut members);
                 let copies = count.map(|_| vec![copy(0.25), copy(0.0)]);
-                copies.iter().for_each(|copies| write_copies(&mut members, copies));
+                write_copies(&mut members, copies.as_deref());
                 let body = acklog_api::Appended {
                     id: 3,
                     count: count.map(|count| count as u64),

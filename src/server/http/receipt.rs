@@ -39,27 +39,24 @@ pub(super) async fn receipt(
         epoch: Epoch::FIRST.get(),
         accepted_at: rfc3339(accepted),
         held_by: copies.iter().filter(|copy| copy.held).count() as u64,
-        copies: copies.into_iter().map(row).collect(),
+        copies: copies.iter().map(row).collect(),
     }))
 }
 
-/// Returns the copies of what was stored; none where the node stops meanwhile.
-pub(super) async fn copies_of(
-    master: &MasterHandle,
-    accepted: &Accepted,
-) -> Option<Vec<MessageCopy>> {
-    let end = accepted.receipt.id.before().plus(accepted.count.unwrap_or(1) as u64);
-    let copies = master.copies(end).await.ok()?;
-    Some(copies.into_iter().map(row).collect())
+/// Returns the copies that an answer shows; none where the client asked for none.
+pub(super) fn copies_of(accepted: &Accepted) -> Option<Vec<MessageCopy>> {
+    let copies = accepted.receipt.copies.as_deref()?;
+    Some(copies.iter().map(row).collect())
 }
 
-/// Appends the member that shows copies, behind others.
-pub(super) fn write_copies(out: &mut Vec<u8>, copies: &[MessageCopy]) {
+/// Appends the member that shows copies, behind others; nothing without copies.
+pub(super) fn write_copies(out: &mut Vec<u8>, copies: Option<&[MessageCopy]>) {
+    let Some(copies) = copies else { return };
     out.extend_from_slice(b",\"copies\":");
     serde_json::to_writer(out, copies).expect("numbers and strings always have a JSON form");
 }
 
-fn row(copy: CopyStatus) -> MessageCopy {
+fn row(copy: &CopyStatus) -> MessageCopy {
     let storage = |storage| match storage {
         types::Storage::Memory => Storage::Memory,
         types::Storage::Disk => Storage::Disk,

@@ -172,10 +172,9 @@ impl App {
             MasterRoute::Append(_) => {
                 refuse_encoded(headers)?;
                 if append::is_stream(headers) {
-                    return append::append_stream((master, appender), &self.limits, headers, body)
-                        .await;
+                    return append::append_stream(appender, &self.limits, headers, body).await;
                 }
-                append::append((master, appender), &self.limits, headers, body).await
+                append::append(appender, &self.limits, headers, body).await
             }
             MasterRoute::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;

@@ -97,14 +97,14 @@ pub(super) fn open(
 }
 
 impl LineAppender {
-    /// Adds the next line. A plain one, of a single message without a key and a condition, joins
-    /// the plain ones before it.
+    /// Adds the next line. A plain one, of a single message without a key and a condition, whose
+    /// answer shows no copies, joins the plain ones before it.
     pub fn push(&mut self, append: ClientAppend) {
         let waiter = self.clients.borrow_mut().own.number();
         self.text_bytes += append.batch.text_bytes();
         self.count += 1;
-        let is_plain =
-            append.batch.len() == 1 && append.key.is_none() && append.expected_end.is_none();
+        let is_single = append.batch.len() == 1 && append.key.is_none();
+        let is_plain = is_single && append.expected_end.is_none() && !append.wait.shows_copies;
         let joins = self.lines.back_mut().filter(|last| {
             is_plain
                 && last.is_series

@@ -34,7 +34,7 @@ impl<L: LogView> Master<L> {
     }
 
     /// Takes a series of appends without keys and conditions, each of which has a single message
-    /// and a client of its own: lines of an append stream. Each shares nothing with the others but
+    /// and a client of its own, which is shown no copies: lines of an append stream. Each shares nothing with the others but
     /// the moment at which they were taken. The tickets of the clients follow the first one, as
     /// their messages follow the one that is returned. Each client is answered as in
     /// [`append`](Self::append).
@@ -44,7 +44,7 @@ impl<L: LogView> Master<L> {
     /// [`Refusal::TooManyWaiting`] also where there is [room](Self::room_to_wait) for some of them.
     ///
     /// # Panics
-    /// When there is no message, a key or a condition.
+    /// When there is no message, a key, a condition, or copies are to be shown.
     pub fn append_series(
         &mut self,
         now: Instant,
@@ -52,7 +52,8 @@ impl<L: LogView> Master<L> {
         request: AppendRequest,
     ) -> Result<MessageId, Refusal> {
         let AppendRequest { wait, key, expected_end, messages, .. } = request;
-        assert!(messages > 0 && key.is_none() && expected_end.is_none(), "{request:?}");
+        let is_plain = key.is_none() && expected_end.is_none() && !wait.shows_copies;
+        assert!(messages > 0 && is_plain, "{request:?}");
         let write_concern = self.check_append(now, &request)?;
         if (self.room_to_wait(wait) as u64) < messages {
             return Err(self.leader.too_many_waiting());

@@ -50,7 +50,14 @@ fn look(checker: &mut Checker, node: &str, texts: &[&str]) {
 
 fn receipt(id: u64, write_concern: u16, nodes: &[&str]) -> Receipt {
     let acked_by = nodes.iter().map(|node| name(node)).collect();
-    Receipt { id: MessageId::new(id), write_concern, acked_by, stored: true, replayed: false }
+    Receipt {
+        id: MessageId::new(id),
+        write_concern,
+        acked_by,
+        stored: true,
+        replayed: false,
+        copies: None,
+    }
 }
 
 /// Answers the client of the first message after a second.

@@ -249,7 +249,11 @@ impl Backend for Simulated {
         let mut texts = append.texts.iter();
         let mut batch = Batch::from(texts.next().map_or("", String::as_str));
         texts.for_each(|text| batch.push(text));
-        let wait = Wait { write_concern: append.write_concern, timeout: append.timeout };
+        let wait = Wait {
+            write_concern: append.write_concern,
+            timeout: append.timeout,
+            ..Wait::default()
+        };
         let begun = self.cluster.now();
         let expected_end = append.expected_end.map(LogEnd::new);
         let taken = self.cluster.send(&batch, append.key.as_ref(), wait, expected_end);
@@ -258,7 +262,8 @@ impl Backend for Simulated {
 
     fn stream(&mut self, lines: &StreamStep) -> Result<Vec<Ticket>, Trouble> {
         let (begun, mut tickets) = (self.cluster.now(), Vec::new());
-        let wait = Wait { write_concern: lines.write_concern, timeout: lines.timeout };
+        let wait =
+            Wait { write_concern: lines.write_concern, timeout: lines.timeout, ..Wait::default() };
         if !self.has_master() {
             return Ok(lines.texts.iter().map(|_| self.lost_request()).collect());
         }
@@ -296,7 +301,8 @@ impl Backend for Simulated {
             return Ok(self.lost_request());
         }
         let begun = self.cluster.now();
-        let wanted = Wait { write_concern: wait.write_concern, timeout: wait.timeout };
+        let wanted =
+            Wait { write_concern: wait.write_concern, timeout: wait.timeout, ..Wait::default() };
         let taken = self.cluster.wait(MessageId::new(wait.id), wanted);
         Ok(self.request(begun, taken))
     }

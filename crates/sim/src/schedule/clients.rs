@@ -39,7 +39,7 @@ impl Schedule {
                 Some(WriteConcern::Nodes(self.rng.random_range(0..=most)))
             }
         };
-        let wait = Wait { write_concern, timeout: self.some_timeout() };
+        let wait = Wait { write_concern, timeout: self.some_timeout(), ..Wait::default() };
         self.stream(wait);
         for _ in 0..self.rng.random_range(1..=4) {
             let batch = self.some_batch();
@@ -56,7 +56,7 @@ impl Schedule {
     /// for a stored message.
     pub(super) fn send_again(&mut self) {
         self.resume_master();
-        let wait = Wait { write_concern: None, timeout: self.some_timeout() };
+        let wait = Wait { timeout: self.some_timeout(), ..Wait::default() };
         let shown = self.cluster.checker().accepted_count();
         if self.rng.random_bool(0.3) && shown > 0 {
             let id = MessageId::new(self.rng.random_range(0..shown));

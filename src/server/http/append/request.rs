@@ -29,8 +29,6 @@ pub(crate) struct ParsedAppend {
     pub(crate) expected_end: Option<LogEnd>,
     /// The idempotency key that stands in a line of an append stream.
     pub(crate) key: Option<IdempotencyKey>,
-    /// Whether the answer is to show the copies.
-    pub(crate) receipt: bool,
 }
 
 /// Parses a request's body. Each message is at most `message_bytes_max` bytes.
@@ -123,7 +121,7 @@ fn append(members: Members<'_>, message_bytes_max: usize) -> Result<ParsedAppend
         }
         Some(other) => return Err(wrong("key", "a string", &other)),
     };
-    let receipt = match members.receipt {
+    let shows_copies = match members.receipt {
         None => false,
         Some(MemberValue::Bool(wanted)) => wanted,
         Some(other) => return Err(wrong("receipt", "true or false", &other)),
@@ -134,8 +132,8 @@ fn append(members: Members<'_>, message_bytes_max: usize) -> Result<ParsedAppend
     if count > Some(1) && length > BATCH_BYTES_MAX {
         return Err(RequestProblem::BatchTooLong { length });
     }
-    let wait = Wait { write_concern, timeout };
-    Ok(ParsedAppend { batch, count, wait, expected_end, key, receipt })
+    let wait = Wait { write_concern, timeout, shows_copies };
+    Ok(ParsedAppend { batch, count, wait, expected_end, key })
 }
 
 /// Returns the size of a batch's records in bytes, with the longest key.

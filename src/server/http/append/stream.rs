@@ -11,26 +11,22 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use acklog_api::MessageCopy;
 use acklog_types::Share;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::answer_room::AnswerRoom;
-use super::line_answers::{
-    LineKind, LineKinds, ReceiptAnswer, write_accepted, write_answers, write_problem,
-};
+use super::line_answers::{LineKind, LineKinds, write_answers, write_problem};
 use super::lines::{LineSplitter, StreamLine};
 use super::request::{ParsedAppend, parse_line};
 use crate::server::http::body::BodyLimits;
 use crate::server::http::problem::RequestProblem;
-use crate::server::http::receipt::copies_of;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
-use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes, MasterHandle};
+use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes};
 
 /// Bytes of answers that are written at once, about. Smaller: more system calls. Larger: each
 /// stream holds more memory.
@@ -120,11 +116,11 @@ impl LineSink {
     }
 
     fn push(&mut self, parsed: ParsedAppend) -> Result<(), RequestProblem> {
-        let ParsedAppend { batch, count, wait, expected_end, key, receipt } = parsed;
+        let ParsedAppend { batch, count, wait, expected_end, key } = parsed;
         if !self.appender.hold(batch.text_bytes(), |share, bytes| self.limits.hold(share, bytes)) {
             return Err(RequestProblem::TooManyBodies);
         }
-        let kind = LineKind { is_keyed: key.is_some(), count, receipt };
+        let kind = LineKind { is_keyed: key.is_some(), count };
         self.state.kinds.borrow_mut().note(self.line, kind);
         let key = key.map(|key| Box::new(key.into()));
         self.appender.push(ClientAppend { batch, key, expected_end, wait, share: None });
@@ -221,9 +217,6 @@ pub(super) struct AnswerStream {
     outcomes: LineOutcomes,
     /// The rest of an outcome that was written in part.
     rest: Option<LineOutcome>,
-    master: MasterHandle,
-    /// Answers for which the copies are being fetched.
-    receipts: JoinSet<(ReceiptAnswer, Option<Vec<MessageCopy>>)>,
     /// The reading half, until it begins.
     reader: Option<(LineReader, Option<Bytes>, Incoming)>,
     /// The task that reads.
@@ -235,7 +228,6 @@ impl AnswerStream {
     /// Creates a stream of these lines, of which the first piece may have been read.
     pub(super) fn new(
         (appender, outcomes): (LineAppender, LineOutcomes),
-        master: MasterHandle,
         limits: BodyLimits,
         first: Option<Bytes>,
         body: Incoming,
@@ -244,8 +236,7 @@ impl AnswerStream {
         let answers = AnswerRoom::new(limits.stream_answers.clone());
         let sink = LineSink { state: Rc::clone(&state), appender, limits, line: 0, answers };
         let reader = Some((LineReader { sink, splitter, partial: None }, first, body));
-        let receipts = JoinSet::new();
-        Self { state, outcomes, rest: None, master, receipts, reader, task: None, presence: None }
+        Self { state, outcomes, rest: None, reader, task: None, presence: None }
     }
 
     /// Writes the answers that are there, about a chunk of them. Returns how many lines that are.
@@ -260,24 +251,9 @@ impl AnswerStream {
                     Poll::Pending => break,
                 },
             };
-            let (count, mut receipts) = (next.count, Vec::new());
-            let kinds = &mut self.state.kinds.borrow_mut();
-            self.rest = write_answers(out, &mut receipts, next, kinds, CHUNK_BYTES);
+            let (count, kinds) = (next.count, &mut self.state.kinds.borrow_mut());
+            self.rest = write_answers(out, next, kinds, CHUNK_BYTES);
             lines += (count - self.rest.as_ref().map_or(0, |rest| rest.count)) as usize;
-            lines -= receipts.len();
-            for answer in receipts {
-                let master = self.master.clone();
-                self.receipts.spawn_local(async move {
-                    let copies = copies_of(&master, &answer.accepted).await;
-                    (answer, copies)
-                });
-            }
-        }
-        while out.len() < CHUNK_BYTES
-            && let Poll::Ready(Some(Ok((answer, copies)))) = self.receipts.poll_join_next(cx)
-        {
-            write_accepted(out, answer.line, &answer.accepted, copies.as_deref());
-            lines += 1;
         }
         lines
     }

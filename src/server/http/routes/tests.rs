@@ -303,7 +303,7 @@ fn a_message_may_be_waited_for_with_the_words_of_an_append() {
         let timeout = ms.map(Duration::from_millis);
         Ok(Route::Master(MasterRoute::Wait(
             3,
-            Wait { write_concern: Some(write_concern), timeout },
+            Wait { write_concern: Some(write_concern), timeout, ..Wait::default() },
         )))
     };
     assert_eq!(found(""), Ok(common_message(3)));

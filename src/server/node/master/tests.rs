@@ -69,7 +69,11 @@ pub(super) fn batch(messages: usize, text: &str) -> Batch {
 
 pub(super) fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> ClientAppend {
     let key = key.map(|key| Box::new(key.parse::<acklog_types::IdempotencyKey>().unwrap().into()));
-    let wait = Wait { write_concern: Some(WriteConcern::Nodes(write_concern)), timeout: None };
+    let wait = Wait {
+        write_concern: Some(WriteConcern::Nodes(write_concern)),
+        timeout: None,
+        ..Wait::default()
+    };
     ClientAppend { batch, key, expected_end: None, wait, share: None }
 }
 
@@ -209,6 +213,7 @@ fn thousands_of_senders_are_answered_once_each_and_health_is_answered_among_them
                 let wait = Wait {
                     write_concern: Some(WriteConcern::Nodes(2)),
                     timeout: Some(Duration::from_millis(200)),
+                    ..Wait::default()
                 };
                 let append = ClientAppend { wait, ..append("Msg".into(), None, 2) };
                 let outcome = appender.append(append).await.unwrap();

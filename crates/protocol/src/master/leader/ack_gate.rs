@@ -33,12 +33,14 @@ pub(super) struct PendingAck {
     pub(super) deadline: Option<Instant>,
     /// The reason.
     pub(super) reason: WaitReason,
+    /// Whether its answer is to show the copies; never for a series.
+    pub(super) shows_copies: bool,
 }
 
 impl PendingAck {
-    /// Returns one client that waits without a deadline.
+    /// Returns one client that waits without a deadline, and is shown no copies.
     pub(super) fn new(id: MessageId, write_concern: u16, reason: WaitReason) -> Self {
-        Self { id, count: 1, write_concern, deadline: None, reason }
+        Self { id, count: 1, write_concern, deadline: None, reason, shows_copies: false }
     }
 
     /// Returns the end of the messages that are waited for.

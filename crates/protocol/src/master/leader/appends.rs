@@ -85,6 +85,7 @@ impl<L: LogView> Leader<L> {
         // No pointer ever stops inside a batch: whoever has the first message has all of them, and
         // waits for it alone.
         let pending = PendingAck::new(id, write_concern, WaitReason::Ack);
+        let pending = PendingAck { shows_copies: request.wait.shows_copies, ..pending };
         self.let_wait(now, ticket, (pending, request.wait), events);
         id
     }
@@ -143,6 +144,7 @@ impl<L: LogView> Leader<L> {
         }
         let write_concern = self.resolve(wait.write_concern, cluster)?;
         let pending = PendingAck::new(id, write_concern, reason);
+        let pending = PendingAck { shows_copies: wait.shows_copies, ..pending };
         let receipt = self.receipt(pending);
         let outcome = if receipt.acked_by.len() >= usize::from(write_concern) {
             Outcome::Committed(receipt)
@@ -341,11 +343,15 @@ impl<L: LogView> Leader<L> {
         }
     }
 
-    /// Returns what is known about the message that a client waits for.
+    /// Returns what is known about the message that a client waits for: all of it at this moment,
+    /// so that no part of an answer contradicts another one.
     pub(super) fn receipt(&mut self, pending: PendingAck) -> Receipt {
-        let PendingAck { id, write_concern, reason, .. } = pending;
+        let PendingAck { id, write_concern, reason, shows_copies, .. } = pending;
         let stored = id.end() <= self.own.durable_end();
         let acked_by = self.replicas.acked_by(stored.then_some(&self.options.name), id.end());
-        Receipt { id, write_concern, acked_by, stored, replayed: reason == WaitReason::Replay }
+        let holds = acked_by.len() >= usize::from(write_concern);
+        let copies = (shows_copies && holds).then(|| self.copies(id.end()).into());
+        let replayed = reason == WaitReason::Replay;
+        Receipt { id, write_concern, acked_by, stored, replayed, copies }
     }
 }

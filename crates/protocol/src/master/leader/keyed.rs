@@ -122,6 +122,7 @@ impl<L: LogView> Leader<L> {
         cluster: ClusterView,
     ) -> Result<Receipt, Refusal> {
         let write_concern = self.resolve(wait.write_concern, cluster)?;
-        Ok(Receipt { id, write_concern, acked_by: [].into(), stored: false, replayed: false })
+        let (acked_by, stored, replayed, copies) = ([].into(), false, false, None);
+        Ok(Receipt { id, write_concern, acked_by, stored, replayed, copies })
     }
 }

@@ -3,6 +3,7 @@
 use acklog_types::Storage;
 
 use super::*;
+use crate::CopyStatus;
 use crate::frame::NodeFacts;
 
 /// Returns the positions that frames tell, as committed end and the end that all hold.
@@ -100,4 +101,38 @@ fn what_a_secondary_told_of_itself_is_known() {
     node.lose(1);
     assert_eq!(known(&node), [("bonnie".to_owned(), None), clyde()]);
     assert_eq!(stored(&node), [Some(Storage::Disk), storage, None], "as told last");
+}
+
+#[test]
+fn an_answer_shows_the_copies_as_they_are_when_it_names_the_nodes_that_acked() {
+    let mut node = Node::restarted(true);
+    node.greet(9, "bonnie", 5);
+    node.greet(10, "clyde", 5);
+    let wait = Wait { write_concern: Some(WriteConcern::Nodes(1)), ..Wait::default() };
+    for (waiter, shows_copies) in [(1, true), (2, false)] {
+        let wait = Wait { shows_copies, ..wait };
+        let request = AppendRequest { wait, key: None, expected_end: None, messages: 2, bytes: 2 };
+        node.machine.append(node.now, WaiterId::new(waiter), request).unwrap();
+    }
+    let mut answers = node.step(Input::Durable(LogEnd::new(9)));
+    // What comes later is for later answers; a wait whose answer is there at once is one.
+    node.acks(9, 1, 9);
+    let waits = Wait { shows_copies: true, ..wait };
+    node.machine.join(node.now, WaiterId::new(3), MessageId::new(5), waits).unwrap();
+    node.acks(10, 1, 9);
+    answers.extend(node.effects());
+    let told = answers.into_iter().filter_map(|effect| match effect {
+        Effect::Role(LeaderEffect::Release { waiter, outcome: Outcome::Committed(it), .. }) => {
+            let held = |copies: &[CopyStatus]| {
+                let held = copies.iter().filter(|copy| copy.held);
+                held.map(|copy| copy.node.clone()).collect::<Vec<_>>()
+            };
+            Some((waiter.get(), it.acked_by.to_vec(), it.copies.as_deref().map(held)))
+        }
+        _ => None,
+    });
+    let (one, two) = (vec![name("master")], vec![name("master"), name("bonnie")]);
+    let expected =
+        [(1, one.clone(), Some(one.clone())), (2, one, None), (3, two.clone(), Some(two))];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
 }

@@ -10,7 +10,8 @@ impl Node {
         nodes: u64,
         timeout: Option<Duration>,
     ) -> Result<MessageId, Refusal> {
-        let wait = Wait { write_concern: Some(WriteConcern::Nodes(nodes)), timeout };
+        let wait =
+            Wait { write_concern: Some(WriteConcern::Nodes(nodes)), timeout, ..Wait::default() };
         let request =
             AppendRequest { wait, key: None, expected_end: None, messages: count, bytes: 1 };
         self.machine.append_series(self.now, WaiterId::new(first), request)
@@ -42,7 +43,7 @@ impl Node {
     }
 
     /// Lets a secondary that has the first five messages report that it has more.
-    fn acks(&mut self, session: u64, request: u64, end: u64) {
+    pub(super) fn acks(&mut self, session: u64, request: u64, end: u64) {
         let request = (RequestId::new(request), LogEnd::new(end));
         let ack = Request::GetMessages { from: request.1, again: false };
         let frame = Frame::Request(request.0, ack);
@@ -95,7 +96,8 @@ fn a_series_has_one_time_limit_and_each_of_it_an_answer_when_it_passes() {
 #[test]
 fn a_series_is_taken_where_there_is_room_for_all_of_it() {
     let mut node = Node::restarted(true);
-    let asked = Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None };
+    let asked =
+        Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None, ..Wait::default() };
     assert_eq!(node.machine.room_to_wait(asked), 10);
     node.append_series(100, 7, 2, None).unwrap();
     assert_eq!(node.machine.room_to_wait(asked), 3);
