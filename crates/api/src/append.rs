@@ -75,7 +75,7 @@ pub struct Appended {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     /// The copies, one row for each node, the master's first; absent where no receipt was asked
-    /// for, or where the node stopped at that moment.
+    /// for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<Vec<MessageCopy>>,
 }

@@ -113,28 +113,32 @@ impl Events {
         self.queue.pop_front()
     }
 
-    /// Adds the events of the answers to `count` clients, of which this is the first one's; the
-    /// messages of the others follow.
+    /// Adds the events of the answers to `count` clients, of which this is the first one's. The
+    /// messages of the others follow; where there are others, each has one.
     #[inline]
     pub(crate) fn emit_answers(&mut self, outcome: &Outcome, count: u64) {
-        if let Some((answer, &Receipt { id, write_concern, .. })) = AnswerKind::of(outcome) {
-            let event = |id| MessageEvent::Answered { id, write_concern, answer };
-            self.emit_each(Detail::Messages, id, count, event);
+        if let Some((answer, receipt)) = AnswerKind::of(outcome) {
+            let &Receipt { id, messages, write_concern, .. } = receipt;
+            let event = |ids| MessageEvent::Answered { ids, write_concern, answer };
+            self.emit_each(Detail::Messages, id, (count, messages), event);
         }
     }
 
-    /// Adds an event for each of `count` messages from `first` on, as [`emit`](Self::emit) does.
+    /// Adds an event for each of `count` clients, as [`emit`](Self::emit) does. The first one's
+    /// messages, so many of them, begin with `first`; those of the others follow.
     #[inline]
     pub(crate) fn emit_each<E: Into<Event>>(
         &mut self,
         detail: Detail,
         first: MessageId,
-        count: u64,
-        event: impl Fn(MessageId) -> E,
+        (count, messages): (u64, u64),
+        event: impl Fn(IdRange) -> E,
     ) {
         if detail <= self.detail {
             for n in 0..count {
-                self.queue.push_back(event(first.before().plus(n).next_id()).into());
+                let start = first.before().plus(n * messages);
+                let ids = IdRange::new(start, start.plus(messages));
+                self.queue.push_back(event(ids).into());
             }
         }
     }

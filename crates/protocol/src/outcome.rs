@@ -90,8 +90,10 @@ impl Outcome {
 /// The facts about an accepted message at the time of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The message's id.
+    /// The message's id; of a batch, that of its first message.
     pub id: MessageId,
+    /// Number of messages of the batch; 1 where the client waits for a single one.
+    pub messages: u64,
     /// The requested write concern, as a number of nodes.
     pub write_concern: u16,
     /// The nodes that had acked: the master first, then in the order in which they registered.

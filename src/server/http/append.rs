@@ -183,6 +183,7 @@ mod tests {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
         Receipt {
             id: MessageId::new(3),
+            messages: 1,
             write_concern: 2,
             acked_by,
             stored: true,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_types::{IdRange, LogEnd, MessageId, NodeName, WaiterId};
+use acklog_types::{IdRange, LogEnd, NodeName, WaiterId};
 
 use super::kind::EventKind;
 use crate::outcome::{Outcome, Receipt};
@@ -17,8 +17,8 @@ pub enum MessageEvent {
     },
     /// A client waits for other nodes.
     Waits {
-        /// The message that it waits for.
-        id: MessageId,
+        /// The message that it waits for, or those of its batch.
+        ids: IdRange,
         /// The write concern, as a number of nodes.
         write_concern: u16,
         /// Time that the client gives them; none: without a timeout.
@@ -67,8 +67,8 @@ pub enum MessageEvent {
     },
     /// A client is answered.
     Answered {
-        /// The message that it waited for.
-        id: MessageId,
+        /// The message that it waited for, or those of its batch.
+        ids: IdRange,
         /// The write concern, as a number of nodes.
         write_concern: u16,
         /// The answer.
@@ -78,8 +78,8 @@ pub enum MessageEvent {
     Canceled {
         /// The client's wait.
         waiter: WaiterId,
-        /// The message; none while its batch is compared with an earlier one.
-        id: Option<MessageId>,
+        /// The message, or those of its batch; none while that is compared with an earlier one.
+        ids: Option<IdRange>,
     },
     /// A batch was compared with an earlier one, and its client had stopped waiting.
     ComparedInVain {
@@ -128,11 +128,11 @@ impl MessageEvent {
             | Self::Held { ids, .. }
             | Self::GapClosed { ids }
             | Self::StoreDelayed { ids, .. }
-            | Self::Acked { ids, .. } => Some(*ids),
-            Self::Waits { id, .. }
-            | Self::Answered { id, .. }
-            | Self::Canceled { id: Some(id), .. } => Some(IdRange::new(id.before(), id.end())),
-            Self::Canceled { id: None, .. } | Self::ComparedInVain { .. } => None,
+            | Self::Acked { ids, .. }
+            | Self::Waits { ids, .. }
+            | Self::Answered { ids, .. } => Some(*ids),
+            Self::Canceled { ids, .. } => *ids,
+            Self::ComparedInVain { .. } => None,
         }
     }
 

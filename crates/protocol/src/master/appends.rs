@@ -136,7 +136,7 @@ impl<L: LogView> Master<L> {
     ) -> Result<(), Refusal> {
         let wait = (wait, WaitReason::Ack);
         let (cluster, events) = (self.peers.cluster(), &mut self.out.events);
-        if let Some(outcome) = self.leader.join(now, waiter, id, wait, cluster, events)? {
+        if let Some(outcome) = self.leader.join(now, waiter, (id, 1), wait, cluster, events)? {
             self.out.release(waiter, outcome);
         }
         Ok(())

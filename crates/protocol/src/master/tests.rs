@@ -303,7 +303,7 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
         let (waiter, id) = (WaiterId::new(9), MessageId::new(id));
         node.machine
             .leader
-            .join(node.now, waiter, id, wait, cluster, &mut Events::default())
+            .join(node.now, waiter, (id, 1), wait, cluster, &mut Events::default())
             .unwrap()
     };
     let stored = joined(&mut node, 5);
@@ -359,6 +359,7 @@ fn ids_that_nobody_has_cannot_be_waited_for() {
     }
 }
 
+mod batches;
 mod comparing;
 mod conditional;
 mod keyed;

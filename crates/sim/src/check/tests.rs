@@ -52,6 +52,7 @@ fn receipt(id: u64, write_concern: u16, nodes: &[&str]) -> Receipt {
     let acked_by = nodes.iter().map(|node| name(node)).collect();
     Receipt {
         id: MessageId::new(id),
+        messages: 1,
         write_concern,
         acked_by,
         stored: true,

@@ -8,7 +8,7 @@ use acklog_protocol::frame::ErrorCode;
 use acklog_protocol::{
     AnswerKind, ConnectionEvent, Event, FrameEvent, FrameStage, MessageEvent, NodeEvent, Status,
 };
-use acklog_types::{DiskFault, IdRange, LogEnd, MessageId, NodeName};
+use acklog_types::{DiskFault, IdRange, LogEnd, NodeName};
 
 use crate::server::http::faults;
 use crate::server::http::health::{disk_state, millis_with_fraction};
@@ -52,13 +52,13 @@ fn of_message(body: &mut EventBody, event: &MessageEvent) {
             (body.ids, body.delay_ms) = (range(*ids), ms(*delay));
         }
         MessageEvent::Acked { peer, ids } => (body.peer, body.ids) = (name(peer), range(*ids)),
-        MessageEvent::Waits { id, write_concern, timeout } => {
-            body.ids = one(*id);
+        MessageEvent::Waits { ids, write_concern, timeout } => {
+            body.ids = range(*ids);
             body.write_concern = Some((*write_concern).into());
             body.timeout_ms = timeout.and_then(ms);
         }
-        MessageEvent::Answered { id, write_concern, answer } => {
-            body.ids = one(*id);
+        MessageEvent::Answered { ids, write_concern, answer } => {
+            body.ids = range(*ids);
             body.write_concern = Some((*write_concern).into());
             body.answer = Some(match answer {
                 AnswerKind::Committed => EventAnswer::Acked,
@@ -68,7 +68,7 @@ fn of_message(body: &mut EventBody, event: &MessageEvent) {
                 AnswerKind::TooManyWaiting => EventAnswer::TooManyWaiting,
             });
         }
-        MessageEvent::Canceled { id, .. } => body.ids = id.and_then(one),
+        MessageEvent::Canceled { ids, .. } => body.ids = ids.and_then(range),
         MessageEvent::ComparedInVain { .. } => {}
     }
 }
@@ -264,10 +264,6 @@ fn text(text: &str) -> Option<String> {
 
 fn range(ids: IdRange) -> Option<[u64; 2]> {
     Some([ids.start().get(), ids.end().get()])
-}
-
-fn one(id: MessageId) -> Option<[u64; 2]> {
-    range(IdRange::new(id.before(), id.end()))
 }
 
 fn end(end: LogEnd) -> Option<u64> {

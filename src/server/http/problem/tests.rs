@@ -22,7 +22,15 @@ const KINDS: [RequestKind; 3] = [
 fn accepted(stored: bool) -> Accepted {
     let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
     let id = MessageId::new(3);
-    let receipt = Receipt { id, write_concern: 3, acked_by, stored, replayed: false, copies: None };
+    let receipt = Receipt {
+        id,
+        messages: 1,
+        write_concern: 3,
+        acked_by,
+        stored,
+        replayed: false,
+        copies: None,
+    };
     Accepted { receipt, count: None }
 }
 

@@ -195,8 +195,15 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
     for (id, text_of) in texts.iter().enumerate() {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
         let id = MessageId::new(id as u64);
-        let receipt =
-            Receipt { id, write_concern: 2, acked_by, stored: true, replayed: false, copies: None };
+        let receipt = Receipt {
+            id,
+            messages: 1,
+            write_concern: 2,
+            acked_by,
+            stored: true,
+            replayed: false,
+            copies: None,
+        };
         let got =
             line(acked_message((&log, &ListingRoom::default()), &receipt).await.ok().unwrap())
                 .await;

@@ -12,8 +12,8 @@ pub(super) fn write(event: &MessageEvent) {
         // The line that shows the message's text is written where the text is, and the log writes a
         // line for each flush.
         MessageEvent::Accepted { .. } | MessageEvent::Durable { .. } => {}
-        MessageEvent::Waits { id, write_concern, timeout } => {
-            debug!(target: MASTER, %id, w = write_concern, ?timeout,
+        MessageEvent::Waits { ids, write_concern, timeout } => {
+            debug!(target: MASTER, id = %ids, w = write_concern, ?timeout,
                 "a sender waits for its write concern");
         }
         MessageEvent::Stored { ids } => {
@@ -34,24 +34,24 @@ pub(super) fn write(event: &MessageEvent) {
         MessageEvent::Acked { peer, ids } => {
             debug!(target: MESSAGE_TARGET, %peer, id = %ids, "acked");
         }
-        MessageEvent::Answered { id, write_concern, answer: AnswerKind::Committed } => {
+        MessageEvent::Answered { ids, write_concern, answer: AnswerKind::Committed } => {
             if *write_concern > 1 {
-                debug!(target: MESSAGE_TARGET, %id, w = write_concern, "the write concern holds");
+                debug!(target: MESSAGE_TARGET, id = %ids, w = write_concern, "the write concern holds");
             }
         }
-        MessageEvent::Answered { id, answer: AnswerKind::TimedOut, .. } => {
-            debug!(target: MASTER, %id, "the sender's time is up");
+        MessageEvent::Answered { ids, answer: AnswerKind::TimedOut, .. } => {
+            debug!(target: MASTER, id = %ids, "the sender's time is up");
         }
         // Lines of the node say why all of them are answered.
         MessageEvent::Answered {
             answer: AnswerKind::ShuttingDown | AnswerKind::DiskFailed | AnswerKind::TooManyWaiting,
             ..
         } => {}
-        MessageEvent::Canceled { waiter, id: None } => {
+        MessageEvent::Canceled { waiter, ids: None } => {
             debug!(target: MASTER, %waiter, "the sender whose batch is compared no longer waits");
         }
-        MessageEvent::Canceled { id: Some(id), .. } => {
-            debug!(target: MASTER, %id, "the sender no longer waits");
+        MessageEvent::Canceled { ids: Some(ids), .. } => {
+            debug!(target: MASTER, id = %ids, "the sender no longer waits");
         }
         MessageEvent::ComparedInVain { waiter } => {
             debug!(target: MASTER, %waiter, "a comparison is done, and its sender no longer waits");

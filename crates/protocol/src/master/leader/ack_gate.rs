@@ -27,6 +27,8 @@ pub(super) struct PendingAck {
     pub(super) id: MessageId,
     /// Number of clients, at least one. Their tickets follow each other as their messages do.
     pub(super) count: u64,
+    /// Number of messages of its batch, from that one on; 1 for a series.
+    pub(super) messages: u64,
     /// Number of nodes that must have the message.
     pub(super) write_concern: u16,
     /// Time at which it stops waiting; none: never.
@@ -38,9 +40,11 @@ pub(super) struct PendingAck {
 }
 
 impl PendingAck {
-    /// Returns one client that waits without a deadline, and is shown no copies.
+    /// Returns one client that waits for a single message, without a deadline, and is shown no
+    /// copies.
     pub(super) fn new(id: MessageId, write_concern: u16, reason: WaitReason) -> Self {
-        Self { id, count: 1, write_concern, deadline: None, reason, shows_copies: false }
+        let (count, messages, deadline, shows_copies) = (1, 1, None, false);
+        Self { id, count, messages, write_concern, deadline, reason, shows_copies }
     }
 
     /// Returns the end of the messages that are waited for.

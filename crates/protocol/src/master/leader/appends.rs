@@ -85,8 +85,9 @@ impl<L: LogView> Leader<L> {
         // No pointer ever stops inside a batch: whoever has the first message has all of them, and
         // waits for it alone.
         let pending = PendingAck::new(id, write_concern, WaitReason::Ack);
-        let pending = PendingAck { shows_copies: request.wait.shows_copies, ..pending };
-        self.let_wait(now, ticket, (pending, request.wait), events);
+        let AppendRequest { wait, messages, .. } = request;
+        let pending = PendingAck { messages, shows_copies: wait.shows_copies, ..pending };
+        self.let_wait(now, ticket, (pending, wait), events);
         id
     }
 
@@ -122,7 +123,7 @@ impl<L: LogView> Leader<L> {
         id
     }
 
-    /// Lets a client wait for a message that has its id already, or returns its answer. A client
+    /// Lets a client wait for a message, or a batch, that has its id already, or returns its answer. A client
     /// that waits is answered as for an append, and shares the fate of a message that is not
     /// durable yet. Nothing is written, so neither a lost quorum nor a disk that takes nothing more
     /// is in the way.
@@ -134,7 +135,7 @@ impl<L: LogView> Leader<L> {
         &mut self,
         now: Instant,
         ticket: WaiterId,
-        id: MessageId,
+        (id, messages): (MessageId, u64),
         (wait, reason): (Wait, WaitReason),
         cluster: ClusterView,
         events: &mut Events,
@@ -144,7 +145,7 @@ impl<L: LogView> Leader<L> {
         }
         let write_concern = self.resolve(wait.write_concern, cluster)?;
         let pending = PendingAck::new(id, write_concern, reason);
-        let pending = PendingAck { shows_copies: wait.shows_copies, ..pending };
+        let pending = PendingAck { messages, shows_copies: wait.shows_copies, ..pending };
         let receipt = self.receipt(pending);
         let outcome = if receipt.acked_by.len() >= usize::from(write_concern) {
             Outcome::Committed(receipt)
@@ -165,14 +166,12 @@ impl<L: LogView> Leader<L> {
 
     /// Takes out a client that no longer waits.
     pub(in crate::master) fn cancel(&mut self, ticket: WaiterId, events: &mut Events) {
-        let id = if self.comparing.cancel(ticket) {
-            None
-        } else if let Some(PendingAck { id, .. }) = self.gate.remove(ticket) {
-            Some(id)
-        } else {
-            return;
-        };
-        events.emit(Detail::Messages, || MessageEvent::Canceled { waiter: ticket, id });
+        if self.comparing.cancel(ticket) {
+            let event = || MessageEvent::Canceled { waiter: ticket, ids: None };
+            events.emit(Detail::Messages, event);
+        } else if let Some(pending) = self.gate.remove(ticket) {
+            emit_canceled(ticket, pending, events);
+        }
     }
 
     /// Takes out the clients that no longer wait: the one with this ticket, and those behind it, of
@@ -184,13 +183,10 @@ impl<L: LogView> Leader<L> {
         events: &mut Events,
     ) {
         for waiter in self.comparing.cancel_of(first, count) {
-            events.emit(Detail::Messages, || MessageEvent::Canceled { waiter, id: None });
+            events.emit(Detail::Messages, || MessageEvent::Canceled { waiter, ids: None });
         }
         while let Some((ticket, pending)) = self.gate.pop_of(first, count) {
-            events.emit_each(Detail::Messages, pending.id, pending.count, |id| {
-                let waiter = WaiterId::new(ticket.get() + (id.get() - pending.id.get()));
-                MessageEvent::Canceled { waiter, id: Some(id) }
-            });
+            emit_canceled(ticket, pending, events);
         }
     }
 
@@ -233,15 +229,12 @@ impl<L: LogView> Leader<L> {
         (pending, wait): (PendingAck, Wait),
         events: &mut Events,
     ) {
-        let PendingAck { id, count, write_concern, .. } = pending;
+        let PendingAck { id, count, messages, write_concern, .. } = pending;
         let deadline = wait.timeout.and_then(|timeout| now.checked_add(timeout));
         if write_concern > 1 {
             let timeout = wait.timeout;
-            events.emit_each(Detail::Messages, id, count, |id| MessageEvent::Waits {
-                id,
-                write_concern,
-                timeout,
-            });
+            let event = |ids| MessageEvent::Waits { ids, write_concern, timeout };
+            events.emit_each(Detail::Messages, id, (count, messages), event);
         }
         self.gate.insert(ticket, PendingAck { deadline, ..pending });
     }
@@ -346,12 +339,21 @@ impl<L: LogView> Leader<L> {
     /// Returns what is known about the message that a client waits for: all of it at this moment,
     /// so that no part of an answer contradicts another one.
     pub(super) fn receipt(&mut self, pending: PendingAck) -> Receipt {
-        let PendingAck { id, write_concern, reason, shows_copies, .. } = pending;
+        let PendingAck { id, messages, write_concern, reason, shows_copies, .. } = pending;
         let stored = id.end() <= self.own.durable_end();
         let acked_by = self.replicas.acked_by(stored.then_some(&self.options.name), id.end());
         let holds = acked_by.len() >= usize::from(write_concern);
         let copies = (shows_copies && holds).then(|| self.copies(id.end()).into());
         let replayed = reason == WaitReason::Replay;
-        Receipt { id, write_concern, acked_by, stored, replayed, copies }
+        Receipt { id, messages, write_concern, acked_by, stored, replayed, copies }
     }
+}
+
+/// Adds the events of a client that no longer waits, or of a series of them.
+fn emit_canceled(first: WaiterId, pending: PendingAck, events: &mut Events) {
+    let PendingAck { id, count, messages, .. } = pending;
+    events.emit_each(Detail::Messages, id, (count, messages), |ids| {
+        let waiter = WaiterId::new(first.get() + (ids.start().get() - id.get()));
+        MessageEvent::Canceled { waiter, ids: Some(ids) }
+    });
 }

@@ -15,7 +15,7 @@ use super::held_appends::HeldAppend;
 use crate::events::{Detail, Events, MessageEvent};
 use crate::master::io::Output;
 use crate::master::peers::ClusterView;
-use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal, Wait};
+use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal};
 
 /// The result for a batch that was compared.
 #[derive(Debug)]
@@ -66,15 +66,16 @@ impl<L: LogView> Leader<L> {
         };
         match found {
             Ok(FirstUse::SameMessage) => {
-                let replay = (request.wait, WaitReason::Replay);
-                let answer = self.join(now, ticket, first, replay, cluster, events)?;
+                let (batch, replay) =
+                    ((first, request.messages), (request.wait, WaitReason::Replay));
+                let answer = self.join(now, ticket, batch, replay, cluster, events)?;
                 Ok(answer.map_or(ComparedAppend::Settled, ComparedAppend::Answered))
             }
             Ok(FirstUse::OtherMessage) => Err(Refusal::KeyReused { first }),
             Ok(FirstUse::OtherKey) => Ok(ComparedAppend::OtherKey(first, request)),
             Err(UnreadBatch::Passing(detail)) => {
                 let fault = DiskFault::Stalled { detail };
-                let receipt = self.receipt_of_unknown(first, request.wait, cluster)?;
+                let receipt = self.receipt_of_unknown(first, &request, cluster)?;
                 Ok(ComparedAppend::Answered(Outcome::DiskFailed(receipt, fault)))
             }
             Err(UnreadBatch::Damaged(detail)) => Err(Refusal::KeyUnreadable { first, detail }),
@@ -109,7 +110,7 @@ impl<L: LogView> Leader<L> {
         cluster: ClusterView,
         out: &mut Output,
     ) {
-        let receipt = self.receipt_of_unknown(held.first, held.request.wait, cluster);
+        let receipt = self.receipt_of_unknown(held.first, &held.request, cluster);
         out.release(ticket, receipt.map_or_else(Outcome::Refused, outcome));
     }
 
@@ -118,11 +119,12 @@ impl<L: LogView> Leader<L> {
     fn receipt_of_unknown(
         &self,
         id: MessageId,
-        wait: Wait,
+        request: &AppendRequest,
         cluster: ClusterView,
     ) -> Result<Receipt, Refusal> {
-        let write_concern = self.resolve(wait.write_concern, cluster)?;
+        let write_concern = self.resolve(request.wait.write_concern, cluster)?;
+        let messages = request.messages;
         let (acked_by, stored, replayed, copies) = ([].into(), false, false, None);
-        Ok(Receipt { id, write_concern, acked_by, stored, replayed, copies })
+        Ok(Receipt { id, messages, write_concern, acked_by, stored, replayed, copies })
     }
 }

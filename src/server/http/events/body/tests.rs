@@ -20,7 +20,7 @@ fn ids() -> IdRange {
 }
 
 fn messages() -> Vec<MessageEvent> {
-    let (id, ids, second) = (MessageId::new(3), ids(), Duration::from_secs(1));
+    let (ids, second) = (ids(), Duration::from_secs(1));
     let waiter = WaiterId::new(1);
     let answers = [
         AnswerKind::Committed,
@@ -29,10 +29,10 @@ fn messages() -> Vec<MessageEvent> {
         AnswerKind::DiskFailed,
         AnswerKind::TooManyWaiting,
     ];
-    let answered = |answer| MessageEvent::Answered { id, write_concern: 2, answer };
+    let answered = |answer| MessageEvent::Answered { ids, write_concern: 2, answer };
     let mut all = vec![
         MessageEvent::Accepted { ids },
-        MessageEvent::Waits { id, write_concern: 2, timeout: Some(second) },
+        MessageEvent::Waits { ids, write_concern: 2, timeout: Some(second) },
         MessageEvent::Durable { ids },
         MessageEvent::Stored { ids },
         MessageEvent::Duplicate { ids },
@@ -40,7 +40,7 @@ fn messages() -> Vec<MessageEvent> {
         MessageEvent::GapClosed { ids },
         MessageEvent::StoreDelayed { ids, delay: second },
         MessageEvent::Acked { peer: bonnie(), ids },
-        MessageEvent::Canceled { waiter, id: Some(id) },
+        MessageEvent::Canceled { waiter, ids: Some(ids) },
         MessageEvent::ComparedInVain { waiter },
     ];
     all.extend(answers.map(answered));
