@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use acklog_types::{IdRange, MessageId};
 
 pub use connection::{ConnectionEvent, Ending};
+pub(crate) use frame::ids_in;
 pub use frame::{FrameEvent, FrameStage};
 pub use kind::EventKind;
 pub use message::{AnswerKind, MessageEvent};

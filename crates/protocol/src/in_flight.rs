@@ -8,6 +8,11 @@ use std::time::{Duration, Instant};
 
 use acklog_types::RequestId;
 
+/// Requests that are over and remembered for answers that come late: the last ones that were given
+/// up, and as many that were answered. Fewer: events of answers that come later or twice name no
+/// messages. More: memory, 56 bytes each for every connection.
+const PAST_MAX: usize = 128;
+
 /// The requests of one connection and direction that wait for a response, each with its subject.
 ///
 /// Invariants: numbers and deadlines only grow, because every request has the same timeout; a
@@ -17,6 +22,8 @@ pub(super) struct InFlight<T> {
     timeout: Duration,
     next: u64,
     pending: VecDeque<PendingRequest<T>>,
+    given_up: PastRequests<T>,
+    answered: PastRequests<T>,
 }
 
 #[derive(Debug)]
@@ -28,6 +35,23 @@ struct PendingRequest<T> {
     since: Instant,
     /// The subject; none once completed. Entries leave the queue from the front.
     what: Option<T>,
+}
+
+/// The last requests that are over, with their subjects.
+#[derive(Debug)]
+struct PastRequests<T>(VecDeque<(RequestId, T)>);
+
+impl<T: Copy> PastRequests<T> {
+    fn push(&mut self, id: RequestId, what: T) {
+        if self.0.len() == PAST_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((id, what));
+    }
+
+    fn find(&self, id: RequestId) -> Option<T> {
+        self.0.iter().rev().find(|past| past.0 == id).map(|past| past.1)
+    }
 }
 
 /// The request that a response belongs to.
@@ -42,15 +66,19 @@ pub(super) enum Completed<T> {
     },
     /// A request that timed out before, or was answered before. The content of the response may
     /// still count.
-    Late,
+    Late {
+        /// The request's subject; none where it is forgotten.
+        what: Option<T>,
+    },
     /// A request that was never made: the peer is broken.
     Unknown,
 }
 
-impl<T> InFlight<T> {
+impl<T: Copy> InFlight<T> {
     /// Creates an empty table whose requests time out after `timeout`.
     pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout, next: 0, pending: VecDeque::new() }
+        let past = || PastRequests(VecDeque::new());
+        Self { timeout, next: 0, pending: VecDeque::new(), given_up: past(), answered: past() }
     }
 
     /// Adds a request. Returns its number.
@@ -70,15 +98,16 @@ impl<T> InFlight<T> {
         if id.get() >= self.next {
             return Completed::Unknown;
         }
-        let Ok(index) = self.pending.binary_search_by_key(&id, |pending| pending.id) else {
-            return Completed::Late;
+        let index = self.pending.binary_search_by_key(&id, |pending| pending.id).ok();
+        let pending = index.and_then(|index| self.pending.get_mut(index));
+        let completed = pending.and_then(|pending| Some((pending.what.take()?, pending.made_at)));
+        let Some((what, made_at)) = completed else {
+            let what = self.given_up.find(id).or_else(|| self.answered.find(id));
+            return Completed::Late { what };
         };
-        let completed = self.pending.get_mut(index).and_then(|pending| {
-            let what = pending.what.take()?;
-            Some(Completed::InTime { what, took: now.saturating_duration_since(pending.made_at) })
-        });
+        self.answered.push(id, what);
         self.drop_completed();
-        completed.unwrap_or(Completed::Late)
+        Completed::InTime { what, took: now.saturating_duration_since(made_at) }
     }
 
     /// Returns the subject of a request that still waits for its response.
@@ -95,7 +124,9 @@ impl<T> InFlight<T> {
         }
         let mut front = self.pending.pop_front()?;
         self.drop_completed();
-        Some((front.id, front.what.take()?))
+        let what = front.what.take()?;
+        self.given_up.push(front.id, what);
+        Some((front.id, what))
     }
 
     /// Restarts the timeout of `first` and of all requests behind it: the frame of `first` is still
@@ -116,7 +147,12 @@ impl<T> InFlight<T> {
     /// comes late.
     pub(super) fn drain(&mut self, end: RequestId, matches: impl Fn(&T) -> bool) -> Vec<T> {
         let before = self.pending.iter_mut().take_while(|pending| pending.id < end);
-        let drained = before.filter_map(|it| it.what.take_if(|what| matches(what))).collect();
+        let taken = |it: &mut PendingRequest<T>| {
+            let what = it.what.take_if(|what| matches(what))?;
+            self.given_up.push(it.id, what);
+            Some(what)
+        };
+        let drained = before.filter_map(taken).collect();
         self.drop_completed();
         drained
     }
@@ -154,7 +190,7 @@ mod tests {
         let (a, b) = (table.make(now, "a"), table.make(now, "b"));
         let took = Duration::from_millis(3);
         assert_eq!(table.complete(now + took, b), Completed::InTime { what: "b", took });
-        assert_eq!(table.complete(now, b), Completed::Late);
+        assert_eq!(table.complete(now, b), Completed::Late { what: Some("b") }, "a second time");
         assert_eq!(table.count(|what| *what == "a"), 1);
         assert!(matches!(table.complete(now, a), Completed::InTime { what: "a", .. }));
         assert_eq!(table.complete(now, RequestId::new(2)), Completed::Unknown);
@@ -167,7 +203,7 @@ mod tests {
         let mut table = InFlight::new(TIMEOUT);
         let ids = ["run", "heartbeat", "run", "run"].map(|what| table.make(now, what));
         assert_eq!(table.drain(ids[3], |what| *what == "run"), ["run", "run"]);
-        assert_eq!(table.complete(now, ids[0]), Completed::Late);
+        assert_eq!(table.complete(now, ids[0]), Completed::Late { what: Some("run") });
         assert_eq!(table.expire(now + TIMEOUT), Some((ids[1], "heartbeat")));
         assert_eq!(table.expire(now + TIMEOUT), Some((ids[3], "run")));
         assert_eq!(table.next_deadline(), None);
@@ -201,6 +237,22 @@ mod tests {
         assert_eq!(table.expire(now + TIMEOUT), None);
         assert_eq!(table.next_deadline(), Some(now + Duration::from_secs(1) + TIMEOUT));
         assert_eq!(table.expire(now + Duration::from_secs(9)), Some((c, "c")));
-        assert_eq!(table.complete(now, c), Completed::Late);
+        assert_eq!(table.complete(now, c), Completed::Late { what: Some("c") });
+    }
+
+    #[test]
+    fn of_the_requests_that_are_over_the_last_ones_are_remembered() {
+        let (mut table, mut now) = (InFlight::new(TIMEOUT), Instant::now());
+        let given_up: Vec<_> = (0..=PAST_MAX).map(|n| table.make(now, n)).collect();
+        now += TIMEOUT;
+        while table.expire(now).is_some() {}
+        for n in 0..=PAST_MAX {
+            let answered = table.make(now, n);
+            assert!(matches!(table.complete(now, answered), Completed::InTime { .. }));
+        }
+        let late = |what| Completed::Late { what };
+        assert_eq!(table.complete(now, given_up[0]), late(None), "one too many");
+        assert_eq!(table.complete(now, given_up[1]), late(Some(1)), "answers leave it its place");
+        assert_eq!((table.given_up.0.len(), table.answered.0.len()), (PAST_MAX, PAST_MAX));
     }
 }

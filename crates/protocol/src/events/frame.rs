@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use acklog_types::{IdRange, LogEnd, NodeName, RequestId};
+use acklog_types::{IdRange, LogEnd, NodeName, Records, RequestId};
 
 use super::kind::EventKind;
-use crate::frame::{ErrorCode, FrameKind};
+use crate::frame::{ErrorCode, FrameKind, Response};
 
 /// An event in the life of a frame or of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +14,11 @@ pub struct FrameEvent {
     pub peer: Option<NodeName>,
     /// The number of the request that the frame is or answers.
     pub request: RequestId,
-    /// The kind of frame. For a request that was answered in time, or timed out: the request's.
+    /// The kind of frame. For a request that was answered, or timed out: the request's, unless that
+    /// is forgotten when a late answer comes.
     pub frame: FrameKind,
-    /// The messages in it; none where it is of a kind without messages.
+    /// The messages in it, or in its answer; none where both are of a kind without messages, or
+    /// where they are forgotten when a late answer comes.
     pub ids: Option<IdRange>,
     /// The stage that it reached.
     pub stage: FrameStage,
@@ -31,6 +33,14 @@ impl FrameEvent {
         stage: FrameStage,
     ) -> Self {
         Self { peer: peer.cloned(), request, frame, ids, stage }
+    }
+}
+
+/// Returns the messages in a response; none where it is of a kind without messages.
+pub(crate) fn ids_in(response: &Response<Records>) -> Option<IdRange> {
+    match response {
+        Response::Page { run, .. } => Some(run.range()),
+        _ => None,
     }
 }
 

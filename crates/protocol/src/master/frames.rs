@@ -7,7 +7,7 @@ use acklog_types::{LogView, Records, RequestId, SessionId};
 use super::Master;
 use super::leader::PageRequest;
 use super::peers::{MemberId, RunReply};
-use crate::events::{Detail, FrameEvent, FrameStage};
+use crate::events::{Detail, FrameEvent, FrameStage, ids_in};
 use crate::frame::{Frame, Request, Response};
 use crate::{CloseReason, ProtocolError};
 
@@ -73,7 +73,7 @@ impl<L: LogView> Master<L> {
     ) -> Result<(), ProtocolError> {
         let heard = self.outside(now);
         let Some(peer) = self.peers.get_mut(id) else { return Ok(()) };
-        let frame = body.kind();
+        let frame = (body.kind(), ids_in(&body));
         let reply = match body {
             Response::Added { contiguous_end } => {
                 if !peer.is_ready() {
@@ -89,7 +89,7 @@ impl<L: LogView> Master<L> {
             Response::Failed { code, detail } => {
                 self.out.events.emit(Detail::Frames, || {
                     let stage = FrameStage::Failed { code, detail };
-                    FrameEvent::new(Some(peer.name()), request, (frame, None), stage)
+                    FrameEvent::new(Some(peer.name()), request, (frame.0, None), stage)
                 });
                 RunReply::Failed
             }

@@ -363,6 +363,7 @@ mod batches;
 mod comparing;
 mod conditional;
 mod keyed;
+mod late;
 mod losses;
 mod membership;
 mod pages;

@@ -7,12 +7,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::liveness::Liveness;
 use super::request_retry::request_retry;
+use crate::CloseReason;
 use crate::backoff::Retry;
 use crate::events::{ConnectionEvent, Detail, Events};
 use crate::frame::FrameKind;
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LineView};
-use crate::{CloseReason, ProtocolError};
 
 /// A connection to the master. It knows nothing of the log.
 #[derive(Debug)]
@@ -103,21 +103,9 @@ impl LinkToMaster {
         self.in_flight.expire(now)
     }
 
-    /// Takes out the request that a response belongs to. Returns its kind and how long the answer
-    /// took; none for a late response, whose request is no longer in flight.
-    ///
-    /// # Errors
-    /// When there was no such request.
-    pub(super) fn complete(
-        &mut self,
-        now: Instant,
-        request: RequestId,
-    ) -> Result<Option<(FrameKind, Duration)>, ProtocolError> {
-        match self.in_flight.complete(now, request) {
-            Completed::Unknown => Err(ProtocolError::UnexpectedResponse(request)),
-            Completed::Late => Ok(None),
-            Completed::InTime { what, took } => Ok(Some((what, took))),
-        }
+    /// Takes out the request that a response belongs to.
+    pub(super) fn complete(&mut self, now: Instant, request: RequestId) -> Completed<FrameKind> {
+        self.in_flight.complete(now, request)
     }
 
     /// Notes that the master was heard from.
@@ -224,11 +212,12 @@ mod tests {
         let now = Instant::now();
         let (mut link, _) = link(now);
         let next = link.next_request();
-        assert_eq!(link.complete(now, next), Err(ProtocolError::UnexpectedResponse(next)));
+        assert_eq!(link.complete(now, next), Completed::Unknown);
         assert_eq!(link.make_request(now, FrameKind::Handshake), next);
         let took = TIMEOUT / 2;
-        assert_eq!(link.complete(now + took, next), Ok(Some((FrameKind::Handshake, took))));
-        assert_eq!(link.complete(now + took, next), Ok(None));
+        let what = FrameKind::Handshake;
+        assert_eq!(link.complete(now + took, next), Completed::InTime { what, took });
+        assert_eq!(link.complete(now + took, next), Completed::Late { what: Some(what) });
     }
 
     #[test]
@@ -251,7 +240,7 @@ mod tests {
         assert!(silent_at > now + TIMEOUT);
         let request = link.make_request(now, FrameKind::GetMessages);
         assert_eq!(link.next_deadline(), now + TIMEOUT);
-        link.complete(now, request).unwrap();
+        link.complete(now, request);
         assert_eq!(link.next_deadline(), silent_at);
         let mut events = Events::default();
         assert_eq!(link.overdue(silent_at, &mut events), Some(CloseReason::Silent));

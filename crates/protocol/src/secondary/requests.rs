@@ -7,8 +7,9 @@ use acklog_types::{IdRange, LogView, Records, RequestId};
 use super::follower::PageAnswer;
 use super::{Connection, Secondary};
 use crate::ProtocolError;
-use crate::events::{Detail, FrameEvent, FrameStage};
+use crate::events::{Detail, FrameEvent, FrameStage, ids_in};
 use crate::frame::{Frame, FrameKind, Request, Response};
+use crate::in_flight::Completed;
 
 impl<L: LogView> Secondary<L> {
     /// Makes the requests that are due.
@@ -66,14 +67,18 @@ impl<L: LogView> Secondary<L> {
         response: Response<Records>,
     ) -> Result<(), ProtocolError> {
         let Connection::Up(link) = &mut self.connection else { return Ok(()) };
-        let answered = link.complete(now, id)?;
         let failed = matches!(response, Response::Failed { .. });
+        let (kind, answered) = match link.complete(now, id) {
+            Completed::InTime { what, took } => (what, Some((what, took))),
+            Completed::Late { what } => (what.unwrap_or(response.kind()), None),
+            Completed::Unknown => return Err(ProtocolError::UnexpectedResponse(id)),
+        };
         self.events.emit(Detail::Frames, || {
-            let (frame, stage) = match answered {
-                Some((kind, took)) => (kind, FrameStage::Completed { took, failed }),
-                None => (response.kind(), FrameStage::Late),
+            let stage = match answered {
+                Some((_, took)) => FrameStage::Completed { took, failed },
+                None => FrameStage::Late,
             };
-            FrameEvent::new(None, id, (frame, None), stage)
+            FrameEvent::new(None, id, (kind, ids_in(&response)), stage)
         });
         if !failed {
             self.follower.on_answer(answered);

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod forged;
+mod late;
 mod positions;
 
 use acklog_types::{

@@ -34,7 +34,8 @@ pub(super) fn write(role: LogRole, event: &FrameEvent) {
             }
         },
         FrameStage::Late => {
-            line!(role, DEBUG, peer, %request, "late answer: the request is no longer pending");
+            line!(role, DEBUG, peer, %request, id = ids.map(display),
+                "late answer: the request is no longer pending");
         }
         FrameStage::TimedOut { pause: Some(pause) } => {
             debug!(target: SECONDARY, %request, ?kind, ?pause,

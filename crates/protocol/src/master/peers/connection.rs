@@ -42,6 +42,15 @@ impl Awaited {
             Self::Page(_) => (FrameKind::GetMessages, None),
         }
     }
+
+    /// Returns the kind of the request, and the messages in it or in its answer.
+    pub(super) fn answered_by(
+        self,
+        (_, ids): (FrameKind, Option<IdRange>),
+    ) -> (FrameKind, Option<IdRange>) {
+        let (kind, own_ids) = self.frame();
+        (kind, own_ids.or(ids))
+    }
 }
 
 /// The request for a page that a response belongs to.

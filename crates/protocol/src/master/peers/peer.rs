@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{InstanceId, LogEnd, NodeName, RequestId, SessionId};
+use acklog_types::{IdRange, InstanceId, LogEnd, NodeName, RequestId, SessionId};
 
 use super::connection::{Awaited, AwaitedPage, NewConnection, PeerConnection};
 use super::options::PeerOptions;
@@ -246,23 +246,23 @@ impl Peer {
         self.connection.iter_mut().for_each(|connection| connection.note_sent(now));
     }
 
-    /// Takes in that a request was answered, by a frame of this kind. Returns the run that it
-    /// carried, if it carried one and was still waiting.
+    /// Takes in that a request was answered, by a frame of this kind with these messages. Returns
+    /// the run that the request carried, if it carried one and was still waiting.
     ///
     /// # Errors
     /// When there was no such request.
     pub(in crate::master) fn complete(
         &mut self,
         now: Instant,
-        (request, answer): (RequestId, FrameKind),
+        (request, answer): (RequestId, (FrameKind, Option<IdRange>)),
         reply: RunReply,
         events: &mut Events,
     ) -> Result<Option<SentRun>, ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
         let (what, took) = match connection.complete(now, request) {
             Completed::InTime { what, took } => (what, took),
-            Completed::Late => {
-                let frame = (answer, None);
+            Completed::Late { what } => {
+                let frame = what.map_or(answer, |what| what.answered_by(answer));
                 events.emit(Detail::Frames, || {
                     FrameEvent::new(Some(&self.name), request, frame, FrameStage::Late)
                 });
@@ -276,7 +276,7 @@ impl Peer {
         };
         events.emit(detail, || {
             let stage = FrameStage::Completed { took, failed: reply == RunReply::Failed };
-            FrameEvent::new(Some(&self.name), request, what.frame(), stage)
+            FrameEvent::new(Some(&self.name), request, what.answered_by(answer), stage)
         });
         match what {
             Awaited::Heartbeat => self.rtt = Some(took),

@@ -65,7 +65,7 @@ fn frames() -> Vec<FrameEvent> {
         run(FrameStage::Dropped),
         run(FrameStage::Doubled),
         run(FrameStage::Delayed { delay: second }),
-        frame(FrameKind::Added, None, FrameStage::Late),
+        run(FrameStage::Late),
         frame(
             FrameKind::Failed,
             None,
