@@ -1,6 +1,6 @@
 //! The facts that nodes report about themselves: the content of `/health`, in no format.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use acklog_types::{DiskFault, Epoch, LogEnd, NodeName, Storage};
 
@@ -83,8 +83,12 @@ pub struct CopyStatus {
     pub held: bool,
     /// The place where the node keeps its log; none where it did not tell.
     pub storage: Option<Storage>,
-    /// Time from the acceptance of the message to the node's ack; none where the node has not acked
-    /// it, or where that is older than what is remembered.
+    /// Time of the node's ack, on the clock outside; none where the node has not acked the message,
+    /// where that is older than what is remembered, and where the message is older than the
+    /// master's start: the node may have acked it before.
+    pub acked_at: Option<Instant>,
+    /// Time from the acceptance of the message to that ack; none without one, and where the moment
+    /// of the acceptance is forgotten. One ack may cover more acceptances than are remembered.
     pub after: Option<Duration>,
     /// How often the message was sent to the node; for the master itself 1. None where that is
     /// older than what is remembered, or where the node fetched the message in a page.

@@ -7,7 +7,8 @@ mod lines;
 mod request;
 mod stream;
 
-use acklog_api::{headers, paths};
+use acklog_api::{MessageCopy, headers, paths};
+use acklog_log::LogReader;
 use acklog_protocol::Outcome;
 use acklog_types::IdempotencyKey;
 use http_body_util::BodyExt;
@@ -36,7 +37,7 @@ pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers:
 /// # Errors
 /// When the message was not stored, or its write concern does not hold yet.
 pub(super) async fn append(
-    appender: &Appender,
+    (log, appender): (&LogReader, &Appender),
     limits: &BodyLimits,
     headers: &HeaderMap,
     body: Incoming,
@@ -50,7 +51,12 @@ pub(super) async fn append(
     // and a client that waits after that holds none.
     let append = ClientAppend { batch, key, expected_end, wait, share };
     let accepted = accepted(appender.append(append).await, count)?;
-    Ok(created(&accepted))
+    // Boxed, since it is rare: the future of every append would have room for it.
+    let copies = match accepted.receipt.copies {
+        Some(_) => Box::pin(copies_of(log, &accepted)).await,
+        None => None,
+    };
+    Ok(created(&accepted, copies.as_deref()))
 }
 
 /// Begins an append stream. The answer goes on while lines are read.
@@ -59,7 +65,7 @@ pub(super) async fn append(
 /// When it has a key, which names a single append, its body breaks off before anything of it came,
 /// or there are too many streams.
 pub(super) async fn append_stream(
-    appender: &Appender,
+    (log, appender): (&LogReader, &Appender),
     limits: &BodyLimits,
     headers: &HeaderMap,
     mut body: Incoming,
@@ -76,7 +82,7 @@ pub(super) async fn append_stream(
     };
     let first = first.and_then(|frame| frame.into_data().ok());
     let stream = appender.stream().ok_or(RequestProblem::TooManyBodies)?;
-    let stream = AnswerStream::new(stream, limits.clone(), first, body);
+    let stream = AnswerStream::new(stream, log.clone(), limits.clone(), first, body);
     let mut response = Response::new(ResponseBody::pieces(stream));
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_NDJSON);
     Ok(response)
@@ -143,13 +149,13 @@ pub(super) fn committed(
     }
 }
 
-fn created(accepted: &Accepted) -> Response<ResponseBody> {
+fn created(accepted: &Accepted, copies: Option<&[MessageCopy]>) -> Response<ResponseBody> {
     let receipt = &accepted.receipt;
     // Enough for the names of nodes too, in most clusters.
     let mut out = Vec::with_capacity(128);
     out.push(b'{');
     accepted.write(&mut out);
-    write_copies(&mut out, copies_of(accepted).as_deref());
+    write_copies(&mut out, copies);
     out.extend_from_slice(b"}\n");
     let mut response = Response::new(ResponseBody::full(out));
     *response.status_mut() = StatusCode::CREATED;
@@ -165,7 +171,7 @@ fn created(accepted: &Accepted) -> Response<ResponseBody> {
 
 #[cfg(test)]
 mod tests {
-    use acklog_api::{MessageCopy, Storage};
+    use acklog_api::Storage;
     use acklog_protocol::Receipt;
     use acklog_types::MessageId;
 
@@ -176,7 +182,7 @@ mod tests {
         outcome: Result<Outcome, NoOutcome>,
         count: Option<usize>,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
-        accepted(outcome, count).map(|accepted| created(&accepted))
+        accepted(outcome, count).map(|accepted| created(&accepted, None))
     }
 
     fn receipt() -> Receipt {

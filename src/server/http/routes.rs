@@ -172,9 +172,15 @@ impl App {
             MasterRoute::Append(_) => {
                 refuse_encoded(headers)?;
                 if append::is_stream(headers) {
-                    return append::append_stream(appender, &self.limits, headers, body).await;
+                    return append::append_stream(
+                        (master.reader(), appender),
+                        &self.limits,
+                        headers,
+                        body,
+                    )
+                    .await;
                 }
-                append::append(appender, &self.limits, headers, body).await
+                append::append((master.reader(), appender), &self.limits, headers, body).await
             }
             MasterRoute::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;

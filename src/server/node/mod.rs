@@ -94,6 +94,13 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// Returns the wall-clock time of a moment that is past, in milliseconds since 1970; 0 for a clock
+/// before that.
+pub fn wall_clock_ms_at(past: Instant) -> u64 {
+    let age = now().saturating_duration_since(past);
+    wall_clock_ms().saturating_sub(age.as_millis() as u64)
+}
+
 /// Returns milliseconds since 1970; 0 for a clock before that.
 fn wall_clock_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

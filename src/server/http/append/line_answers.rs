@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use acklog_api::MessageCopy;
 use acklog_protocol::{Outcome, Receipt};
 
 use super::committed;
 use crate::server::http::accepted::{Accepted, RequestKind, write_acks};
 use crate::server::http::json::write_number;
 use crate::server::http::problem::RequestProblem;
-use crate::server::http::receipt::{copies_of, write_copies};
+use crate::server::http::receipt::write_copies;
 use crate::server::node::LineOutcome;
 
 /// What a line's answer depends on, besides its outcome.
@@ -18,6 +19,12 @@ pub(super) struct LineKind {
     pub(super) is_keyed: bool,
     /// The number of messages; none where it has a single one, and not as a batch.
     pub(super) count: Option<usize>,
+}
+
+/// An answer that is to show the copies.
+pub(super) struct ReceiptAnswer {
+    pub(super) line: u64,
+    pub(super) accepted: Accepted,
 }
 
 /// The kinds of the lines that wait for their answers, without those of plain ones.
@@ -47,10 +54,11 @@ impl LineKinds {
     }
 }
 
-/// Appends the answers to lines, until `out` has `bytes_max` bytes. Returns the rest of them; none
-/// if all are there.
+/// Appends the answers to lines, until `out` has `bytes_max` bytes; those that are to show the
+/// copies go to `receipts` instead. Returns the rest of them; none if all are there.
 pub(super) fn write_answers(
     out: &mut Vec<u8>,
+    receipts: &mut Vec<ReceiptAnswer>,
     answered: LineOutcome,
     kinds: &mut LineKinds,
     bytes_max: usize,
@@ -68,7 +76,10 @@ pub(super) fn write_answers(
         let (line, outcome) = (line + n, outcome.clone().nth(n));
         let LineKind { is_keyed, count } = kinds.take(line);
         match committed(outcome, count) {
-            Ok(accepted) => write_accepted(out, line, &accepted),
+            Ok(accepted) if accepted.receipt.copies.is_some() => {
+                receipts.push(ReceiptAnswer { line, accepted });
+            }
+            Ok(accepted) => write_accepted(out, line, &accepted, None),
             Err(problem) => write_problem(out, line, &problem, is_keyed),
         }
     }
@@ -85,13 +96,19 @@ pub(super) fn write_problem(
     out.extend_from_slice(&problem.line(line, RequestKind::Append { keyed: is_keyed }));
 }
 
-/// Appends the answer to a line whose write concern holds.
-fn write_accepted(out: &mut Vec<u8>, line: u64, accepted: &Accepted) {
+/// Appends the answer to a line whose write concern holds, with the copies where it is to show
+/// them.
+pub(super) fn write_accepted(
+    out: &mut Vec<u8>,
+    line: u64,
+    accepted: &Accepted,
+    copies: Option<&[MessageCopy]>,
+) {
     out.extend_from_slice(b"{\"line\":");
     write_number(out, line);
     out.push(b',');
     accepted.write(out);
-    write_copies(out, copies_of(accepted).as_deref());
+    write_copies(out, copies);
     out.extend_from_slice(b"}\n");
 }
 

@@ -11,20 +11,25 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use acklog_api::MessageCopy;
+use acklog_log::LogReader;
 use acklog_types::Share;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::answer_room::AnswerRoom;
-use super::line_answers::{LineKind, LineKinds, write_answers, write_problem};
+use super::line_answers::{
+    LineKind, LineKinds, ReceiptAnswer, write_accepted, write_answers, write_problem,
+};
 use super::lines::{LineSplitter, StreamLine};
 use super::request::{ParsedAppend, parse_line};
 use crate::server::http::body::BodyLimits;
 use crate::server::http::problem::RequestProblem;
+use crate::server::http::receipt::copies_of;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
 use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes};
 
@@ -217,6 +222,9 @@ pub(super) struct AnswerStream {
     outcomes: LineOutcomes,
     /// The rest of an outcome that was written in part.
     rest: Option<LineOutcome>,
+    log: LogReader,
+    /// Answers whose copies are being rendered.
+    receipts: JoinSet<(ReceiptAnswer, Option<Vec<MessageCopy>>)>,
     /// The reading half, until it begins.
     reader: Option<(LineReader, Option<Bytes>, Incoming)>,
     /// The task that reads.
@@ -228,6 +236,7 @@ impl AnswerStream {
     /// Creates a stream of these lines, of which the first piece may have been read.
     pub(super) fn new(
         (appender, outcomes): (LineAppender, LineOutcomes),
+        log: LogReader,
         limits: BodyLimits,
         first: Option<Bytes>,
         body: Incoming,
@@ -236,7 +245,8 @@ impl AnswerStream {
         let answers = AnswerRoom::new(limits.stream_answers.clone());
         let sink = LineSink { state: Rc::clone(&state), appender, limits, line: 0, answers };
         let reader = Some((LineReader { sink, splitter, partial: None }, first, body));
-        Self { state, outcomes, rest: None, reader, task: None, presence: None }
+        let receipts = JoinSet::new();
+        Self { state, outcomes, rest: None, log, receipts, reader, task: None, presence: None }
     }
 
     /// Writes the answers that are there, about a chunk of them. Returns how many lines that are.
@@ -251,9 +261,24 @@ impl AnswerStream {
                     Poll::Pending => break,
                 },
             };
-            let (count, kinds) = (next.count, &mut self.state.kinds.borrow_mut());
-            self.rest = write_answers(out, next, kinds, CHUNK_BYTES);
+            let (count, mut receipts) = (next.count, Vec::new());
+            let kinds = &mut self.state.kinds.borrow_mut();
+            self.rest = write_answers(out, &mut receipts, next, kinds, CHUNK_BYTES);
             lines += (count - self.rest.as_ref().map_or(0, |rest| rest.count)) as usize;
+            lines -= receipts.len();
+            for answer in receipts {
+                let log = self.log.clone();
+                self.receipts.spawn_local(async move {
+                    let copies = copies_of(&log, &answer.accepted).await;
+                    (answer, copies)
+                });
+            }
+        }
+        while out.len() < CHUNK_BYTES
+            && let Poll::Ready(Some(Ok((answer, copies)))) = self.receipts.poll_join_next(cx)
+        {
+            write_accepted(out, answer.line, &answer.accepted, copies.as_deref());
+            lines += 1;
         }
         lines
     }

@@ -1,7 +1,7 @@
 //! The master's own log as the leader counts it: which ids are given, what is durable, and whether
 //! the disk takes more.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use acklog_types::{DiskFault, LogEnd, MessageId};
 
@@ -17,6 +17,8 @@ const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Invariant: `durable_end <= log_end`.
 #[derive(Debug)]
 pub(super) struct OwnLog {
+    /// The end with which the node started.
+    start_end: LogEnd,
     log_end: LogEnd,
     durable_end: LogEnd,
     /// The log is on a disk, and not in memory.
@@ -32,6 +34,7 @@ impl OwnLog {
     /// Creates a log that ends at `end`, all of it durable.
     pub(super) fn new(end: LogEnd, on_disk: bool) -> Self {
         Self {
+            start_end: end,
             log_end: end,
             durable_end: end,
             on_disk,
@@ -40,6 +43,11 @@ impl OwnLog {
             durable: EndTimes::new(end),
             fault: None,
         }
+    }
+
+    /// Returns the end with which the node started: what lies above was accepted since.
+    pub(super) fn start_end(&self) -> LogEnd {
+        self.start_end
     }
 
     /// Returns the end of the ids given so far.
@@ -85,11 +93,10 @@ impl OwnLog {
         self.accepted.reached(end)
     }
 
-    /// Returns how long after its acceptance the message before `end` was durable; none where it is
-    /// not, or where that is older than what is remembered.
-    pub(super) fn durable_after(&self, end: LogEnd) -> Option<Duration> {
-        let (accepted, durable) = (self.accepted.reached(end)?, self.durable.reached(end)?);
-        Some(durable.saturating_duration_since(accepted))
+    /// Returns when the message before `end` was durable; none where it is not, or where that is
+    /// older than what is remembered.
+    pub(super) fn durable_at(&self, end: LogEnd) -> Option<Instant> {
+        self.durable.reached(end)
     }
 
     /// Returns how many bytes wait for the disk, if they are too many to take more.

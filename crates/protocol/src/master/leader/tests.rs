@@ -142,3 +142,45 @@ fn the_copies_of_a_message_tell_since_when_and_how_often_it_was_sent() {
     leader.ack(now + 20 * ms, PEER, end, &mut events).unwrap();
     assert_eq!(rows(&leader, end)[1], (true, Some(20 * ms), None), "fetched in a page");
 }
+
+#[test]
+fn one_ack_tells_when_it_came_of_however_many_messages_it_covers() {
+    let ((mut leader, start), mut events) = (leader(), Events::default());
+    let (ms, count) = (Duration::from_millis(1), 20_000);
+    let request = AppendRequest {
+        wait: Wait::default(),
+        key: None,
+        expected_end: None,
+        messages: 1,
+        bytes: 1,
+    };
+    for n in 1..=count {
+        let (now, end) = (start + n * ms, LogEnd::new(5 + u64::from(n)));
+        leader.append(now, WaiterId::new(n.into()), request, 1, &mut events);
+        leader.durable(now, end, &mut Default::default());
+    }
+    let acked = start + 2 * count * ms;
+    leader.ack(acked, PEER, LogEnd::new(5 + u64::from(count)), &mut events).unwrap();
+    let copy = |end| leader.copies(LogEnd::new(end)).pop().unwrap();
+    let newest = copy(5 + u64::from(count));
+    assert_eq!((newest.acked_at, newest.after), (Some(acked), Some(count * ms)));
+    let oldest = copy(6);
+    assert_eq!((oldest.held, oldest.acked_at, oldest.after), (true, Some(acked), None));
+    // It may have been acked before the start.
+    assert_eq!((copy(5).held, copy(5).acked_at), (true, None));
+}
+
+#[test]
+fn one_flush_tells_when_it_was_and_that_the_master_got_its_messages_once() {
+    let ((mut leader, start), mut events) = (leader(), Events::default());
+    let ms = Duration::from_millis(1);
+    let wait = Wait::default();
+    let request = AppendRequest { wait, key: None, expected_end: None, messages: 1, bytes: 1 };
+    for n in 1..=20_000 {
+        leader.append(start + n * ms, WaiterId::new(n.into()), request, 1, &mut events);
+    }
+    let durable = start + 30_000 * ms;
+    leader.durable(durable, LogEnd::new(20_005), &mut Default::default());
+    let own = leader.copies(LogEnd::new(6)).swap_remove(0);
+    assert_eq!((own.acked_at, own.after, own.attempts), (Some(durable), None, Some(1)));
+}
