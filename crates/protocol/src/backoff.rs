@@ -32,6 +32,11 @@ impl Backoff {
         full.mul_f64(rng.random_range(0.5..=1.0))
     }
 
+    /// Returns the number of failures since the last success.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Starts over after a success: the next pause is a first one.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
@@ -66,6 +71,11 @@ impl Retry {
     /// Waits until `at`, unless a longer wait is set.
     pub(super) fn not_before(&mut self, at: Instant) {
         self.retry_at = self.retry_at.max(Some(at));
+    }
+
+    /// Returns the number of attempts that failed since the last success.
+    pub(super) fn failures(&self) -> u32 {
+        self.backoff.failures()
     }
 
     /// Ends the wait after a success: the next pause is a first one.

@@ -147,6 +147,7 @@ mod machine;
 mod master;
 mod outcome;
 mod own_time;
+mod page_tries;
 mod progress;
 mod repair;
 mod secondary;

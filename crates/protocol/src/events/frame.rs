@@ -53,7 +53,7 @@ pub enum FrameStage {
         /// runs and heartbeats.
         from: Option<LogEnd>,
         /// How often the messages were sent to this node by now, as far as is remembered. For a
-        /// frame without a run of new messages: 1, or 2 where it was requested again.
+        /// frame other than a run of new messages: how often it was in a row, on its connection.
         attempt: u32,
     },
     /// It came.

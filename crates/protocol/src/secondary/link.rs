@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_types::{RequestId, SessionId};
+use acklog_types::{LogEnd, RequestId, SessionId};
 use rand_chacha::ChaCha8Rng;
 
 use super::liveness::Liveness;
@@ -13,6 +13,7 @@ use crate::events::{ConnectionEvent, Detail, Events};
 use crate::frame::FrameKind;
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LineView};
+use crate::page_tries::PageTries;
 
 /// A connection to the master. It knows nothing of the log.
 #[derive(Debug)]
@@ -22,8 +23,9 @@ pub(super) struct LinkToMaster {
     liveness: Liveness,
     in_flight: InFlight<FrameKind>,
     line: Line,
-    /// The master's request for a page that is being read.
-    reading_for: Option<RequestId>,
+    /// The master's request for a page that is being read, and where that begins.
+    reading_for: Option<(RequestId, LogEnd)>,
+    pages_given: PageTries,
 }
 
 /// Stages of a connection.
@@ -45,6 +47,7 @@ impl LinkToMaster {
             in_flight: InFlight::new(request_timeout),
             line: Line::new(request_timeout),
             reading_for: None,
+            pages_given: PageTries::default(),
         }
     }
 
@@ -69,6 +72,14 @@ impl LinkToMaster {
         let Stage::Handshake(retry) = &self.stage else { return false };
         let in_flight = self.in_flight.count(|kind| *kind == FrameKind::Handshake);
         retry.retry_at().is_none() && in_flight == 0
+    }
+
+    /// Returns how often the handshake was made, with the next one.
+    pub(super) fn handshake_attempt(&self) -> u32 {
+        match &self.stage {
+            Stage::Handshake(retry) => retry.failures().saturating_add(1),
+            Stage::Joined => 1,
+        }
     }
 
     /// Takes in that a request failed before the master accepted this node. A pause follows.
@@ -139,9 +150,9 @@ impl LinkToMaster {
         self.line.sent(now);
     }
 
-    /// Notes that a page is read for this request of the master.
-    pub(super) fn start_read(&mut self, request: RequestId) {
-        self.reading_for = Some(request);
+    /// Notes that a page from `from` on is read for this request of the master.
+    pub(super) fn start_read(&mut self, request: RequestId, from: LogEnd) {
+        self.reading_for = Some((request, from));
     }
 
     /// Returns whether a page is read or sent for the master.
@@ -149,9 +160,14 @@ impl LinkToMaster {
         self.reading_for.is_some() || self.line.view().has_page
     }
 
-    /// Ends the read of a page. Returns the request that it is for.
-    pub(super) fn finish_read(&mut self) -> Option<RequestId> {
+    /// Ends the read of a page. Returns the request that it is for, and where it begins.
+    pub(super) fn finish_read(&mut self) -> Option<(RequestId, LogEnd)> {
         self.reading_for.take()
+    }
+
+    /// Counts a page from `from` on that is sent to the master. Returns how often it was in a row.
+    pub(super) fn count_given(&mut self, from: LogEnd) -> u32 {
+        self.pages_given.count(from, 0)
     }
 
     /// Ends a pause whose time is over.
@@ -224,9 +240,10 @@ mod tests {
     fn a_page_is_read_for_one_request_at_a_time() {
         let (mut link, _) = link(Instant::now());
         assert!(!link.is_giving_page());
-        link.start_read(RequestId::new(7));
+        let page = (RequestId::new(7), LogEnd::new(3));
+        link.start_read(page.0, page.1);
         assert!(link.is_giving_page());
-        assert_eq!(link.finish_read(), Some(RequestId::new(7)));
+        assert_eq!(link.finish_read(), Some(page));
         assert!(!link.is_giving_page());
         assert_eq!(link.finish_read(), None);
     }

@@ -36,7 +36,7 @@ impl<L: LogView> Secondary<L> {
             self.cannot_give(session, request, detail);
             return Ok(());
         }
-        link.start_read(request);
+        link.start_read(request, from);
         let order = ReadOrder { from, until, max_bytes };
         self.effects.push_back(Effect::Read { session, order });
         Ok(())
@@ -53,12 +53,13 @@ impl<L: LogView> Secondary<L> {
         if link.session() != session {
             return;
         }
-        let Some(request) = link.finish_read() else { return };
+        let Some((request, from)) = link.finish_read() else { return };
         match found {
             Ok((run, _)) => {
                 link.note_sent(now);
+                let attempt = link.count_given(from);
                 self.events.emit(Detail::Frames, || {
-                    let stage = FrameStage::Sent { from: None, attempt: 1 };
+                    let stage = FrameStage::Sent { from: Some(from), attempt };
                     FrameEvent::new(None, request, (FrameKind::Page, Some(run)), stage)
                 });
                 let (log_end, positions) = (self.follower.durable_end(), Positions::default());

@@ -14,26 +14,29 @@ use crate::in_flight::Completed;
 impl<L: LogView> Secondary<L> {
     /// Makes the requests that are due.
     pub(super) fn make_requests(&mut self, now: Instant) {
-        while let Some(request) = self.next_request() {
-            self.make_request(now, request);
+        while let Some((request, attempt)) = self.next_request() {
+            self.make_request(now, request, attempt);
         }
     }
 
-    fn next_request(&mut self) -> Option<Request<IdRange>> {
+    /// Returns the next request, if one is due, and how often it was made in a row by now.
+    fn next_request(&mut self) -> Option<(Request<IdRange>, u32)> {
         let Connection::Up(link) = &self.connection else { return None };
         match link.has_joined() {
             true => self.follower.poll_request(link.next_request()),
-            false => self.handshake().map(Request::from),
+            false => {
+                let attempt = link.handshake_attempt();
+                self.handshake().map(|handshake| (Request::from(handshake), attempt))
+            }
         }
     }
 
-    fn make_request(&mut self, now: Instant, request: Request<IdRange>) {
+    fn make_request(&mut self, now: Instant, request: Request<IdRange>, attempt: u32) {
         let Connection::Up(link) = &mut self.connection else { return };
         let (end, kind) = (self.follower.durable_end(), request.kind());
-        let again = matches!(request, Request::GetMessages { again: true, .. });
         let id = link.make_request(now, kind);
         self.events.emit(Detail::Frames, || {
-            let stage = FrameStage::Sent { from: Some(end), attempt: 1 + u32::from(again) };
+            let stage = FrameStage::Sent { from: Some(end), attempt };
             FrameEvent::new(None, id, (kind, None), stage)
         });
         if !self.delays_requests {

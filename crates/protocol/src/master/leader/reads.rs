@@ -10,6 +10,7 @@ use acklog_types::{IdRange, LogEnd, RequestId};
 
 use crate::ProtocolError;
 use crate::frame::RUN_BYTES_MAX;
+use crate::page_tries::PageTries;
 use crate::progress::ReadOrder;
 
 /// Most requests for pages of one peer that wait for their turn: all that a correct one has in
@@ -65,12 +66,18 @@ pub(super) struct PeerReads {
     requests: VecDeque<PageRequest>,
     /// The cursor: the end of the last page sent.
     cursor: LogEnd,
+    repeated: PageTries,
 }
 
 impl PeerReads {
     /// Creates the reads of a new connection to a peer that has everything before `end`.
     pub(super) fn new(end: LogEnd) -> Self {
-        Self { under_way: None, requests: VecDeque::new(), cursor: end }
+        Self {
+            under_way: None,
+            requests: VecDeque::new(),
+            cursor: end,
+            repeated: PageTries::default(),
+        }
     }
 
     /// Begins to read a run, unless something is being read. Returns whether it does.
@@ -123,9 +130,17 @@ impl PeerReads {
         Some(NextPage::Send(page))
     }
 
-    /// Notes that a page is sent.
-    pub(super) fn note_page(&mut self, end: LogEnd) {
-        self.cursor = end;
+    /// Notes that a page is sent. Returns how often it was by now, on this connection; one that
+    /// repairs the log of a peer that is ready (`is_ready`) is none of those that filled it.
+    pub(super) fn note_page(&mut self, page: &ReadPage, is_ready: bool) -> u32 {
+        let PageRequest { from, again, .. } = page.wanted;
+        let was_sent = !is_ready && from < self.cursor;
+        self.cursor = page.run.end();
+        if again {
+            return self.repeated.count(from, u32::from(was_sent));
+        }
+        self.repeated.reset();
+        1
     }
 }
 
@@ -150,11 +165,30 @@ mod tests {
         assert_eq!(reads.next_page(durable_end), None, "one at a time");
         assert!(!reads.begin_run());
         assert_eq!(reads.end(), Some(ReadFor::Page(request(1, false), durable_end)));
-        reads.note_page(LogEnd::new(3));
+        let (wanted, run) = (request(1, false), IdRange::new(LogEnd::ZERO, LogEnd::new(3)));
+        reads.note_page(&ReadPage { wanted, run, log_end: durable_end }, false);
         assert_eq!(from(reads.next_page(durable_end)), Some(LogEnd::new(3)));
         reads.end();
         reads.push(request(3, true)).unwrap();
         assert_eq!(from(reads.next_page(durable_end)), Some(LogEnd::ZERO));
+    }
+
+    #[test]
+    fn a_page_that_repairs_a_ready_peer_s_log_is_the_first_of_its_kind() {
+        let mut reads = PeerReads::new(LogEnd::ZERO);
+        let page = |start, end, again| {
+            let (from, end) = (LogEnd::new(start), LogEnd::new(end));
+            let wanted = PageRequest { from, ..request(1, again) };
+            ReadPage { wanted, run: IdRange::new(from, end), log_end: LogEnd::new(9) }
+        };
+        assert_eq!(reads.note_page(&page(0, 4, false), false), 1);
+        assert_eq!(reads.note_page(&page(4, 8, false), false), 1);
+        assert_eq!(reads.note_page(&page(4, 8, true), false), 2, "it was lost");
+        assert_eq!(reads.note_page(&page(4, 8, true), false), 3);
+        assert_eq!(reads.note_page(&page(8, 9, false), false), 1);
+        assert_eq!(reads.note_page(&page(2, 9, true), true), 1, "what came was damaged");
+        assert_eq!(reads.note_page(&page(2, 9, true), true), 2);
+        assert_eq!(reads.note_page(&page(3, 9, true), true), 1, "the rest of it");
     }
 
     #[test]

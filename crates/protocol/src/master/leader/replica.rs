@@ -6,7 +6,7 @@ use acklog_types::{IdRange, LogEnd, LogView, NodeName, Storage, Unreadable};
 use rand_chacha::ChaCha8Rng;
 
 use super::end_times::EndTimes;
-use super::reads::PeerReads;
+use super::reads::{PeerReads, ReadPage};
 use super::sent_counts::SentCounts;
 use crate::events::{Detail, Events, MessageEvent};
 use crate::progress::{NextRun, Progress, SendFailure, SentRun};
@@ -132,10 +132,10 @@ impl Replica {
         self.acked.reached(end)
     }
 
-    /// Notes messages that are sent in a page.
-    pub(super) fn note_page(&mut self, page: IdRange) {
-        self.reads.note_page(page.end());
-        self.sent.fetched(page);
+    /// Notes messages that are sent in a page. Returns how often that was sent by now.
+    pub(super) fn note_page(&mut self, page: &ReadPage) -> u32 {
+        self.sent.fetched(page.run);
+        self.reads.note_page(page, self.is_live)
     }
 
     /// Returns how often the message before `end` was sent; none where that is older than what is

@@ -169,13 +169,13 @@ impl<L: LogView> Leader<L> {
         events: &mut Events,
     ) {
         let Some(replica) = self.replicas.get_mut(peer) else { return };
-        let PageRequest { request, from, again } = page.wanted;
+        let attempt = replica.note_page(&page);
+        let PageRequest { request, from, .. } = page.wanted;
         events.emit(Detail::Frames, || {
-            let stage = FrameStage::Sent { from: Some(from), attempt: 1 + u32::from(again) };
+            let stage = FrameStage::Sent { from: Some(from), attempt };
             let frame = (FrameKind::Page, Some(page.run));
             FrameEvent::new(Some(replica.name()), request, frame, stage)
         });
-        replica.note_page(page.run);
     }
 
     /// Takes in what was read for a peer, or could not be.

@@ -10,6 +10,7 @@ use crate::frame::FrameKind;
 use crate::health::{PeerLiveness, SILENT_AFTER};
 use crate::in_flight::{Completed, InFlight};
 use crate::line::{Line, LineView, Look};
+use crate::page_tries::PageTries;
 use crate::progress::SentRun;
 use crate::status::Status;
 
@@ -99,6 +100,7 @@ pub(super) struct PeerConnection {
     line: Line,
     /// Whether pages were requested on this connection.
     pages_were_requested: bool,
+    requested: PageTries,
     /// Time at which a part of a frame came last.
     part_at: Option<Instant>,
     /// First request after the peer resumed: earlier runs without a response may be lost. None once
@@ -124,6 +126,7 @@ impl PeerConnection {
             in_flight: InFlight::new(options.request_timeout),
             line: Line::new(options.request_timeout),
             pages_were_requested: false,
+            requested: PageTries::default(),
             part_at: None,
             silent_until: None,
         }
@@ -207,10 +210,11 @@ impl PeerConnection {
         self.in_flight.make(now, Awaited::Run(run))
     }
 
-    /// Makes a request for a page. Returns its number.
-    pub(super) fn make_page_request(&mut self, now: Instant, from: LogEnd) -> RequestId {
+    /// Makes a request for a page. Returns its number, and how often the page was requested in a row
+    /// by now.
+    pub(super) fn make_page_request(&mut self, now: Instant, from: LogEnd) -> (RequestId, u32) {
         self.pages_were_requested = true;
-        self.in_flight.make(now, Awaited::Page(from))
+        (self.in_flight.make(now, Awaited::Page(from)), self.requested.count(from, 0))
     }
 
     /// Takes out the request that a response belongs to.

@@ -233,9 +233,9 @@ impl Peer {
         events: &mut Events,
     ) -> Option<(SessionId, RequestId)> {
         let connection = self.connection.as_mut()?;
-        let request = connection.make_page_request(now, from);
+        let (request, attempt) = connection.make_page_request(now, from);
         events.emit(Detail::Frames, || {
-            let stage = FrameStage::Sent { from: Some(from), attempt: 1 };
+            let stage = FrameStage::Sent { from: Some(from), attempt };
             FrameEvent::new(Some(&self.name), request, (FrameKind::GetMessages, None), stage)
         });
         Some((connection.session(), request))

@@ -112,33 +112,46 @@ impl CatchUp {
         }
     }
 
-    /// Returns the next request, if one is due. It counts as in flight from here on, under the
-    /// number `id`. Call until it returns none.
+    /// Returns the next request, if one is due, and how often it was made in a row by now. It counts
+    /// as in flight from here on, under the number `id`. Call until it returns none.
     #[must_use]
     pub(super) fn poll_request(
         &mut self,
         id: RequestId,
         local: LocalLog,
-    ) -> Option<Request<IdRange>> {
+    ) -> Option<(Request<IdRange>, u32)> {
         if self.retry.retry_at().is_some() {
             return None;
         }
-        let (from, again) = match self.phase {
-            Phase::Ready => (local.damaged_from.filter(|_| self.pages_in_flight == 0)?, true),
+        let failures = self.retry.failures();
+        // How often something was requested that is requested again now: the failures since the
+        // last answer, or once where it failed before that.
+        let tries_before = |is_repeated: bool| if is_repeated { failures.max(1) } else { 0 };
+        let (from, again, before) = match self.phase {
+            Phase::Ready => {
+                // On the wire `again` says where the page begins; it is no repetition.
+                let damaged_from = local.damaged_from.filter(|_| self.pages_in_flight == 0)?;
+                (damaged_from, true, failures)
+            }
             Phase::Fetching { goal, .. } if self.wants_pages(local.log_end) => {
-                (local.durable_end, self.next_page(goal, local)?)
+                let again = self.next_page(goal, local)?;
+                (local.durable_end, again, tries_before(again))
             }
             Phase::Fetching { goal, ready } => {
                 if ready == ReadyNote::InFlight || !is_flushed(local) {
                     return None;
                 }
                 self.phase = Phase::Fetching { goal, ready: ReadyNote::InFlight };
-                return Some(Request::SecondaryNodeReady { end: local.durable_end });
+                let before = tries_before(ready == ReadyNote::Unanswered);
+                return Some((
+                    Request::SecondaryNodeReady { end: local.durable_end },
+                    before.saturating_add(1),
+                ));
             }
         };
         self.pages_in_flight += 1;
         self.newest_page = Some(id);
-        Some(Request::GetMessages { from, again })
+        Some((Request::GetMessages { from, again }, before.saturating_add(1)))
     }
 
     /// Decides whether a page is requested now, and if so, whether from the log's end on again.

@@ -186,10 +186,10 @@ impl<L> Follower<L> {
         Ok(())
     }
 
-    /// Returns the next request to the master, if one is due. It counts as in flight from here on,
-    /// under the number `id`. Call until it returns none.
+    /// Returns the next request to the master, if one is due, and how often it was made in a row by
+    /// now. It counts as in flight from here on, under the number `id`. Call until it returns none.
     #[must_use]
-    pub(super) fn poll_request(&mut self, id: RequestId) -> Option<Request<IdRange>> {
+    pub(super) fn poll_request(&mut self, id: RequestId) -> Option<(Request<IdRange>, u32)> {
         let Intake { catch_up, buffer, .. } = self.intake.as_mut()?;
         let local = LocalLog {
             log_end: self.log_end,

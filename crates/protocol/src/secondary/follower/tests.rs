@@ -67,7 +67,7 @@ impl Node {
 
     fn requests(&mut self) -> Vec<Request<IdRange>> {
         let mut made = Vec::new();
-        while let Some(request) = self.follower.poll_request(RequestId::new(self.requests)) {
+        while let Some((request, _)) = self.follower.poll_request(RequestId::new(self.requests)) {
             self.requests += 1;
             made.push(request);
         }

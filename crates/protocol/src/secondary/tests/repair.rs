@@ -1,6 +1,7 @@
 //! A secondary whose log is damaged, and one whose master's log is.
 
 use super::*;
+use crate::events::{Detail, Event, FrameEvent, FrameStage};
 use crate::frame::{ErrorCode, FrameKind};
 
 const SESSION: SessionId = SessionId::new(1);
@@ -123,4 +124,37 @@ fn a_master_that_asks_is_given_a_page_by_a_node_that_told_that_it_is_ready() {
     node.answer(1, 0, welcome(7));
     let error = ProtocolError::UnexpectedRequest(FrameKind::GetMessages);
     assert!(closed_for(&ask(&mut node, 0), &error));
+}
+
+#[test]
+fn the_first_request_for_what_is_damaged_is_no_repetition() {
+    let mut node = joined(true);
+    node.machine.events().set_detail(Detail::Frames);
+    let attempts = |node: &mut Node| {
+        let polled = std::iter::from_fn(|| node.machine.events().poll());
+        let attempts = polled.filter_map(|event| match event {
+            Event::Frame(FrameEvent { stage: FrameStage::Sent { attempt, .. }, .. }) => {
+                Some(attempt)
+            }
+            _ => None,
+        });
+        attempts.collect::<Vec<_>>()
+    };
+    let asks = asked(&node.step(Input::Damage(Some(damage(2)))));
+    assert_eq!(attempts(&mut node), [1], "though it says `again` on the wire");
+    let (code, detail) = (ErrorCode::Internal, "no".to_owned());
+    node.answer(1, asks.unwrap().0, Response::Failed { code, detail });
+    pass(&mut node, Duration::from_secs(62));
+    let repeated = attempts(&mut node);
+    assert!(repeated.iter().copied().eq((2..).take(repeated.len())), "{repeated:?}");
+    assert_ne!(repeated, []);
+    // What the master asks for is counted in the same way.
+    let gives = |node: &mut Node, request| {
+        attempts(node);
+        let wanted = Request::GetMessages { from: LogEnd::new(1), again: true };
+        let frame = Frame::Request(RequestId::new(request), wanted);
+        node.step(Input::Frame { session: SESSION, frame });
+        attempts(node)
+    };
+    assert_eq!((gives(&mut node, 8), gives(&mut node, 9)), (vec![1], vec![2]));
 }

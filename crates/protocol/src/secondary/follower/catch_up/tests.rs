@@ -18,6 +18,8 @@ struct Node {
     /// Requests made so far.
     requests: u64,
     local: LocalLog,
+    /// How often the last request was made in a row.
+    attempt: u32,
 }
 
 impl Node {
@@ -33,6 +35,7 @@ impl Node {
                 buffered: Buffered::default(),
                 damaged_from: None,
             },
+            attempt: 0,
         }
     }
 
@@ -42,8 +45,11 @@ impl Node {
         let mut made = Vec::new();
         loop {
             let id = RequestId::new(self.requests);
-            let Some(request) = self.catch_up.poll_request(id, self.local) else { return made };
+            let Some((request, attempt)) = self.catch_up.poll_request(id, self.local) else {
+                return made;
+            };
             self.requests += 1;
+            self.attempt = attempt;
             made.push((id, request));
         }
     }
@@ -151,10 +157,12 @@ fn a_node_says_that_it_is_ready_only_with_what_is_durable_and_again_if_that_is_l
     node.local.durable_end = LogEnd::new(5);
     let ready = Request::SecondaryNodeReady { end: LogEnd::new(5) };
     assert_eq!(node.requests(), [(RequestId::new(1), ready.clone())]);
+    assert_eq!(node.attempt, 1);
     node.catch_up.on_timeout(node.now, FrameKind::SecondaryNodeReady, &mut node.rng);
     assert_eq!(node.requests(), [], "a pause");
     node.wait();
     assert_eq!(node.requests(), [(RequestId::new(2), ready)]);
+    assert_eq!(node.attempt, 2);
     assert!(node.catch_up.may_be_ready(), "the first may have arrived");
 }
 
@@ -317,10 +325,10 @@ fn a_ready_node_asks_for_damaged_messages_one_page_at_a_time() {
     node.catch_up.on_ready();
     assert_eq!(node.requests(), []);
     node.local.damaged_from = Some(LogEnd::new(2));
-    assert_eq!(node.page_requests(), [(2, true)]);
+    assert_eq!((node.page_requests(), node.attempt), (vec![(2, true)], 1));
     node.catch_up.on_partial(node.now, node.local.log_end, LogState::Damaged);
     node.page_timeout();
     assert_eq!(node.catch_up.next_deadline(), Some(node.now + GRACE_PERIOD));
     node.wait();
-    assert_eq!(node.page_requests(), [(2, true)]);
+    assert_eq!((node.page_requests(), node.attempt), (vec![(2, true)], 2));
 }
