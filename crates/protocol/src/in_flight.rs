@@ -102,8 +102,7 @@ impl<T: Copy> InFlight<T> {
         let pending = index.and_then(|index| self.pending.get_mut(index));
         let completed = pending.and_then(|pending| Some((pending.what.take()?, pending.made_at)));
         let Some((what, made_at)) = completed else {
-            let what = self.given_up.find(id).or_else(|| self.answered.find(id));
-            return Completed::Late { what };
+            return Completed::Late { what: self.recall(id) };
         };
         self.answered.push(id, what);
         self.drop_completed();
@@ -114,6 +113,12 @@ impl<T: Copy> InFlight<T> {
     pub(super) fn get(&self, id: RequestId) -> Option<&T> {
         let index = self.pending.binary_search_by_key(&id, |pending| pending.id).ok()?;
         self.pending.get(index)?.what.as_ref()
+    }
+
+    /// Returns the subject of a request that waits for its response or is remembered.
+    pub(super) fn recall(&self, id: RequestId) -> Option<T> {
+        let past = || self.given_up.find(id).or_else(|| self.answered.find(id));
+        self.get(id).copied().or_else(past)
     }
 
     /// Removes one request that has timed out. Call until it returns none.

@@ -89,7 +89,8 @@ impl<L: LogView> Master<L> {
             Response::Failed { code, detail } => {
                 self.out.events.emit(Detail::Frames, || {
                     let stage = FrameStage::Failed { code, detail };
-                    FrameEvent::new(Some(peer.name()), request, (frame.0, None), stage)
+                    let failed = (frame.0, peer.ids_of(request));
+                    FrameEvent::new(Some(peer.name()), request, failed, stage)
                 });
                 RunReply::Failed
             }

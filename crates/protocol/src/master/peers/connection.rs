@@ -217,6 +217,11 @@ impl PeerConnection {
         (self.in_flight.make(now, Awaited::Page(from)), self.requested.count(from, 0))
     }
 
+    /// Returns the messages in a request; none where it has none, or where they are forgotten.
+    pub(super) fn ids_of(&self, request: RequestId) -> Option<IdRange> {
+        self.in_flight.recall(request).and_then(|awaited| awaited.frame().1)
+    }
+
     /// Takes out the request that a response belongs to.
     pub(super) fn complete(&mut self, now: Instant, request: RequestId) -> Completed<Awaited> {
         self.in_flight.complete(now, request)

@@ -246,6 +246,11 @@ impl Peer {
         self.connection.iter_mut().for_each(|connection| connection.note_sent(now));
     }
 
+    /// Returns the messages in a request; none where it has none, or where they are forgotten.
+    pub(in crate::master) fn ids_of(&self, request: RequestId) -> Option<IdRange> {
+        self.connection.as_ref().and_then(|connection| connection.ids_of(request))
+    }
+
     /// Takes in that a request was answered, by a frame of this kind with these messages. Returns
     /// the run that the request carried, if it carried one and was still waiting.
     ///
