@@ -34,10 +34,10 @@ impl<L: LogView> Master<L> {
     }
 
     /// Takes a series of appends without keys and conditions, each of which has a single message
-    /// and a client of its own, which is shown no copies: lines of an append stream. Each shares nothing with the others but
-    /// the moment at which they were taken. The tickets of the clients follow the first one, as
-    /// their messages follow the one that is returned. Each client is answered as in
-    /// [`append`](Self::append).
+    /// and a client of its own, which is shown no copies: lines of an append stream. Each shares
+    /// nothing with the others but the moment at which they were taken. The tickets of the clients
+    /// follow the first one, as their messages follow the one that is returned. Each client is
+    /// answered as in [`append`](Self::append).
     ///
     /// # Errors
     /// When the appends are refused, all of them for the same reason; then nothing was changed.

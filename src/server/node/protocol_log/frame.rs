@@ -11,7 +11,7 @@ use super::{FAULTS, LogRole, MASTER, SECONDARY, line};
 /// Writes the line of an event.
 pub(super) fn write(role: LogRole, event: &FrameEvent) {
     let FrameEvent { peer, request, frame: kind, ids, stage } = event;
-    let peer = peer.as_ref().map(NodeName::as_str);
+    let (peer, id) = (peer.as_ref().map(NodeName::as_str), ids.map(display));
     match stage {
         FrameStage::Sent { from, attempt } => sent(role, event, *from, *attempt > 1),
         FrameStage::Received { log_end } => received(event, *log_end),
@@ -25,16 +25,14 @@ pub(super) fn write(role: LogRole, event: &FrameEvent) {
             // A page for the repair of the log: what it brings has lines of its own.
             (LogRole::Master, FrameKind::GetMessages) => {}
             (LogRole::Master, _) if *failed => {
-                debug!(target: MASTER, peer, %request, id = ids.map(display), ?took,
-                    "AddMessage failed");
+                debug!(target: MASTER, peer, %request, id, ?took, "AddMessage failed");
             }
             (LogRole::Master, _) => {
-                debug!(target: MASTER, peer, %request, id = ids.map(display), ?took,
-                    "AddMessage answered");
+                debug!(target: MASTER, peer, %request, id, ?took, "AddMessage answered");
             }
         },
         FrameStage::Late => {
-            line!(role, DEBUG, peer, %request, id = ids.map(display),
+            line!(role, DEBUG, peer, %request, id,
                 "late answer: the request is no longer pending");
         }
         FrameStage::TimedOut { pause: Some(pause) } => {
@@ -43,8 +41,7 @@ pub(super) fn write(role: LogRole, event: &FrameEvent) {
         }
         FrameStage::TimedOut { pause: None } => match kind {
             FrameKind::AddMessage => {
-                debug!(target: MASTER, peer, %request, id = ids.map(display),
-                    "AddMessage timed out");
+                debug!(target: MASTER, peer, %request, id, "AddMessage timed out");
             }
             _ => debug!(target: MASTER, peer, %request, asked = ?kind, "a request timed out"),
         },

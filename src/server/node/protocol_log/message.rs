@@ -36,7 +36,8 @@ pub(super) fn write(event: &MessageEvent) {
         }
         MessageEvent::Answered { ids, write_concern, answer: AnswerKind::Committed } => {
             if *write_concern > 1 {
-                debug!(target: MESSAGE_TARGET, id = %ids, w = write_concern, "the write concern holds");
+                debug!(target: MESSAGE_TARGET, id = %ids, w = write_concern,
+                    "the write concern holds");
             }
         }
         MessageEvent::Answered { ids, answer: AnswerKind::TimedOut, .. } => {

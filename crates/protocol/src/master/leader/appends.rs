@@ -123,10 +123,10 @@ impl<L: LogView> Leader<L> {
         id
     }
 
-    /// Lets a client wait for a message, or a batch, that has its id already, or returns its answer. A client
-    /// that waits is answered as for an append, and shares the fate of a message that is not
-    /// durable yet. Nothing is written, so neither a lost quorum nor a disk that takes nothing more
-    /// is in the way.
+    /// Lets a client wait for a message, or a batch, that has its id already, or returns its
+    /// answer. A client that waits is answered as for an append, and shares the fate of a message
+    /// that is not durable yet. Nothing is written, so neither a lost quorum nor a disk that takes
+    /// nothing more is in the way.
     ///
     /// # Errors
     /// When there is no such message, or the write concern can never hold; then nothing was

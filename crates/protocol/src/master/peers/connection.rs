@@ -210,8 +210,8 @@ impl PeerConnection {
         self.in_flight.make(now, Awaited::Run(run))
     }
 
-    /// Makes a request for a page. Returns its number, and how often the page was requested in a row
-    /// by now.
+    /// Makes a request for a page. Returns its number, and how often the page was requested in a
+    /// row by now.
     pub(super) fn make_page_request(&mut self, now: Instant, from: LogEnd) -> (RequestId, u32) {
         self.pages_were_requested = true;
         (self.in_flight.make(now, Awaited::Page(from)), self.requested.count(from, 0))

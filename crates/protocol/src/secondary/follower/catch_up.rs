@@ -112,8 +112,8 @@ impl CatchUp {
         }
     }
 
-    /// Returns the next request, if one is due, and how often it was made in a row by now. It counts
-    /// as in flight from here on, under the number `id`. Call until it returns none.
+    /// Returns the next request, if one is due, and how often it was made in a row by now. It
+    /// counts as in flight from here on, under the number `id`. Call until it returns none.
     #[must_use]
     pub(super) fn poll_request(
         &mut self,
