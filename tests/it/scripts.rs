@@ -22,6 +22,7 @@ fn a_wrong_argument_is_refused_before_anything_is_built() {
         "bench-catch-up",
         "bench-disk",
         "bench-streams",
+        "bench-follow",
         "bench-reads",
         "bad-networks",
         "power-cut",

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use clap::{Parser, ValueEnum};
 use memchr::memchr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -47,6 +47,9 @@ struct Args {
     /// Messages a second that are sent; 0 sends none, and the followers read what is there
     #[arg(long, default_value_t = 1000)]
     rate: u64,
+    /// Send nothing, and expect nothing for that time: say when the streams are open, and keep them
+    #[arg(long)]
+    idle: bool,
     /// Time for which messages are sent, in seconds
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -90,8 +93,8 @@ impl Run {
         }
     }
 
-    /// Follows the log up to its end. Returns the bytes of the stream.
-    async fn follow(&self, number: u64) -> anyhow::Result<u64> {
+    /// Opens a stream that begins with the first message.
+    async fn open(&self) -> anyhow::Result<TcpStream> {
         let mut stream = TcpStream::connect(&self.args.address).await.context("cannot connect")?;
         let (first, concern) = (self.first, &self.args.read_concern);
         let accept = match self.args.form {
@@ -103,8 +106,14 @@ impl Run {
              Accept: {accept}\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await?;
+        Ok(stream)
+    }
+
+    /// Follows the log up to its end. Returns the bytes of the stream.
+    async fn follow(&self, number: u64) -> anyhow::Result<u64> {
+        let mut stream = self.open().await?;
         let (mut buffer, mut used, mut bytes) = (vec![0; READ_BYTES], 0, 0);
-        let mut lines = Lines { next: first, in_head: true };
+        let mut lines = Lines { next: self.first, in_head: true };
         while lines.next < self.end.load(Ordering::Relaxed) {
             let space = buffer.get_mut(used..).unwrap_or_default();
             ensure!(!space.is_empty(), "a line is longer than {READ_BYTES} bytes");
@@ -125,6 +134,29 @@ impl Run {
             turns.for_each(|id| self.note(&self.received, id));
         }
         Ok(bytes)
+    }
+
+    /// Opens the streams one after the other, and keeps them while nothing comes.
+    async fn keep_idle(&self) -> anyhow::Result<()> {
+        let mut streams = JoinSet::new();
+        for _ in 0..self.args.followers {
+            let mut lines = BufReader::new(self.open().await?).lines();
+            let status = lines.next_line().await?.unwrap_or_default();
+            ensure!(status.ends_with(" 200 OK"), "the answer is {status}");
+            while lines.next_line().await?.is_some_and(|line| !line.is_empty()) {}
+            streams.spawn(async move {
+                while let Some(line) = lines.next_line().await? {
+                    ensure!(line == "{}", "an idle follower got {line}");
+                }
+                bail!("an idle follower's stream ended")
+            });
+        }
+        println!("{} followers are idle", self.args.followers);
+        let time = Duration::from_secs(self.args.seconds);
+        match tokio::time::timeout(time, streams.join_next()).await {
+            Ok(Some(ended)) => ended?,
+            Ok(None) | Err(_) => Ok(()),
+        }
     }
 
     /// Sends messages when they are due, until the time is over.
@@ -152,7 +184,8 @@ impl Run {
         }
     }
 
-    /// Prints how long after the answers the messages came.
+    /// Prints how long after the answers the messages came; a follower may have one before its
+    /// sender has the answer.
     fn print_latencies(&self, sent: u64) {
         let times = self.answered.iter().zip(&self.received).take(sent as usize);
         let mut waits: Vec<u64> = times
@@ -166,7 +199,9 @@ impl Run {
             waits.get(index).or(waits.last()).copied().unwrap_or_default() as f64 / 1e6
         };
         let (p50, p99, most) = (at(0.5), at(0.99), at(1.0));
-        println!("  answer to receipt   p50 {p50:.3} ms   p99 {p99:.3} ms   most {most:.3} ms");
+        println!(
+            "    from the sender's answer to the receipt, 0 where that came first: p50 {p50:.3} ms   p99 {p99:.3} ms   most {most:.3} ms"
+        );
     }
 }
 
@@ -259,18 +294,21 @@ fn start_senders(run: Arc<Run>) -> std::thread::JoinHandle<anyhow::Result<()>> {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let end = log_end(&args.address).await?;
-    let sends = args.rate > 0;
-    let total = args.rate * args.seconds;
+    let sends = args.rate > 0 && !args.idle;
+    let total = if sends { args.rate * args.seconds } else { 0 };
     let times = || (0..total).map(|_| AtomicU64::new(0)).collect();
     let run = Arc::new(Run {
         began: Instant::now(),
-        first: if sends { end } else { 0 },
+        first: if sends || args.idle { end } else { 0 },
         end: AtomicU64::new(if sends { u64::MAX } else { end }),
         ticket: AtomicU64::new(0),
         answered: times(),
         received: times(),
         args,
     });
+    if run.args.idle {
+        return run.keep_idle().await;
+    }
     if sends {
         // Nothing is sent twice, so the end is known from the beginning.
         run.end.store(run.first + total, Ordering::Relaxed);
