@@ -42,6 +42,10 @@ impl<B: Backend> Player<'_, B> {
             Expectation::Messages { node, concern, texts, within } => {
                 self.until(*within, |player| player.shows(node, *concern, texts))?;
             }
+            Expectation::Followed { reader, texts, within, lasting } => {
+                self.until(*within, |player| player.readers.received(reader, texts))?;
+                self.lasting(*lasting, |player| player.readers.received(reader, texts))?;
+            }
             Expectation::Same { nodes, within } => {
                 self.until(*within, |player| player.are_same(nodes))?;
             }

@@ -32,6 +32,6 @@ impl Simulated {
 }
 
 /// Returns a node as the cluster names it: `None` for the master.
-fn secondary(node: &NodeName) -> Option<&NodeName> {
+pub(super) fn secondary(node: &NodeName) -> Option<&NodeName> {
     (node.as_str() != MASTER).then_some(node)
 }
