@@ -105,8 +105,8 @@ impl History {
         history
     }
 
-    /// Begins the history of readers that see a log from the message `base` on, to which nobody else
-    /// sends. It has no nodes yet.
+    /// Begins the history of readers that see a log from the message `base` on, to which nobody
+    /// else sends. It has no nodes yet.
     pub fn of_readers(base: u64) -> Self {
         Self::new(SentTexts::Kept(KeptTexts::default()), SentBy::UsAlone, base)
     }

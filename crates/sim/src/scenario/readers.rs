@@ -151,3 +151,72 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::action::AppendStep;
+    use crate::scenario::backend::Ticket;
+
+    /// A reader of a log to which these batches were sent.
+    fn reader(batches: &[&[&str]]) -> Reader {
+        let mut sent = SentMessages::default();
+        for texts in batches {
+            let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
+            let (label, write_concern, timeout, key) = (texts[0].clone(), None, None, None);
+            let append =
+                AppendStep { label, texts, write_concern, timeout, key, expected_end: None };
+            sent.note(append, Ticket(0));
+        }
+        let mut reader = Reader::new(&"bonnie".parse().unwrap(), 0);
+        reader.learn(&sent);
+        reader
+    }
+
+    fn message(id: u64, text: &str, batch: Option<u64>, is_resume_point: bool) -> ReaderEvent {
+        ReaderEvent::Message(ReceivedMessage { id, text: text.to_owned(), batch, is_resume_point })
+    }
+
+    /// Lets a reader receive these, and returns what is wrong.
+    fn receive(reader: &mut Reader, events: impl IntoIterator<Item = ReaderEvent>) -> String {
+        events.into_iter().for_each(|event| reader.take(event));
+        reader.history.violations().first().first().map(ToString::to_string).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_batch_that_was_cut_comes_again_as_a_whole_and_counts_once() {
+        let mut reader = reader(&[&["a"], &["b", "c"]]);
+        let cut = [message(0, "a", None, true), message(1, "b", Some(1), false)];
+        assert_eq!(receive(&mut reader, cut), "");
+        reader.goes_to(&"clyde".parse().unwrap());
+        let rest = [message(1, "b", Some(1), false), message(2, "c", Some(1), true)];
+        assert_eq!(receive(&mut reader, [ReaderEvent::Resumed].into_iter().chain(rest)), "");
+        let texts: Vec<_> = reader.received.iter().map(|(id, text)| (*id, text.as_str())).collect();
+        assert_eq!(texts, [(0, "a"), (1, "b"), (2, "c")]);
+    }
+
+    #[test]
+    fn what_is_lost_repeated_or_torn_is_found() {
+        let lost = [message(0, "a", None, true), message(2, "c", Some(1), true)];
+        let repeated = [message(0, "a", None, true), message(0, "a", None, true)];
+        let torn = [message(0, "a", None, true), message(1, "b", Some(1), true)];
+        let invented = [message(0, "a", None, true), message(1, "x", None, true)];
+        for (events, seen) in [
+            (lost, "id 1 next for its follower"),
+            (repeated, "id 1 next for its follower"),
+            (torn, "no id to resume from within a batch"),
+            (invented, "x"),
+        ] {
+            let found = receive(&mut reader(&[&["a"], &["b", "c"]]), events);
+            assert!(found.contains("bonnie") && found.contains(seen), "{seen}: {found}");
+        }
+    }
+
+    #[test]
+    fn two_messages_with_one_text_are_two() {
+        let mut reader = reader(&[&["a"], &["a"]]);
+        let both = [message(0, "a", None, true), message(1, "a", None, true)];
+        assert_eq!(receive(&mut reader, both), "");
+        assert!(receive(&mut reader, [message(2, "a", None, true)]).contains("bonnie"));
+    }
+}
