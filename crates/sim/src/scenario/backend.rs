@@ -86,7 +86,7 @@ pub enum ReaderEvent {
     Resumed,
     /// It receives a message.
     Message(ReceivedMessage),
-    /// It cannot go on, for this reason.
+    /// It cannot go on until it resumes, for this reason.
     Ended(String),
 }
 

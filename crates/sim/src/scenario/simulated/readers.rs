@@ -33,6 +33,12 @@ impl Simulated {
 
     /// Lets a reader receive all that its node shows.
     pub(super) fn receive(&mut self, name: &str) -> Vec<ReaderEvent> {
+        let Some(SimulatedReader { node, concern, .. }) = self.readers.get(name) else {
+            return Vec::new();
+        };
+        if let Err(why) = self.shown_log(node, *concern) {
+            return vec![ReaderEvent::Ended(why)];
+        }
         let Some(SimulatedReader { node, from, concern, place }) = self.readers.get_mut(name)
         else {
             return Vec::new();
@@ -45,21 +51,21 @@ impl Simulated {
         let size = PageSize { bytes: usize::MAX, rows: usize::MAX };
         let (mut events, mut ids) = (Vec::new(), None);
         loop {
-            let mut page = vec![ReaderEvent::Resumed];
+            events.push(ReaderEvent::Resumed);
+            let before = events.len();
             self.cluster.send_page(place, at, *concern, size, |row| {
                 let (first, _) = ids.unwrap_or((row.id, row.id));
                 ids = Some((first, row.id));
-                page.push(ReaderEvent::Message(ReceivedMessage {
+                events.push(ReaderEvent::Message(ReceivedMessage {
                     id: row.id,
                     text: row.text.to_owned(),
                     batch: row.batch,
                     is_resume_point: row.is_resume_point,
                 }));
             });
-            if page.len() == 1 {
+            if events.len() == before {
                 break;
             }
-            events.append(&mut page);
         }
         if let Some((first, last)) = ids {
             let ids = IdRange::new(LogEnd::new(first), LogEnd::new(last + 1));
