@@ -8,7 +8,7 @@ use acklog_protocol::frame::{
     Response, Welcome,
 };
 use acklog_types::{
-    Checksum, HEARTBEAT_INTERVAL_MAX, IdRange, InBatch, InstanceId, LogEnd, LogId, LogView,
+    Checksum, Epoch, HEARTBEAT_INTERVAL_MAX, IdRange, InBatch, InstanceId, LogEnd, LogId, LogView,
     NodeName, Records, RequestId, encode_record,
 };
 
@@ -74,6 +74,7 @@ pub(crate) fn some_frame<L: LogView>(
             log_end: end(),
             master: some_name(input),
             log: if input.below(8) == 0 { LogId::new(8) } else { LOG },
+            epoch: Epoch::FIRST,
             heartbeat_interval: input.one_of([
                 Duration::from_secs(1),
                 Duration::from_millis(1),
@@ -137,6 +138,7 @@ fn some_refusal(input: &mut BytesIn<'_>) -> RefusalCode {
         RefusalCode::LongerLog,
         RefusalCode::OtherRecord,
         RefusalCode::NotListed,
+        RefusalCode::Epoch,
     ])
 }
 

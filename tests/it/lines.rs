@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use acklog_protocol::frame::{Frame, NodeFacts, Positions, Response, Welcome, encode};
-use acklog_types::{LogEnd, LogId, Records, RequestId};
+use acklog_types::{Epoch, LogEnd, LogId, Records, RequestId};
 
 use crate::proxy::Proxy;
 use crate::support::*;
@@ -66,6 +66,7 @@ fn a_secondary_whose_first_page_never_comes_names_the_mtu() {
     let welcome = Welcome {
         master: "master".parse().unwrap(),
         log: LogId::new(1),
+        epoch: Epoch::FIRST,
         log_end: LogEnd::new(9),
         heartbeat_interval: Duration::from_secs(1),
         node: NodeFacts::default(),

@@ -12,6 +12,7 @@ mod contract;
 mod crash;
 mod damage;
 mod disk;
+mod epochs;
 mod events;
 mod examples;
 mod faults;

@@ -80,6 +80,7 @@ fn every_scenario_plays_in_virtual_time_or_says_why_not() {
 fn real_processes_tell_the_story_of_the_simulation() {
     for file in [
         "scenarios/crash.txt",
+        "scenarios/following.txt",
         "scenarios/partition.txt",
         "scenarios/power-cut.txt",
         "scenarios/read-concern.txt",

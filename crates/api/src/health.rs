@@ -70,6 +70,8 @@ words! {
         ClusterFull = "cluster-full",
         /// It is not one of `--secondaries`.
         NotListed = "not-listed",
+        /// It follows an epoch that the master does not know.
+        Epoch = "epoch",
         /// Its messages are of another log.
         OtherLog = "other-log",
         /// It has more of the log than the master.

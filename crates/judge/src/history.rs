@@ -105,6 +105,12 @@ impl History {
         history
     }
 
+    /// Begins the history of readers that see a log from the message `base` on, to which nobody
+    /// else sends. It has no nodes yet.
+    pub fn of_readers(base: u64) -> Self {
+        Self::new(SentTexts::Kept(KeptTexts::default()), SentBy::UsAlone, base)
+    }
+
     /// Expects answers that tell nothing but that they hold, in a cluster of so many nodes.
     #[must_use]
     pub fn with_claims(mut self, cluster_size: u64) -> Self {
@@ -225,7 +231,8 @@ impl History {
 
     /// Judges the text that a node shows under an id, and finds out whose it is.
     fn shown<'a>(&mut self, node: usize, id: u64, text: &'a str) -> ShownMessage<'a> {
-        let origin = self.facts.texts.origin(text, self.facts.known(id));
+        let is_nowhere = |number| self.facts.place(number).is_none();
+        let origin = self.facts.texts.origin(text, self.facts.known(id), is_nowhere);
         nothing_invented::was_sent(&self.facts, node, id, (text, origin), &mut self.found);
         ShownMessage { node, id, content: self.facts.content_of(text, origin), text }
     }

@@ -7,13 +7,14 @@
 //! was told is *unknown* and breaks nothing: a message whose sender got no answer may be in the log
 //! or not.
 //!
-//! Three programs use it, each with its own view of a cluster:
+//! Four programs use it, each with its own view of a cluster:
 //!
 //! | who | begins with | sees |
 //! |---|---|---|
 //! | simulator | [`History::from_inside`] | ids as they are given, all that nodes have, at once |
 //! | `acklog check` | [`History::of_cluster`] | answers and lists; others may send too |
 //! | crash runs | [`History::of_own_cluster`] | answers and lists of nodes that are killed |
+//! | `acklog scenario` | [`History::of_readers`] | the messages that a reader receives |
 //!
 //! ```
 //! use acklog_judge::{AckReceipt, AppendOutcome, AppendTerms, History, ViolationKind};

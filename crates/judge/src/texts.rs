@@ -54,11 +54,16 @@ impl SentTexts {
     }
 
     /// Returns whose a text is. `expected`: the message that should stand in its place. Of several
-    /// with the same text it is that one.
-    pub(crate) fn origin(&self, text: &str, expected: Option<u64>) -> TextOrigin {
+    /// with the same text it is that one, else the first one that is nowhere yet.
+    pub(crate) fn origin(
+        &self,
+        text: &str,
+        expected: Option<u64>,
+        is_nowhere: impl Fn(u64) -> bool,
+    ) -> TextOrigin {
         match self {
             Self::Made(made) => made.origin(text),
-            Self::Kept(kept) => kept.origin(text, expected),
+            Self::Kept(kept) => kept.origin(text, expected, is_nowhere),
         }
     }
 
@@ -77,10 +82,20 @@ impl KeptTexts {
         self.texts.get(usize::try_from(number).ok()?).map(String::as_str)
     }
 
-    fn origin(&self, text: &str, expected: Option<u64>) -> TextOrigin {
+    fn origin(
+        &self,
+        text: &str,
+        expected: Option<u64>,
+        is_nowhere: impl Fn(u64) -> bool,
+    ) -> TextOrigin {
         let is_it = |number: &u64| self.text(*number) == Some(text);
-        let alike = || self.numbers.get(&hash_of_beginning(text))?.iter().copied().find(is_it);
-        expected.filter(is_it).or_else(alike).map_or(TextOrigin::Foreign, TextOrigin::Ours)
+        let found = expected.filter(is_it).or_else(|| {
+            let alike = self.numbers.get(&hash_of_beginning(text))?;
+            let mut same = alike.iter().copied().filter(is_it).peekable();
+            let first = same.peek().copied();
+            same.find(|number| is_nowhere(*number)).or(first)
+        });
+        found.map_or(TextOrigin::Foreign, TextOrigin::Ours)
     }
 }
 
@@ -111,9 +126,13 @@ mod tests {
         let sent = ["a".to_owned(), "a".to_owned(), long("b"), long("c")];
         sent.iter().for_each(|text| texts.keep(text));
         assert_eq!((texts.text(3), texts.text(4)), (long("c").into(), "".into()));
-        assert_eq!(texts.origin("a", None), TextOrigin::Ours(0));
-        assert_eq!(texts.origin("a", Some(1)), TextOrigin::Ours(1));
-        assert_eq!(texts.origin(&long("c"), Some(2)), TextOrigin::Ours(3));
-        assert_eq!(texts.origin(&long("d"), Some(2)), TextOrigin::Foreign);
+        let origin = |text: &str, expected| texts.origin(text, expected, |_| true);
+        assert_eq!(origin("a", None), TextOrigin::Ours(0));
+        assert_eq!(origin("a", Some(1)), TextOrigin::Ours(1));
+        assert_eq!(origin(&long("c"), Some(2)), TextOrigin::Ours(3));
+        assert_eq!(origin(&long("d"), Some(2)), TextOrigin::Foreign);
+        // Of the same texts each has a place of its own, as long as there are enough.
+        assert_eq!(texts.origin("a", None, |number| number > 0), TextOrigin::Ours(1));
+        assert_eq!(texts.origin("a", None, |_| false), TextOrigin::Ours(0));
     }
 }

@@ -19,7 +19,7 @@ use thiserror::Error;
 pub use self::handshake::{
     CREDENTIALS_BYTES_MAX, Credentials, EpochRow, Handshake, NodeFacts, Positions, Welcome,
 };
-pub use self::version::ProtocolVersion;
+pub use self::version::{ConnectionTerms, ProtocolVersion};
 
 /// Longest frame, in bytes: a single message or batch of the largest size and its head fit. Larger
 /// would only let a broken peer make this node hold more.
@@ -155,6 +155,8 @@ pub enum RefusalCode {
     OtherRecord,
     /// The secondary's name is not among those that the master lets in.
     NotListed,
+    /// The secondary promised to follow an epoch that the master does not know.
+    Epoch,
 }
 
 impl RefusalCode {
@@ -168,6 +170,7 @@ impl RefusalCode {
             Self::LongerLog => "longer-log",
             Self::OtherRecord => "other-record",
             Self::NotListed => "not-listed",
+            Self::Epoch => "epoch",
         }
     }
 
@@ -383,7 +386,7 @@ mod handshake;
 mod version;
 mod wire;
 
-pub use wire::{EncodedFrame, check_start, decode, encode, encode_as};
+pub use wire::{EncodedFrame, check_start, decode, decode_in, encode, encode_as};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use acklog_judge::{
 };
 use acklog_log::{LogReader, ReadError};
 use acklog_protocol::{Outcome, Receipt};
-use acklog_types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, Record, WaiterId};
+use acklog_types::{Batch, IdempotencyKey, LogEnd, LogId, MessageId, NodeName, WaiterId};
 
 /// Reports to the judge what happens in a cluster. Each method panics, with the facts, when
 /// something that must hold does not.
@@ -174,11 +174,9 @@ impl Checker {
         holds(history);
     }
 
-    /// Adds a follower of the master's log, which begins with its first message. Returns its number
-    /// and the log.
-    pub(super) fn add_follower(&mut self) -> Option<(LogId, usize)> {
-        let log = self.log?;
-        Some((log, self.histories.get_mut(&log)?.add_follower(0, 0)))
+    /// Adds a follower of a log, which begins with the message `from`. Returns its number.
+    pub(super) fn add_follower(&mut self, log: LogId, from: LogEnd) -> Option<usize> {
+        Some(self.histories.get_mut(&log)?.add_follower(0, from.get()))
     }
 
     /// Returns the end of what a node showed of a log and was compared.
@@ -188,33 +186,17 @@ impl Checker {
     }
 
     /// Judges messages that a follower of a log receives from a node, on a connection of their own.
-    /// Returns the end up to which it can resume.
     pub(super) fn followed<'a>(
         &mut self,
         name: &NodeName,
         (log, number): (LogId, usize),
-        records: impl Iterator<Item = Record<'a>>,
-    ) -> Option<LogEnd> {
+        rows: impl Iterator<Item = FollowedRow<'a>>,
+    ) {
         let node = self.number(name);
-        let history = self.histories.get_mut(&log)?;
+        let history = self.histories.get_mut(&log).expect("a log that a master had");
         history.follower_goes_to(number, node);
-        let (mut first, mut resume) = (None, None);
-        for record in records {
-            let id = record.id.get();
-            if record.has_more {
-                first = first.or(Some(id));
-            }
-            let is_resume_point = !record.has_more;
-            history.followed(
-                number,
-                FollowedRow { id, text: record.text, batch: first, is_resume_point },
-            );
-            if is_resume_point {
-                (first, resume) = (None, Some(LogEnd::new(id + 1)));
-            }
-        }
+        rows.for_each(|row| history.followed(number, row));
         holds(history);
-        resume
     }
 
     /// Judges that all followers of the master's log received all of it.

@@ -306,7 +306,8 @@ impl Cluster {
         self.base + self.now
     }
 
-    fn note(&mut self, what: &str) {
+    /// Adds a line to the trace.
+    pub(crate) fn note(&mut self, what: &str) {
         let millis = self.now.as_micros() as f64 / 1000.0;
         let line = format!("{millis:>9.1}ms {what}");
         if self.print_trace {

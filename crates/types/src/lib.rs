@@ -39,6 +39,7 @@ mod ids;
 mod log_view;
 mod losses;
 mod name;
+mod open_batch;
 mod position;
 mod record;
 mod records;
@@ -61,6 +62,7 @@ pub use ids::{
 pub use log_view::{LogView, UnreadBatch, Unreadable};
 pub use losses::{Longer, Losses};
 pub use name::{NameError, NodeName, is_dots};
+pub use open_batch::OpenBatch;
 pub use position::{IdRange, LogEnd, MessageId};
 pub use record::{
     BATCH_BYTES_MAX, InBatch, MESSAGE_BYTES_LIMIT, RECORD_BYTES_MAX, RECORD_HEAD_BYTES_MAX,

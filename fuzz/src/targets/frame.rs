@@ -1,7 +1,7 @@
 //! Frames as they come from a peer, without their length prefix.
 
-use acklog_protocol::frame::{self, Frame, ProtocolVersion, Request};
-use acklog_types::Records;
+use acklog_protocol::frame::{self, ConnectionTerms, Frame, ProtocolVersion, Request};
+use acklog_types::{Epoch, Records};
 use bytes::Bytes;
 
 /// Checks that what is decoded is encoded to the same bytes, and that nothing shorter or longer is
@@ -19,7 +19,8 @@ pub fn frame(data: &[u8]) {
         seal_head(&mut bytes);
     }
     let bytes = Bytes::from(bytes);
-    let Ok(decoded) = frame::decode(bytes.clone()) else { return };
+    let decode = |bytes| frame::decode_in(bytes, Some(Epoch::FIRST));
+    let Ok(decoded) = decode(bytes.clone()) else { return };
     if let Frame::Request(_, Request::HandshakeOfVersion(version)) = decoded {
         let spoken = ProtocolVersion::spoken(version);
         assert_eq!(spoken, None, "a handshake of this version is read whole");
@@ -27,7 +28,8 @@ pub fn frame(data: &[u8]) {
     }
     let is_version_3 = bytes.first_chunk().is_some_and(|tag| u16::from_le_bytes(*tag) < TAGS);
     let version = if is_version_3 { ProtocolVersion::V3 } else { ProtocolVersion::V4 };
-    let encoded = frame::encode_as(&decoded, version);
+    let terms = ConnectionTerms { version, epoch: Epoch::FIRST };
+    let encoded = frame::encode_as(&decoded, terms);
     let again = [encoded.head.get(4..).unwrap_or_default(), &encoded.records].concat();
     let is_cut = again.len() < bytes.len();
     assert_eq!(again, bytes.get(..again.len()).unwrap_or_default(), "{decoded:?}");
@@ -43,9 +45,9 @@ pub fn frame(data: &[u8]) {
         check_run(run);
     }
     let longer = [&bytes, [0].as_slice()].concat();
-    assert!(frame::decode(longer.into()).is_err(), "a byte behind the frame is not noticed");
+    assert!(decode(longer.into()).is_err(), "a byte behind the frame is not noticed");
     let shorter = bytes.slice(..bytes.len() - 1);
-    assert!(frame::decode(shorter).is_err(), "a byte less is not noticed");
+    assert!(decode(shorter).is_err(), "a byte less is not noticed");
 }
 
 /// Number of the tags, which are below each length of a head.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use acklog_sim::scenario::{
-    Action, AppendStep, Backend, NodeHealth, Reply, Settings, Shown, Step, StreamStep, Ticket,
-    TimedReply, Trouble, WaitStep, master,
+    Action, AppendStep, Backend, FollowStep, NodeHealth, ReaderEvent, Reply, Settings, Shown, Step,
+    StreamStep, Ticket, TimedReply, Trouble, WaitStep, master,
 };
 use acklog_types::{NodeName, WriteConcern};
 use tokio::runtime::Runtime;
@@ -39,6 +39,9 @@ const LAST_LINES: usize = 15;
 
 mod actions;
 mod lines;
+mod readers;
+
+use self::readers::LiveReader;
 
 type Answers = Arc<Mutex<BTreeMap<Ticket, TimedReply>>>;
 
@@ -56,6 +59,7 @@ pub(super) struct Live<N> {
     clients: BTreeMap<Ticket, AbortHandle>,
     /// The append streams that go on, with the tickets of their lines.
     streams: BTreeMap<String, (LineStream, LineTickets)>,
+    readers: BTreeMap<String, LiveReader>,
     tickets: u64,
     /// Nodes whose processes are stopped: they would not answer.
     paused: Vec<NodeName>,
@@ -76,6 +80,7 @@ impl<N: Nodes> Live<N> {
             answers: Answers::default(),
             clients: BTreeMap::new(),
             streams: BTreeMap::new(),
+            readers: BTreeMap::new(),
             tickets: 0,
             paused: Vec::new(),
             is_begun: false,
@@ -279,6 +284,16 @@ impl<N: Nodes> Backend for Live<N> {
 
     fn answer(&mut self, ticket: Ticket) -> Option<TimedReply> {
         lock(&self.answers).get(&ticket).cloned()
+    }
+
+    fn follow(&mut self, step: &FollowStep) -> Result<(), Trouble> {
+        self.begin()?;
+        self.begin_to_follow(step);
+        Ok(())
+    }
+
+    fn take_received(&mut self, reader: &str) -> Vec<ReaderEvent> {
+        self.receive(reader)
     }
 
     fn read(&mut self, node: &NodeName, concern: WriteConcern) -> Result<Shown, String> {

@@ -354,6 +354,7 @@ mod tests {
             Code::NameTaken,
             Code::ClusterFull,
             Code::NotListed,
+            Code::Epoch,
             Code::OtherLog,
             Code::LongerLog,
             Code::OtherRecord,

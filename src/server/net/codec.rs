@@ -187,7 +187,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         self.is_checked = false;
         self.buffer.advance(PREFIX_BYTES);
-        let frame = frame::decode(self.buffer.split_to(announced).freeze())?;
+        let frame = frame::decode_in(self.buffer.split_to(announced).freeze(), self.limit.epoch())?;
+        self.limit.settle_epoch(&frame);
         if let Some(version) = ProtocolVersion::answering(&frame) {
             self.limit.settle(version);
         }

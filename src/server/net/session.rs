@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acklog_protocol::frame::{EncodedFrame, Frame, ProtocolVersion, Response};
+use acklog_protocol::frame::{ConnectionTerms, EncodedFrame, Frame, ProtocolVersion, Response};
 use acklog_protocol::{LineView, SessionEnd};
 use acklog_types::{HEARTBEAT_INTERVAL_MAX, SessionId};
 use bytes::{Buf, Bytes};
@@ -103,9 +103,15 @@ impl SessionHandle {
         self.limits.frame.settle(version);
     }
 
-    /// Returns the version in which frames to the peer are encoded.
-    pub fn version(&self) -> ProtocolVersion {
-        self.limits.frame.version().unwrap_or(ProtocolVersion::PRESENT)
+    /// Settles the epoch of the connection, where this frame, which is to be sent, admits a
+    /// secondary.
+    pub fn settle_epoch<R>(&self, frame: &Frame<R>) {
+        self.limits.frame.settle_epoch(frame);
+    }
+
+    /// Returns the terms by which frames to the peer are encoded.
+    pub fn terms(&self) -> ConnectionTerms {
+        self.limits.frame.terms()
     }
 
     /// Changes which frames are accepted from the peer, from the next one on that begins.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use acklog_log::{LogReader, ReadError};
-use acklog_protocol::frame::{self, ErrorCode, Frame, ProtocolVersion, Request, Response};
+use acklog_protocol::frame::{self, ConnectionTerms, ErrorCode, Frame, Request, Response};
 use acklog_protocol::{LineView, ReadOrder};
 use acklog_types::{IdRange, LogEnd, Records, SessionId};
 use tokio::net::TcpStream;
@@ -119,6 +119,7 @@ impl Sessions {
         let Some(open) = self.open.get(&session) else { return };
         if let Frame::Response(_, Response::Welcome(welcome)) = &frame {
             open.handle.admit(welcome.heartbeat_interval);
+            open.handle.settle_epoch(&frame);
         }
         if let Frame::Request(_, Request::Handshake(handshake)) = &frame {
             open.handle.settle(handshake.version);
@@ -143,7 +144,7 @@ impl Sessions {
                 }
             }
         };
-        write((session, open.handle.version()), slot, frame, records);
+        write((session, open.handle.terms()), slot, frame, records);
     }
 
     fn taken_for(&self, session: SessionId, range: IdRange) -> Option<Records> {
@@ -164,7 +165,7 @@ impl Sessions {
             return debug!(%session, %range, "too many reads for one peer; a frame is dropped");
         };
         let (reads, room) = (self.reads.clone(), open.handle.room());
-        let version = open.handle.version();
+        let terms = open.handle.terms();
         self.tasks.spawn(async move {
             let read = tokio::select! {
                 read = reads.read_range(range) => read,
@@ -174,7 +175,7 @@ impl Sessions {
                 Ok((records, memory)) => (Ok(records), Some(memory)),
                 Err(error) => (Err(error), None),
             };
-            write((session, version), slot, frame, records);
+            write((session, terms), slot, frame, records);
             drop(permit);
         });
     }
@@ -209,11 +210,11 @@ fn copy(last: &mut Option<Records>, log: &LogReader, range: IdRange) -> Option<R
     Some(records)
 }
 
-/// Puts a frame into a session's outbox, in the version of its connection, with the records of its
+/// Puts a frame into a session's outbox, by the terms of its connection, with the records of its
 /// run; an empty run has none. Where they cannot be read, the peer that asked for them gets an
 /// error, and any other frame is dropped: the log has reported the fault to its node.
 fn write(
-    (session, version): (SessionId, ProtocolVersion),
+    (session, terms): (SessionId, ConnectionTerms),
     slot: OutboxSlot,
     frame: Frame<IdRange>,
     records: Result<Records, ReadError>,
@@ -237,7 +238,7 @@ fn write(
             Frame::Response(request, Response::Failed { code, detail })
         }
     };
-    if !slot.send(frame::encode_as(&frame, version)) {
+    if !slot.send(frame::encode_as(&frame, terms)) {
         dropped(session, range);
     }
 }

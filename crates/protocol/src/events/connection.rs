@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use acklog_types::{LogEnd, NodeName, RequestId, SessionId, Unreadable};
+use acklog_types::{Epoch, LogEnd, NodeName, RequestId, SessionId, Unreadable};
 
 use super::kind::EventKind;
 use crate::frame::RefusalCode;
@@ -76,6 +76,13 @@ pub enum ConnectionEvent {
         detail: String,
         /// The phase that this puts the node into.
         phase: SecondaryPhase,
+    },
+    /// The master is in an epoch that this secondary cannot follow.
+    EpochNotFollowed {
+        /// The epoch.
+        epoch: Epoch,
+        /// The reason, with what to do.
+        detail: String,
     },
     /// A secondary came back without messages that it had acked.
     LostAcked {
@@ -209,6 +216,7 @@ impl ConnectionEvent {
             Self::Handshake { .. } | Self::HandshakeRepeated { .. } => EventKind::Handshake,
             Self::Refused { .. }
             | Self::RefusedByMaster { .. }
+            | Self::EpochNotFollowed { .. }
             | Self::NotAdmitted { .. }
             | Self::ComparedInVain { .. }
             | Self::HandshakeUnreadable { .. }

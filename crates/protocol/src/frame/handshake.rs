@@ -32,7 +32,7 @@ pub struct Handshake {
     pub node: NodeFacts,
     /// The id of the first message in its log.
     pub log_start: LogEnd,
-    /// The highest epoch that it promised to follow.
+    /// The highest epoch that it promised to follow. The codec takes any: the master judges it.
     pub epoch: Epoch,
     /// The proof that it may join; empty so far.
     pub credentials: Credentials,
@@ -45,6 +45,9 @@ pub struct Welcome {
     pub master: NodeName,
     /// The identity of its log, which the secondary takes on.
     pub log: LogId,
+    /// The epoch that it is in, which becomes that of the connection. The codec takes any: the
+    /// secondary judges it.
+    pub epoch: Epoch,
     /// Its durable log end.
     pub log_end: LogEnd,
     /// The interval at which it sends heartbeats, in whole milliseconds.

@@ -12,6 +12,10 @@ use bytes::Bytes;
 
 use super::*;
 
+/// The terms of a connection to a node of version 3.
+const V3_TERMS: ConnectionTerms =
+    ConnectionTerms { version: ProtocolVersion::V3, epoch: Epoch::FIRST };
+
 fn name(text: &str) -> NodeName {
     text.parse().unwrap()
 }
@@ -56,6 +60,7 @@ fn samples() -> Vec<(&'static str, Frame<Records>)> {
     let welcome = Welcome {
         master: name("master"),
         log,
+        epoch: Epoch::FIRST,
         log_end: LogEnd::new(4),
         heartbeat_interval: Duration::from_secs(1),
         node: node(8000, Storage::Memory),
@@ -145,7 +150,7 @@ fn the_document_shows_the_bytes_of_every_frame() {
 #[test]
 fn the_document_shows_the_bytes_of_every_frame_of_version_3() {
     for (kind, frame) in samples_of_version_3() {
-        let bytes = joined(&encode_as(&frame, ProtocolVersion::V3));
+        let bytes = joined(&encode_as(&frame, V3_TERMS));
         assert_shown(&format!("{kind} of version 3"), &bytes);
     }
 }
@@ -170,7 +175,7 @@ fn what_is_encoded_is_decoded_and_nothing_shorter_or_longer() {
     let present = samples().into_iter().map(|(kind, frame)| (kind, bytes_of(&frame), frame));
     let before = samples_of_version_3()
         .into_iter()
-        .map(|(kind, frame)| (kind, joined(&encode_as(&frame, ProtocolVersion::V3)), frame));
+        .map(|(kind, frame)| (kind, joined(&encode_as(&frame, V3_TERMS)), frame));
     for (kind, bytes, frame) in present.chain(before) {
         let (prefix, payload) = bytes.split_first_chunk::<4>().unwrap();
         assert_eq!(u32::from_be_bytes(*prefix) as usize, payload.len(), "{kind}");
@@ -189,8 +194,8 @@ fn what_is_encoded_is_decoded_and_nothing_shorter_or_longer() {
 fn version_3_leaves_out_what_it_has_no_place_for() {
     for ((kind, frame), (_, before)) in samples().into_iter().zip(samples_of_version_3()) {
         if kind != "Handshake" {
-            let encoded = encode_as(&frame, ProtocolVersion::V3);
-            assert_eq!(encoded, encode_as(&before, ProtocolVersion::V3), "{kind}");
+            let encoded = encode_as(&frame, V3_TERMS);
+            assert_eq!(encoded, encode_as(&before, V3_TERMS), "{kind}");
         }
     }
 }
@@ -249,7 +254,7 @@ fn a_handshake_of_another_version_is_told_whatever_stands_behind_its_version() {
 /// Returns a frame of version 3 without its length: no checksum covers its head.
 fn payload_of_version_3(sample: usize) -> Vec<u8> {
     let frame = samples_of_version_3().swap_remove(sample).1;
-    joined(&encode_as(&frame, ProtocolVersion::V3)).split_off(4)
+    joined(&encode_as(&frame, V3_TERMS)).split_off(4)
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! Versions of the protocol.
+//! Versions of the protocol, and what a handshake settles for all frames of its connection.
 
 use std::fmt;
+
+use acklog_types::Epoch;
 
 use super::{Frame, Request};
 
@@ -48,6 +50,22 @@ impl ProtocolVersion {
             }
             _ => None,
         }
+    }
+}
+
+/// The terms of a connection, which are settled by the handshake and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionTerms {
+    /// The version of all frames.
+    pub version: ProtocolVersion,
+    /// The epoch of all frames but the handshake: the master's, when it admitted the secondary.
+    pub epoch: Epoch,
+}
+
+impl Default for ConnectionTerms {
+    /// Returns the terms as long as nothing is settled.
+    fn default() -> Self {
+        Self { version: ProtocolVersion::PRESENT, epoch: Epoch::FIRST }
     }
 }
 

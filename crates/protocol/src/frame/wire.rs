@@ -6,13 +6,16 @@
 mod form;
 mod head;
 
-use acklog_types::{Records, RequestId};
+use acklog_types::{Epoch, Records, RequestId};
 use bytes::Bytes;
 
 pub use self::form::check_start;
 use self::form::{Form, LENGTH_BYTES};
 use self::head::{HeadReader, HeadWriter};
-use super::{FRAME_BYTES_MAX, Frame, FrameError, FrameKind, ProtocolVersion, Request};
+use super::{
+    ConnectionTerms, FRAME_BYTES_MAX, Frame, FrameError, FrameKind, ProtocolVersion, Request,
+    Response,
+};
 
 /// A frame ready to be written: its length prefix and head, then its records as they lie in the
 /// log.
@@ -31,29 +34,34 @@ impl EncodedFrame {
     }
 }
 
-/// Encodes a frame in the present version.
+/// Encodes a frame in the present version and the first epoch.
 ///
 /// # Panics
 /// As [`encode_as`].
 pub fn encode(frame: &Frame<Records>) -> EncodedFrame {
-    encode_as(frame, ProtocolVersion::PRESENT)
+    encode_as(frame, ConnectionTerms::default())
 }
 
-/// Encodes a frame for a connection of this version. Version 3 has no place for some of its fields,
-/// which are left out. A handshake names its version itself.
+/// Encodes a frame for a connection of these terms. Version 3 has no place for some of its fields,
+/// which are left out. A handshake names its version itself, and a `Welcome` its epoch.
 ///
 /// # Panics
 /// If the frame is longer than [`FRAME_BYTES_MAX`]: runs are planned to be shorter.
-pub fn encode_as(frame: &Frame<Records>, version: ProtocolVersion) -> EncodedFrame {
+pub fn encode_as(frame: &Frame<Records>, terms: ConnectionTerms) -> EncodedFrame {
     let records = frame.run().map(|run| run.as_bytes().clone()).unwrap_or_default();
     let form = match frame {
         Frame::Request(_, Request::Handshake(handshake)) => {
             Form::Handshake(handshake.version.number())
         }
-        _ if version == ProtocolVersion::V3 => Form::Plain(frame.kind() as u32),
+        _ if terms.version == ProtocolVersion::V3 => Form::Plain(frame.kind() as u32),
         _ => Form::Checked { head_bytes: 0 },
     };
-    let mut head = HeadWriter::behind(form.bytes_before(), form.version());
+    let epoch = match frame {
+        Frame::Response(_, Response::Welcome(welcome)) => welcome.epoch,
+        _ => terms.epoch,
+    };
+    let terms = ConnectionTerms { version: form.version(), epoch };
+    let mut head = HeadWriter::behind(form.bytes_before(), terms);
     head.put_frame(frame);
     let mut bytes = head.into_bytes();
     let length = bytes.len() + form.bytes_behind() - LENGTH_BYTES + records.len();
@@ -62,13 +70,22 @@ pub fn encode_as(frame: &Frame<Records>, version: ProtocolVersion) -> EncodedFra
     EncodedFrame { head: bytes.into(), records }
 }
 
-/// Decodes a frame of any version that a master speaks, without its length prefix. Reads all of it,
-/// checks the head and the records, and refuses bytes that are left over.
+/// Decodes a frame of any version that a master speaks, without its length prefix, on a connection
+/// whose epoch is not settled yet. Reads all of it, checks the head and the records, and refuses
+/// bytes that are left over.
 ///
 /// # Errors
 /// If the bytes are not exactly one frame. A handshake of another version is no error: it becomes a
 /// [`Request::HandshakeOfVersion`], so that it can be answered.
 pub fn decode(bytes: Bytes) -> Result<Frame<Records>, FrameError> {
+    decode_in(bytes, None)
+}
+
+/// Decodes a frame as [`decode`] does, on a connection of this epoch, once it is settled.
+///
+/// # Errors
+/// As [`decode`], and if the frame is of another epoch.
+pub fn decode_in(bytes: Bytes, settled: Option<Epoch>) -> Result<Frame<Records>, FrameError> {
     let form = Form::of(&bytes).ok_or_else(|| FrameError::Head("it is cut off".to_owned()))?;
     if let Form::Handshake(version) = form
         && ProtocolVersion::spoken(version).is_none()
@@ -78,7 +95,7 @@ pub fn decode(bytes: Bytes) -> Result<Frame<Records>, FrameError> {
         return Ok(Frame::Request(request, Request::HandshakeOfVersion(version)));
     }
     let (head, behind) = form.split(bytes)?;
-    let mut fields = HeadReader::new(&head, form.version());
+    let mut fields = HeadReader::new(&head, form.version(), settled);
     let frame = fields.take_frame()?;
     if (frame.kind() == FrameKind::Handshake) != matches!(form, Form::Handshake(_)) {
         return Err(FrameError::Head("a handshake in the form of another kind".to_owned()));

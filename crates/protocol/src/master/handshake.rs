@@ -106,12 +106,27 @@ impl<L: LogView> Master<L> {
         }
     }
 
-    /// Checks whether a secondary may join: first its name, then its log.
+    /// Refuses a secondary that promised to follow a later epoch: its log may have to be cut where
+    /// that epoch begins, which a master of this release does not know.
+    fn check_epoch(&self, handshake: &Handshake) -> Result<(), HandshakeRefusal> {
+        let (promised, own) = (handshake.epoch, self.epoch());
+        if promised <= own {
+            return Ok(());
+        }
+        let detail = format!(
+            "this node follows epoch {promised} of a log, and this master is in epoch {own} and \
+             knows no later one; upgrade the master to the release of this node"
+        );
+        Err(HandshakeRefusal::new(RefusalCode::Epoch, detail))
+    }
+
+    /// Checks whether a secondary may join: first its epoch, then its name, then its log.
     fn check(
         &self,
         handshake: &Handshake,
         is_same: Option<Result<bool, Unreadable>>,
     ) -> Result<(), Denied> {
+        self.check_epoch(handshake)?;
         let name = self.peers.check_name(handshake)?;
         self.leader.check_prefix(handshake, is_same)?;
         self.leader.check_disk_for(name)
@@ -139,6 +154,7 @@ impl<L: LogView> Master<L> {
         Response::from(Welcome {
             master: node.name.clone(),
             log: self.leader.log_id(),
+            epoch: self.epoch(),
             log_end: self.leader.durable_end(),
             heartbeat_interval: node.heartbeat_interval,
             node: NodeFacts { http_port: node.http_port, storage, ..NodeFacts::default() },

@@ -90,9 +90,9 @@ impl<L: LogView> Master<L> {
             rng: ChaCha8Rng::seed_from_u64(options.seed),
             out: Output::default(),
         };
-        let events = &mut master.out.events;
+        let (epoch, events) = (master.epoch(), &mut master.out.events);
         events.emit(Detail::Changes, || NodeEvent::Started { end });
-        events.emit(Detail::Changes, || NodeEvent::Epoch { epoch: Epoch::FIRST });
+        events.emit(Detail::Changes, || NodeEvent::Epoch { epoch });
         master.settle();
         master.leader.emit_missing(&mut master.out.events);
         master
@@ -101,6 +101,11 @@ impl<L: LogView> Master<L> {
     /// Returns the identity of the log.
     pub fn log_id(&self) -> LogId {
         self.leader.log_id()
+    }
+
+    /// Returns the epoch that this master is in: the first one, since none begins another.
+    fn epoch(&self) -> Epoch {
+        Epoch::FIRST
     }
 
     /// Returns the copies of the message before `end`: the master's own first, then one for each
@@ -300,7 +305,7 @@ impl<L: LogView> Machine for Master<L> {
             log_start: LogEnd::ZERO,
             log_end: self.leader.durable_end(),
             committed_end: self.committed_end(),
-            epoch: Epoch::FIRST,
+            epoch: self.epoch(),
             cluster_size: cluster.size,
             quorum: self.leader.quorum_health(cluster),
             waiting_senders: self.leader.waiting_for_secondaries(),

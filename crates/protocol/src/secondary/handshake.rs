@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use acklog_types::{HEARTBEAT_INTERVAL_MAX, LogView, SessionId, Storage};
+use acklog_types::{Epoch, HEARTBEAT_INTERVAL_MAX, LogView, SessionId, Storage};
 
 use super::link::LinkToMaster;
 use super::{Connection, Secondary, SecondaryPhase};
@@ -79,6 +79,19 @@ impl<L: LogView> Secondary<L> {
         self.master_http_port = welcome.node.http_port;
         self.dial_state.on_welcome();
         Ok(())
+    }
+
+    /// Closes the connection to a master in an epoch that this release cannot follow: it cannot cut
+    /// its log where an epoch begins.
+    pub(super) fn cannot_follow(&mut self, now: Instant, epoch: Epoch) {
+        let detail = format!(
+            "the master is in epoch {epoch}, and this release follows epoch {} only; upgrade this \
+             node to the release of the master",
+            Epoch::FIRST
+        );
+        self.dial_state.on_refusal(SecondaryPhase::Refused, detail.clone());
+        self.events.emit(Detail::Changes, || ConnectionEvent::EpochNotFollowed { epoch, detail });
+        self.close(now, CloseReason::Refused);
     }
 
     /// Takes the master's refusal, and closes the connection.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use acklog_types::{IdRange, LogView, Records, RequestId};
+use acklog_types::{Epoch, IdRange, LogView, Records, RequestId};
 
 use super::follower::PageAnswer;
 use super::{Connection, Secondary};
@@ -90,6 +90,10 @@ impl<L: LogView> Secondary<L> {
             self.follower.on_error(now, kind, &mut self.rng);
         }
         match response {
+            Response::Welcome(welcome) if welcome.epoch != Epoch::FIRST => {
+                self.cannot_follow(now, welcome.epoch);
+                return Ok(());
+            }
             Response::Welcome(welcome) => self.welcomed(*welcome)?,
             Response::Refused { code, detail } => {
                 self.refused(now, code, &detail);

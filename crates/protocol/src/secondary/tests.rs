@@ -6,8 +6,8 @@ mod late;
 mod positions;
 
 use acklog_types::{
-    Damage, DiskFault, Faults, HEARTBEAT_INTERVAL_MAX, InBatch, InstanceId, LogEnd, MessageId,
-    RequestId, encode_record,
+    Damage, DiskFault, Epoch, Faults, HEARTBEAT_INTERVAL_MAX, InBatch, InstanceId, LogEnd,
+    MessageId, RequestId, encode_record,
 };
 
 use super::test_log::TestLog;
@@ -85,6 +85,7 @@ fn welcome(log: u128) -> Response<Records> {
     Response::from(Welcome {
         master: "master".parse().unwrap(),
         log: LogId::new(log),
+        epoch: Epoch::FIRST,
         log_end: LogEnd::new(1),
         heartbeat_interval: Duration::from_secs(1),
         node: NodeFacts { http_port: Some(8000), ..NodeFacts::default() },

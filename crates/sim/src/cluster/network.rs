@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use acklog_protocol::frame::{Frame, FrameKind, Handshake, ProtocolVersion, Request};
+use acklog_protocol::frame::{
+    ConnectionTerms, Frame, FrameKind, Handshake, ProtocolVersion, Request,
+};
 use acklog_protocol::{LineView, frame};
 use acklog_types::{NodeName, Records, SessionId};
 use bytes::{Bytes, BytesMut};
@@ -184,12 +186,13 @@ pub(super) fn payload_of(frame: &Frame<Records>) -> Bytes {
 /// version adds to the heads of frames.
 fn length_on_line(frame: &Frame<Records>) -> usize {
     let version = ProtocolVersion::V3;
+    let terms = ConnectionTerms { version, ..ConnectionTerms::default() };
     let encoded = match frame {
         Frame::Request(id, Request::Handshake(handshake)) => {
             let handshake = Handshake { version, ..(**handshake).clone() };
-            frame::encode_as(&Frame::Request(*id, handshake.into()), version)
+            frame::encode_as(&Frame::Request(*id, handshake.into()), terms)
         }
-        frame => frame::encode_as(frame, version),
+        frame => frame::encode_as(frame, terms),
     };
     encoded.bytes().saturating_sub(4)
 }

@@ -1,8 +1,8 @@
 //! Reads of a node's log under a read concern.
 
-use acklog_judge::ShownEnds;
+use acklog_judge::{FollowedRow, ShownEnds};
 use acklog_log::LogReader;
-use acklog_types::{LogEnd, LogId, NodeName, WriteConcern};
+use acklog_types::{LogEnd, LogId, MessageId, NodeName, OpenBatch, WriteConcern};
 
 use super::Cluster;
 use crate::node::{MasterNode, SecondaryNode};
@@ -13,7 +13,7 @@ pub(crate) struct FollowerPlace {
     log: LogId,
     /// Its number for the judge.
     number: usize,
-    /// The id with which its next page begins: behind the last batch that it has as a whole.
+    /// The id with which its next page begins: behind the last resume point that it was given.
     resume: LogEnd,
 }
 
@@ -39,41 +39,66 @@ impl Cluster {
 
     /// Begins a place at the start of the master's log, if it is of another one.
     pub(crate) fn find_log(&mut self, place: &mut Option<FollowerPlace>) {
-        let Some(master) = &self.master else { return };
-        let log = master.machine.get_ref().log_id();
-        if place.as_ref().is_none_or(|place| place.log != log)
-            && let Some((log, number)) = self.checker.add_follower()
-        {
-            *place = Some(FollowerPlace { log, number, resume: LogEnd::ZERO });
+        let log = self.log_of(None);
+        if log.is_some() && place.as_ref().map(|place| place.log) != log {
+            *place = self.begin_following(None, LogEnd::ZERO);
+        }
+    }
+
+    /// Returns a place in the log of a node (`None`: the master), which begins with the message
+    /// `from`; none where the node is down or has no log.
+    pub(crate) fn begin_following(
+        &mut self,
+        node: Option<&NodeName>,
+        from: LogEnd,
+    ) -> Option<FollowerPlace> {
+        let log = self.log_of(node)?;
+        let number = self.checker.add_follower(log, from)?;
+        Some(FollowerPlace { log, number, resume: from })
+    }
+
+    /// Returns the log that a node (`None`: the master) has; none where it is down or has none.
+    fn log_of(&self, node: Option<&NodeName>) -> Option<LogId> {
+        match node {
+            None => Some(self.master.as_ref()?.machine.get_ref().log_id()),
+            Some(name) => self.secondaries.get(name)?.machine.get_ref().log_id(),
         }
     }
 
     /// Lets a follower receive a page of what a node (`None`: the master) shows under a read
-    /// concern. Returns the number of messages; none where the node is down or hangs, has another
-    /// log, or cannot read it.
+    /// concern, which may end in the middle of a batch. Returns the number of messages; none where
+    /// the node is down or hangs, has another log, or cannot read it.
     pub(crate) fn send_page(
         &mut self,
         place: &mut FollowerPlace,
         node: Option<&NodeName>,
         concern: WriteConcern,
         size: PageSize,
+        mut on_row: impl FnMut(FollowedRow<'_>),
     ) -> Option<u64> {
         let name = node.unwrap_or(&self.master_name).clone();
-        let log = match node {
-            None => self.master.as_ref().map(|node| node.machine.get_ref().log_id()),
-            Some(name) => self.secondaries.get(name)?.machine.get_ref().log_id(),
-        };
-        if log != Some(place.log) || self.stalled(node)?.is_hung {
+        if self.log_of(node) != Some(place.log) || self.stalled(node)?.is_hung {
             return None;
         }
         // The end of what cannot be read for the moment has not been compared.
         let compared = self.checker.compared_end(&name, place.log);
         let until = self.shown_end(node, concern)?.min(compared);
         let records = self.log(node)?.read(place.resume, until, size.bytes).ok()?;
-        let count = records.iter().take(size.rows).count() as u64;
-        let rows = records.iter().take(size.rows);
-        let resume = self.checker.followed(&name, (place.log, place.number), rows);
-        place.resume = resume.unwrap_or(place.resume);
+        let (mut batch, mut count) = (OpenBatch::default(), 0);
+        let FollowerPlace { log, number, resume } = place;
+        let rows = records.iter().take(size.rows).map(|record| {
+            let first = batch.next(record.id, record.in_batch());
+            let is_resume_point = batch.is_resume_point();
+            if is_resume_point {
+                *resume = LogEnd::new(record.id.get() + 1);
+            }
+            let (id, text, batch) = (record.id.get(), record.text, first.map(MessageId::get));
+            let row = FollowedRow { id, text, batch, is_resume_point };
+            on_row(row);
+            count += 1;
+            row
+        });
+        self.checker.followed(&name, (*log, *number), rows);
         Some(count)
     }
 

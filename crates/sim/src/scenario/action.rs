@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use acklog_protocol::frame::FrameKind;
-use acklog_types::{Faults, IdempotencyKey, NODES_MAX, NodeName, Quorum, Rate, WriteConcern};
+use acklog_types::{
+    Batch, Faults, IdempotencyKey, NODES_MAX, NodeName, Quorum, Rate, WriteConcern,
+};
 
 use super::args::{StepArgs, duration, interval, read};
 use crate::{ClusterOptions, Rule, RuleAction};
@@ -51,6 +53,16 @@ pub struct AppendStep {
     pub expected_end: Option<u64>,
 }
 
+impl AppendStep {
+    /// Returns the texts as one batch.
+    pub(super) fn batch(&self) -> Batch {
+        let mut texts = self.texts.iter();
+        let mut batch = Batch::from(texts.next().map_or("", String::as_str));
+        texts.for_each(|text| batch.push(text));
+        batch
+    }
+}
+
 /// Lines of an append stream, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamStep {
@@ -89,6 +101,19 @@ pub struct WaitStep {
     pub write_concern: Option<WriteConcern>,
     /// Longest time that the client waits; none: without a timeout.
     pub timeout: Option<Duration>,
+}
+
+/// A node for a reader to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowStep {
+    /// Name of the reader.
+    pub reader: String,
+    /// The node.
+    pub node: NodeName,
+    /// First message of a new reader; none: the first one of the log.
+    pub from: Option<u64>,
+    /// Read concern of a new reader; none: 1.
+    pub concern: Option<WriteConcern>,
 }
 
 /// A change to the files of a node that is down.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use acklog_types::{NodeName, WriteConcern};
 use thiserror::Error;
 
-use super::action::{Action, AppendStep, StreamStep, WaitStep};
+use super::action::{Action, AppendStep, FollowStep, StreamStep, WaitStep};
 use super::health::NodeHealth;
 use super::step::Step;
 
@@ -66,6 +66,30 @@ impl Trouble {
     }
 }
 
+/// A message as a reader receives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedMessage {
+    /// Id.
+    pub id: u64,
+    /// Text.
+    pub text: String,
+    /// Id of the first message of its batch, if it is a member of one.
+    pub batch: Option<u64>,
+    /// Whether the reader can go on behind it.
+    pub is_resume_point: bool,
+}
+
+/// Something that happens to a reader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReaderEvent {
+    /// It goes on at its last resume point: what came behind that comes again.
+    Resumed,
+    /// It receives a message.
+    Message(ReceivedMessage),
+    /// It cannot go on until it resumes, for this reason.
+    Ended(String),
+}
+
 /// Messages as a node shows them: ids and texts.
 pub type Shown = Vec<(u64, String)>;
 
@@ -107,6 +131,16 @@ pub trait Backend {
 
     /// Returns the reply to a client; none while it waits.
     fn answer(&mut self, ticket: Ticket) -> Option<TimedReply>;
+
+    /// Lets a reader follow a node: a new one from its position on, one that is known from its last
+    /// resume point on. It goes on when the node crashes and comes back.
+    ///
+    /// # Errors
+    /// When the run is ended.
+    fn follow(&mut self, follow: &FollowStep) -> Result<(), Trouble>;
+
+    /// Takes out what happened to a reader since the last call.
+    fn take_received(&mut self, reader: &str) -> Vec<ReaderEvent>;
 
     /// Returns the messages that a node shows under a read concern.
     ///

@@ -104,6 +104,17 @@ pub enum Expectation {
         /// Longest time until it holds; zero: now.
         within: Duration,
     },
+    /// A reader received these messages, each once and in order, and no others.
+    Followed {
+        /// Name of the reader.
+        reader: String,
+        /// Texts in order.
+        texts: Vec<String>,
+        /// Longest time until it holds.
+        within: Duration,
+        /// Time for which it must hold from then on.
+        lasting: Duration,
+    },
     /// Nodes show the same messages under the same ids.
     Same {
         /// The nodes.
@@ -184,6 +195,12 @@ impl Expectation {
                 let node = args.node()?;
                 let texts = std::iter::from_fn(|| args.next()).map(str::to_owned).collect();
                 Self::Messages { node, concern, texts, within: within.unwrap_or_default() }
+            }
+            "followed" => {
+                let lasting = args.named_duration("for")?.unwrap_or_default();
+                let reader = args.text("the name of a reader")?.to_owned();
+                let texts = std::iter::from_fn(|| args.next()).map(str::to_owned).collect();
+                Self::Followed { reader, texts, within: patience, lasting }
             }
             "same" => Self::Same { nodes: args.nodes()?, within: within.unwrap_or_default() },
             "prefix" => Self::Prefix(args.nodes()?),

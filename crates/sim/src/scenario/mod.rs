@@ -101,6 +101,9 @@
 //!   which begins with its first line; the label of a line is its text
 //! - `wait ID [w=W] [timeout=D] [as=LABEL]`: waits for a stored message; label `wait-ID`
 //! - `hang-up LABEL`: closes the connection of this client, or of the stream of this name
+//! - `follow READER NODE [from=ID] [r=R]`: a reader of this name follows a node from the message ID
+//!   on, which is no later one of a batch, under the read concern R; it goes on when the node
+//!   crashed and came back. Given again, without `from` and `r`: it goes on at this node
 //! - `fill N bytes=B`: N messages of B bytes with w=1
 //! - `load CLIENTS EACH [timeout=D] [retry=true]`: clients that send one message after the other,
 //!   with w=1, 2, 3 and majority in turn; with `retry` again under its key until it is answered
@@ -127,6 +130,8 @@
 //! - `expect waiting LABEL… [for=D]`: there is no reply, now and for that long
 //! - `expect messages NODE [TEXT…] [r=R] [within=D]`: the node shows exactly these, under the read
 //!   concern R, as `r=majority` or `r=2`, if one is given, now
+//! - `expect followed READER [TEXT…] [within=D] [for=D]`: the reader received exactly these so far,
+//!   each once and in order
 //! - `expect same NODE… [within=D]`: all show the same messages under the same ids, now
 //! - `expect prefix NODE…`: each shows a prefix of the master's list, now
 //! - `expect once TEXT… on=NODE,…`: each of these nodes shows each text exactly once, now
@@ -158,6 +163,7 @@ mod expect;
 mod health;
 mod load;
 mod player;
+mod readers;
 mod sent;
 mod simulated;
 mod step;
@@ -167,8 +173,10 @@ mod text;
 
 use acklog_types::NodeName;
 
-pub use action::{Action, AppendStep, FileChange, Settings, StreamStep, WaitStep};
-pub use backend::{Backend, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble};
+pub use action::{Action, AppendStep, FileChange, FollowStep, Settings, StreamStep, WaitStep};
+pub use backend::{
+    Backend, ReaderEvent, ReceivedMessage, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble,
+};
 pub use expect::{Expectation, ReplyDetails, ReplyKind};
 pub use health::{Fact, MasterView, MemberView, NodeHealth, SecondaryView, Want};
 pub use player::{Broken, Lacking, Player, Recorded};

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::action::{Action, AppendStep};
 use super::backend::{Backend, Shown, Ticket, Trouble};
 use super::load::Load;
+use super::readers::Readers;
 use super::sent::{SentMessages, is_dense, list};
 use super::step::{Script, ScriptLine, Step};
 
@@ -51,6 +52,7 @@ pub struct Player<'a, B> {
     backend: &'a mut B,
     sent: SentMessages,
     load: Option<Load>,
+    readers: Readers,
     /// Messages that each watched node showed last.
     watched: BTreeMap<NodeName, Shown>,
     /// Nodes whose processes are stopped.
@@ -61,8 +63,9 @@ pub struct Player<'a, B> {
 impl<'a, B: Backend> Player<'a, B> {
     /// Creates a player of one scenario.
     pub fn new(backend: &'a mut B) -> Self {
-        let (sent, load, watched) = (SentMessages::default(), None, BTreeMap::new());
-        Self { backend, sent, load, watched, paused: Vec::new(), parts: 0 }
+        let (sent, readers) = (SentMessages::default(), Readers::default());
+        let (load, watched) = (None, BTreeMap::new());
+        Self { backend, sent, load, readers, watched, paused: Vec::new(), parts: 0 }
     }
 
     /// Checks that the backend has everything that the scenario needs, before anything is done.
@@ -194,6 +197,11 @@ impl<'a, B: Backend> Player<'a, B> {
                 let ticket = self.ticket(label)?;
                 self.backend.hang_up(ticket);
             }
+            Step::Follow(follow) => {
+                self.look()?;
+                self.readers.follow(follow, self.backend)?;
+                self.look()?;
+            }
             Step::Run(time) => self.run(*time)?,
             Step::Load(plan) => self.load = Some(Load::new(plan.clone())),
             Step::Watch(nodes) => {
@@ -210,6 +218,7 @@ impl<'a, B: Backend> Player<'a, B> {
         self.look()?;
         let result = self.backend.act(action)?;
         match action {
+            Action::Cluster(_) => self.readers.clear(),
             Action::Pause(node) => self.paused.push(node.clone()),
             Action::Resume(node) => self.paused.retain(|paused| paused != node),
             _ => {}
@@ -237,7 +246,7 @@ impl<'a, B: Backend> Player<'a, B> {
     }
 
     fn run(&mut self, time: Duration) -> Result<(), Trouble> {
-        if self.load.is_none() && self.watched.is_empty() {
+        if self.load.is_none() && self.readers.is_empty() && self.watched.is_empty() {
             return self.backend.pass(time);
         }
         let end = self.backend.now() + time;
@@ -283,11 +292,12 @@ impl<'a, B: Backend> Player<'a, B> {
         }
     }
 
-    /// Continues what runs beside the steps: the load and the watches.
+    /// Continues what runs beside the steps: the load, the readers and the watches.
     fn look(&mut self) -> Result<(), Trouble> {
         if let Some(load) = &mut self.load {
             load.go_on(self.backend, &mut self.sent)?;
         }
+        self.readers.take(&self.sent, self.backend)?;
         for (node, before) in &mut self.watched {
             // A node that is down shows nothing.
             let Ok(shown) = self.backend.messages(node) else { continue };

@@ -25,6 +25,11 @@ impl SentMessages {
         self.labels.insert(label.to_owned(), ticket);
     }
 
+    /// Returns the appends behind the first `from` ones, in order.
+    pub(super) fn appends_from(&self, from: usize) -> impl Iterator<Item = &AppendStep> {
+        self.all.iter().skip(from).map(|(append, _)| append)
+    }
+
     /// Returns the last request under a label.
     pub(super) fn ticket(&self, label: &str) -> Option<Ticket> {
         self.labels.get(label).copied()

@@ -1,5 +1,6 @@
 //! The backend in virtual time.
 
+mod readers;
 mod reads;
 mod views;
 
@@ -7,11 +8,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acklog_protocol::{Refusal, Wait};
-use acklog_types::{Batch, LogEnd, MessageId, NodeName, WaiterId, WriteConcern};
+use acklog_types::{LogEnd, MessageId, NodeName, WaiterId, WriteConcern};
 
+use self::readers::SimulatedReader;
 use self::views::{answer, master_view};
-use super::action::{Action, AppendStep, Settings, StreamStep, WaitStep};
-use super::backend::{Backend, Reply, Shown, Ticket, TimedReply, Trouble};
+use super::action::{Action, AppendStep, FollowStep, Settings, StreamStep, WaitStep};
+use super::backend::{Backend, ReaderEvent, Reply, Shown, Ticket, TimedReply, Trouble};
 use super::expect::Expectation;
 use super::health::{NodeHealth, SecondaryView};
 use super::step::Step;
@@ -33,6 +35,7 @@ pub struct Simulated {
     /// Time of each client's request, in virtual time.
     begun: BTreeMap<Ticket, Duration>,
     answers: BTreeMap<Ticket, TimedReply>,
+    readers: BTreeMap<String, SimulatedReader>,
     /// The clients of each stream: the first one and the number of those that were taken together.
     streams: BTreeMap<String, Vec<(WaiterId, u64)>>,
     /// Number of requests without a client in the cluster; their tickets count down from the
@@ -50,6 +53,7 @@ impl Simulated {
             seed,
             begun: BTreeMap::new(),
             answers: BTreeMap::new(),
+            readers: BTreeMap::new(),
             streams: BTreeMap::new(),
             refused: 0,
             after_trace: String::new(),
@@ -154,7 +158,10 @@ impl Simulated {
     fn replace_master(&mut self, action: &Action) -> Option<String> {
         let mut result = None;
         match action {
-            Action::Cluster(settings) => self.cluster = cluster(self.seed, settings),
+            Action::Cluster(settings) => {
+                self.cluster = cluster(self.seed, settings);
+                self.readers.clear();
+            }
             Action::NewMaster => self.cluster.start_master(),
             Action::PutBack => self.cluster.put_master_back(),
             Action::AcceptLoss => {
@@ -246,9 +253,6 @@ impl Backend for Simulated {
         if !self.has_master() {
             return Ok(self.lost_request());
         }
-        let mut texts = append.texts.iter();
-        let mut batch = Batch::from(texts.next().map_or("", String::as_str));
-        texts.for_each(|text| batch.push(text));
         let wait = Wait {
             write_concern: append.write_concern,
             timeout: append.timeout,
@@ -256,7 +260,7 @@ impl Backend for Simulated {
         };
         let begun = self.cluster.now();
         let expected_end = append.expected_end.map(LogEnd::new);
-        let taken = self.cluster.send(&batch, append.key.as_ref(), wait, expected_end);
+        let taken = self.cluster.send(&append.batch(), append.key.as_ref(), wait, expected_end);
         Ok(self.request(begun, taken.map(|(waiter, _)| waiter)))
     }
 
@@ -315,6 +319,15 @@ impl Backend for Simulated {
     fn answer(&mut self, ticket: Ticket) -> Option<TimedReply> {
         self.collect();
         self.answers.get(&ticket).cloned()
+    }
+
+    fn follow(&mut self, step: &FollowStep) -> Result<(), Trouble> {
+        self.begin_to_follow(step);
+        Ok(())
+    }
+
+    fn take_received(&mut self, reader: &str) -> Vec<ReaderEvent> {
+        self.receive(reader)
     }
 
     fn read(&mut self, node: &NodeName, concern: WriteConcern) -> Result<Shown, String> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acklog_types::NodeName;
 
-use super::action::{Action, AppendStep, StreamStep, WaitStep, waits};
+use super::action::{Action, AppendStep, FollowStep, StreamStep, WaitStep, waits};
 use super::args::StepArgs;
 use super::expect::Expectation;
 use super::text::{BadLine, TextBlock, Word, blocks};
@@ -26,6 +26,8 @@ pub enum Step {
     Stream(StreamStep),
     /// Waits for a stored message.
     Wait(WaitStep),
+    /// Lets a reader follow a node, beside everything else.
+    Follow(FollowStep),
     /// Sends messages of one size with w=1.
     Fill {
         /// Number of messages.
@@ -158,6 +160,11 @@ impl Step {
                 let label = args.named("as").map_or_else(|| format!("wait-{id}"), str::to_owned);
                 let (write_concern, timeout) = waits(&mut args)?;
                 Self::Wait(WaitStep { id, label, write_concern, timeout })
+            }
+            "follow" => {
+                let reader = args.text("the name of a reader")?.to_owned();
+                let (from, concern) = (args.named_as("from")?, args.named_as("r")?);
+                Self::Follow(FollowStep { reader, node: args.node()?, from, concern })
             }
             "fill" => {
                 let count = args.number("how many messages")?;

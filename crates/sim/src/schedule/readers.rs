@@ -95,6 +95,6 @@ impl RoamingReader {
         if self.place.is_none() || node.is_none() {
             cluster.find_log(&mut self.place);
         }
-        cluster.send_page(self.place.as_mut()?, node, self.concern, size)
+        cluster.send_page(self.place.as_mut()?, node, self.concern, size, |_| ())
     }
 }

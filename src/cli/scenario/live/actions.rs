@@ -55,6 +55,7 @@ impl<N: Nodes> Live<N> {
         for node in &self.nodes.known() {
             self.with(async |nodes| nodes.wipe(node).await)?;
         }
+        self.readers.clear();
         (self.settings, self.is_begun) = (settings.clone(), true);
         self.start(&master(), &master())
     }

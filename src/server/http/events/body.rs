@@ -130,6 +130,7 @@ fn of_connection(body: &mut EventBody, event: &ConnectionEvent) {
         ConnectionEvent::RefusedByMaster { code, detail, .. } => {
             (body.code, body.detail) = (text(code.as_str()), text(detail));
         }
+        ConnectionEvent::EpochNotFollowed { detail, .. } => body.detail = text(detail),
         ConnectionEvent::LostAcked { peer, acked, end: at } => {
             (body.peer, body.end) = (name(peer), end(*at));
             body.ids = range(IdRange::new(*at, *acked));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use acklog_api::follow::EventId;
-use acklog_types::{InBatch, LogId, MessageId, RECORD_HEADER_BYTES};
+use acklog_types::{InBatch, LogId, MessageId, OpenBatch, RECORD_HEADER_BYTES};
 
 use crate::server::http::json;
 
@@ -91,8 +91,8 @@ pub(in crate::server::http) struct FormWriter {
     is_open: bool,
     /// Whether a message is written.
     has_messages: bool,
-    /// The first message of the batch that goes on with the next message; none between batches.
-    batch: Option<MessageId>,
+    /// The place between the messages that are written and the next one.
+    batch: OpenBatch,
     /// The first message of the batch of the message that is being written; none if it was sent
     /// alone.
     batch_of_current: Option<MessageId>,
@@ -102,6 +102,7 @@ impl FormWriter {
     /// Creates a writer that begins in the middle of the batch of this first message; none where it
     /// begins between batches.
     pub(in crate::server::http) fn new(form: ListingForm, batch: Option<MessageId>) -> Self {
+        let batch = OpenBatch::new(batch);
         Self { form, is_open: false, has_messages: false, batch, batch_of_current: None }
     }
 
@@ -111,7 +112,7 @@ impl FormWriter {
 
     /// Returns the first message of the batch that goes on with the next message.
     pub(in crate::server::http) fn open_batch(&self) -> Option<MessageId> {
-        self.batch
+        self.batch.first()
     }
 
     /// Writes what stands before the first message, once.
@@ -131,11 +132,9 @@ impl FormWriter {
         if std::mem::replace(&mut self.has_messages, true) {
             out.extend_from_slice(self.form.between);
         }
-        let is_last = in_batch == InBatch::Last;
-        self.batch_of_current = self.batch.or((!is_last).then_some(id));
-        self.batch = self.batch_of_current.filter(|_| !is_last);
+        self.batch_of_current = self.batch.next(id, in_batch);
         if let Some(EventIds { log, epoch }) = self.form.events {
-            if is_last {
+            if self.batch.is_resume_point() {
                 out.extend_from_slice(b"id: ");
                 json::write_hex(out, EventId::log_part(log));
                 out.push(b'.');

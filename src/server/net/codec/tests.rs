@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use acklog_protocol::frame::{
-    FRAME_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX, HEAD_BYTES_MAX, HEAD_FRAME_BYTES_MAX, Handshake,
-    Positions, Request, encode,
+    ConnectionTerms, FRAME_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX, HEAD_BYTES_MAX,
+    HEAD_FRAME_BYTES_MAX, Handshake, NodeFacts, Positions, RefusalCode, Request, Response, Welcome,
+    encode, encode_as,
 };
-use acklog_types::{IdRange, InBatch, InstanceId, LogEnd, MessageId, RequestId, encode_record};
+use acklog_types::{
+    Epoch, IdRange, InBatch, InstanceId, LogEnd, LogId, MessageId, RequestId, Storage,
+    encode_record,
+};
 use tokio::io::AsyncWriteExt;
 
 use super::*;
@@ -214,6 +218,42 @@ async fn a_damaged_length_is_noticed_when_the_head_is_there_and_not_when_the_fra
         let is_noticed = matches!(error, ReceiveError::Frame(_) | ReceiveError::TooLong { .. });
         assert!(is_noticed, "bit {bit}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_welcome_settles_the_epoch_of_a_connection_and_other_frames_are_of_any_before_it() {
+    let (mut end, io) = tokio::io::duplex(1024);
+    let limit = Arc::new(FrameLimit::of_handshake());
+    let mut reader = FrameReader::new(io, limit.clone());
+    let (first, later) = (Epoch::FIRST, Epoch::new(2));
+    let welcome = Welcome {
+        master: "master".parse().unwrap(),
+        log: LogId::new(1),
+        epoch: later,
+        log_end: LogEnd::ZERO,
+        heartbeat_interval: Duration::from_secs(1),
+        node: NodeFacts { storage: Some(Storage::Memory), ..NodeFacts::default() },
+        positions: Positions::default(),
+    };
+    let (code, detail) = (RefusalCode::ClusterFull, String::new());
+    let refused = Response::Refused { code, detail };
+    for (response, epoch, settled) in [
+        (refused, Epoch::new(3), None),
+        (Response::from(welcome), later, Some(later)),
+        (Response::ReadyNoted, later, Some(later)),
+    ] {
+        let terms = ConnectionTerms { epoch, ..ConnectionTerms::default() };
+        let frame = Frame::Response(RequestId::new(0), response);
+        end.write_all(&encode_as(&frame, terms).head).await.unwrap();
+        assert!(matches!(reader.next().await, Ok(Some(Received::Frame(came))) if came == frame));
+        assert_eq!(limit.epoch(), settled);
+    }
+    assert_eq!(limit.terms().epoch, later, "of what this side sends, too");
+    let frame = Frame::Response(RequestId::new(1), Response::ReadyNoted);
+    end.write_all(&encode(&frame).head).await.unwrap();
+    let error = told(&mut reader).await;
+    let other = FrameError::OtherEpoch { told: first, settled: later };
+    assert!(matches!(&error, ReceiveError::Frame(error) if *error == other), "{error}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use acklog_protocol::frame::{
     FRAME_BYTES_MAX, HEAD_FRAME_BYTES_MAX, NodeFacts, Positions, Welcome, encode,
 };
-use acklog_types::{LogEnd, LogId, RequestId};
+use acklog_types::{Epoch, LogEnd, LogId, RequestId};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -94,7 +94,8 @@ async fn the_kernels_patience_follows_the_heartbeat_interval_at_both_ends() {
 fn welcome(heartbeat_interval: Duration) -> EncodedFrame {
     let (master, log, log_end) = ("master".parse().unwrap(), LogId::new(1), LogEnd::ZERO);
     let (node, positions) = (NodeFacts::default(), Positions::default());
-    let welcome = Welcome { master, log, log_end, heartbeat_interval, node, positions };
+    let epoch = Epoch::FIRST;
+    let welcome = Welcome { master, log, epoch, log_end, heartbeat_interval, node, positions };
     encode(&Frame::Response(RequestId::new(0), Response::from(welcome)))
 }
 

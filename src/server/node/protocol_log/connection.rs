@@ -75,6 +75,7 @@ fn of_master(event: &ConnectionEvent) {
                  here: it is of an earlier release, and is not asked again");
         }
         ConnectionEvent::RefusedByMaster { .. }
+        | ConnectionEvent::EpochNotFollowed { .. }
         | ConnectionEvent::Dialing
         | ConnectionEvent::DialFailed { .. }
         | ConnectionEvent::Connected { .. }
@@ -136,6 +137,10 @@ fn of_secondary(event: &ConnectionEvent) {
             let (code, phase) = (code.as_str(), phase.as_str());
             warn!(target: SECONDARY, repeats = true, code, detail, phase,
                 "the master refuses this node");
+        }
+        ConnectionEvent::EpochNotFollowed { epoch, detail } => {
+            warn!(target: SECONDARY, repeats = true, %epoch, detail,
+                "the master is in an epoch that this node cannot follow");
         }
         ConnectionEvent::LeftMaster { ending, was_ready, pause } => {
             left_master(ending, !was_ready, *pause);

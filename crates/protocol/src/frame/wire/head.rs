@@ -8,8 +8,8 @@ use acklog_types::{
 use bincode::{Decode, Encode};
 
 use crate::frame::{
-    Credentials, DETAIL_BYTES_MAX, EpochRow, Frame, FrameError, FrameKind, HEAD_BYTES_MAX,
-    Handshake, NodeFacts, Positions, ProtocolVersion, Request, Response, Welcome,
+    ConnectionTerms, Credentials, DETAIL_BYTES_MAX, EpochRow, Frame, FrameError, FrameKind,
+    HEAD_BYTES_MAX, Handshake, NodeFacts, Positions, ProtocolVersion, Request, Response, Welcome,
 };
 
 /// The kinds in the order of their tags. Tag 12 is reserved for rows of an epoch table that do not
@@ -32,9 +32,6 @@ const KINDS: [FrameKind; 12] = [
 /// Longest heartbeat interval, in milliseconds: a year.
 const INTERVAL_MS_MAX: u64 = 366 * 24 * 3600 * 1000;
 
-/// The epoch of every connection, as long as masters begin no new ones.
-const EPOCH: Epoch = Epoch::FIRST;
-
 fn config() -> impl bincode::config::Config {
     bincode::config::standard()
         .with_little_endian()
@@ -45,15 +42,15 @@ fn config() -> impl bincode::config::Config {
 /// Writes the fields of a head, one behind the other.
 pub(super) struct HeadWriter {
     bytes: Vec<u8>,
-    version: ProtocolVersion,
+    terms: ConnectionTerms,
 }
 
 impl HeadWriter {
-    /// Creates a writer of a head in this version that leaves so many bytes before it.
-    pub(super) fn behind(prefix_bytes: usize, version: ProtocolVersion) -> Self {
+    /// Creates a writer of a head of these terms that leaves so many bytes before it.
+    pub(super) fn behind(prefix_bytes: usize, terms: ConnectionTerms) -> Self {
         let mut bytes = Vec::with_capacity(96);
         bytes.resize(prefix_bytes, 0);
-        Self { bytes, version }
+        Self { bytes, terms }
     }
 
     /// Returns what was written.
@@ -68,7 +65,7 @@ impl HeadWriter {
 
     /// Returns whether the head has the fields that version 4 brought.
     fn is_version_4(&self) -> bool {
-        self.version >= ProtocolVersion::V4
+        self.terms.version >= ProtocolVersion::V4
     }
 
     /// Writes the head of a frame.
@@ -76,7 +73,7 @@ impl HeadWriter {
         let kind = frame.kind();
         self.put((kind as u32, frame.request().get()));
         if self.is_version_4() && kind != FrameKind::Handshake {
-            self.put(EPOCH.get());
+            self.put(self.terms.epoch.get());
         }
         match frame {
             Frame::Request(_, request) => self.put_request(request),
@@ -162,12 +159,15 @@ impl HeadWriter {
 pub(super) struct HeadReader<'a> {
     bytes: &'a [u8],
     version: ProtocolVersion,
+    /// The epoch of the connection, once it is settled.
+    settled: Option<Epoch>,
 }
 
 impl<'a> HeadReader<'a> {
-    /// Creates a reader of a head in this version.
-    pub(super) fn new(bytes: &'a [u8], version: ProtocolVersion) -> Self {
-        Self { bytes, version }
+    /// Creates a reader of a head in this version, on a connection of this epoch, once it is
+    /// settled.
+    pub(super) fn new(bytes: &'a [u8], version: ProtocolVersion, settled: Option<Epoch>) -> Self {
+        Self { bytes, version, settled }
     }
 
     /// Returns how many bytes are left.
@@ -196,9 +196,10 @@ impl<'a> HeadReader<'a> {
         let (tag, request): (u32, u64) = self.take()?;
         let kind = usize::try_from(tag).ok().and_then(|tag| KINDS.get(tag).copied());
         let kind = kind.ok_or_else(|| FrameError::Head(format!("no frame has the tag {tag}")))?;
-        if self.is_version_4() && kind != FrameKind::Handshake {
-            self.take_epoch()?;
-        }
+        let epoch = match self.is_version_4() && kind != FrameKind::Handshake {
+            true => self.take_settled_epoch()?,
+            false => Epoch::FIRST,
+        };
         let id = RequestId::new(request);
         let request = |request| Frame::Request(id, request);
         let response = |response| Frame::Response(id, response);
@@ -219,7 +220,7 @@ impl<'a> HeadReader<'a> {
                 let (log_end, positions) = (self.take_end()?, self.take_positions()?);
                 request(Request::Heartbeat { log_end, positions })
             }
-            FrameKind::Welcome => response(Response::from(self.take_welcome()?)),
+            FrameKind::Welcome => response(Response::from(self.take_welcome(epoch)?)),
             FrameKind::Refused => {
                 let (code, detail) = self.take()?;
                 response(Response::Refused { code, detail })
@@ -252,7 +253,7 @@ impl<'a> HeadReader<'a> {
         if self.is_version_4() {
             self.take_port_and_storage(&mut handshake.node)?;
             handshake.log_start = self.take_end()?;
-            handshake.epoch = self.take_epoch()?;
+            handshake.epoch = Epoch::new(self.take()?);
             self.take_history(&mut handshake.node)?;
             let credentials: Vec<u8> = self.take()?;
             let bytes = credentials.len();
@@ -262,7 +263,7 @@ impl<'a> HeadReader<'a> {
         Ok(handshake)
     }
 
-    fn take_welcome(&mut self) -> Result<Welcome, FrameError> {
+    fn take_welcome(&mut self, epoch: Epoch) -> Result<Welcome, FrameError> {
         let (master, log, log_end): (String, u128, u64) = self.take()?;
         let heartbeat_interval = interval_of(self.take()?)?;
         let mut node = NodeFacts::default();
@@ -273,6 +274,7 @@ impl<'a> HeadReader<'a> {
         Ok(Welcome {
             master: master.parse()?,
             log: LogId::new(log),
+            epoch,
             log_end: LogEnd::new(log_end),
             heartbeat_interval,
             node,
@@ -280,10 +282,11 @@ impl<'a> HeadReader<'a> {
         })
     }
 
-    fn take_epoch(&mut self) -> Result<Epoch, FrameError> {
-        match Epoch::new(self.take()?) {
-            EPOCH => Ok(EPOCH),
-            told => Err(FrameError::OtherEpoch { told, settled: EPOCH }),
+    fn take_settled_epoch(&mut self) -> Result<Epoch, FrameError> {
+        let told = Epoch::new(self.take()?);
+        match self.settled {
+            Some(settled) if settled != told => Err(FrameError::OtherEpoch { told, settled }),
+            _ => Ok(told),
         }
     }
 

@@ -100,6 +100,24 @@ fn only_listed_names_are_let_in() {
 }
 
 #[test]
+fn a_secondary_of_a_later_epoch_is_told_to_upgrade_the_master() {
+    let mut node = Node::new(options(), restored(), true);
+    for (session, epoch) in [(1, 2), (2, u64::MAX)] {
+        node.meet(session);
+        let handshake = Handshake { epoch: Epoch::new(epoch), ..handshake("bonnie", 1, 0) };
+        let effects = node.ask(session, 0, Request::from(handshake));
+        let [Response::Refused { code: RefusalCode::Epoch, detail }] = responses(&effects)[..]
+        else {
+            panic!("{effects:?}")
+        };
+        let is_told = detail.contains(&format!("epoch {epoch} of a log"));
+        assert!(is_told && detail.contains("upgrade the master"), "{detail}");
+        assert_eq!(closed(&effects), [(session, &CloseReason::Refused)]);
+    }
+    assert!(matches!(responses(&node.greet(3, "bonnie", 0))[..], [Response::Welcome(_)]));
+}
+
+#[test]
 fn guests_have_places_while_they_are_connected_and_no_longer() {
     let cluster_size = Some(4);
     let mut node = Node::new(MasterOptions { cluster_size, ..options() }, restored(), true);

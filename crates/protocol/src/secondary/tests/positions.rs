@@ -1,6 +1,7 @@
 //! The positions that the master told, as a secondary shows them.
 
 use super::*;
+use crate::SecondaryPhase;
 use crate::frame::RefusalCode;
 
 fn told(committed_end: u64, all_end: u64) -> Positions {
@@ -69,4 +70,26 @@ fn a_refusal_for_the_version_names_the_remedy() {
     node.answer(1, 0, Response::Refused { code, detail });
     let error = node.machine.health(node.now).last_error.unwrap();
     assert!(error.contains("speaks version 3") && error.contains("upgrade the master"), "{error}");
+}
+
+#[test]
+fn a_master_in_a_later_epoch_is_not_followed_and_the_node_says_to_upgrade_it() {
+    let mut node = Node::new();
+    for session in 1..3 {
+        node.step(FollowerInput::Connected(SessionId::new(session)));
+        let Response::Welcome(first) = welcome(7) else { unreachable!("it is one") };
+        let later = Welcome { epoch: Epoch::new(2), ..*first };
+        let effects = node.answer(session, 0, Response::from(later));
+        let closed =
+            Effect::Close { session: SessionId::new(session), reason: CloseReason::Refused };
+        assert!(effects.contains(&closed), "{effects:?}");
+        let health = node.machine.health(node.now);
+        let error = health.last_error.unwrap();
+        assert!(error.contains("in epoch 2") && error.contains("upgrade this node"), "{error}");
+        assert_eq!(health.phase, SecondaryPhase::Refused);
+        assert_eq!(node.machine.get_ref().log_id(), None, "it takes nothing on");
+    }
+    // A master that was put back to a release of this epoch is followed.
+    connect(&mut node, 3);
+    assert_eq!(node.machine.health(node.now).last_error, None);
 }

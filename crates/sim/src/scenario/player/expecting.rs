@@ -42,19 +42,15 @@ impl<B: Backend> Player<'_, B> {
             Expectation::Messages { node, concern, texts, within } => {
                 self.until(*within, |player| player.shows(node, *concern, texts))?;
             }
+            Expectation::Followed { reader, texts, within, lasting } => {
+                self.until(*within, |player| player.readers.received(reader, texts))?;
+                self.lasting(*lasting, |player| player.readers.received(reader, texts))?;
+            }
             Expectation::Same { nodes, within } => {
                 self.until(*within, |player| player.are_same(nodes))?;
             }
             Expectation::Prefix(nodes) => {
-                for node in nodes {
-                    let shown = self.messages(node)?;
-                    let all = self.messages(&crate::scenario::master())?;
-                    if !is_dense(&shown) || !all.starts_with(&shown) {
-                        let (shown, all) = (list(&shown), list(&all));
-                        let seen = format!("{node} shows {shown}, the master {all}");
-                        return Err(Trouble::Failed(seen));
-                    }
-                }
+                nodes.iter().try_for_each(|node| self.shows_prefix(node))?;
             }
             Expectation::Once { nodes, texts } => {
                 nodes.iter().try_for_each(|node| self.shows_once(node, texts))?;
@@ -165,6 +161,15 @@ impl<B: Backend> Player<'_, B> {
             }
         }
         Ok(())
+    }
+
+    fn shows_prefix(&mut self, node: &NodeName) -> Result<(), Trouble> {
+        let (shown, all) = (self.messages(node)?, self.messages(&crate::scenario::master())?);
+        if is_dense(&shown) && all.starts_with(&shown) {
+            return Ok(());
+        }
+        let (shown, all) = (list(&shown), list(&all));
+        Err(Trouble::Failed(format!("{node} shows {shown}, the master {all}")))
     }
 
     fn shows_once(&mut self, node: &NodeName, texts: &[String]) -> Result<(), Trouble> {

@@ -13,11 +13,23 @@ impl Simulated {
         self.cluster.log(secondary(node))
     }
 
-    /// Returns the messages that a node shows under a read concern.
-    pub(super) fn shown(&self, node: &NodeName, concern: WriteConcern) -> Result<Shown, String> {
+    /// Returns a node's log, and the end of the messages that the node shows under a read concern.
+    ///
+    /// # Errors
+    /// When the node is down, or does not know what so many nodes hold.
+    pub(super) fn shown_log(
+        &self,
+        node: &NodeName,
+        concern: WriteConcern,
+    ) -> Result<(&LogReader, LogEnd), String> {
         let log = self.log(node).ok_or_else(|| format!("{node} is down"))?;
         let end = self.cluster.shown_end(secondary(node), concern);
-        let end = end.ok_or_else(|| format!("ask the master for what {concern} nodes hold"))?;
+        Ok((log, end.ok_or_else(|| format!("ask the master for what {concern} nodes hold"))?))
+    }
+
+    /// Returns the messages that a node shows under a read concern.
+    pub(super) fn shown(&self, node: &NodeName, concern: WriteConcern) -> Result<Shown, String> {
+        let (log, end) = self.shown_log(node, concern)?;
         let (mut shown, mut from) = (Shown::new(), LogEnd::ZERO);
         while from < end {
             let records = log.read(from, end, usize::MAX);
@@ -32,6 +44,6 @@ impl Simulated {
 }
 
 /// Returns a node as the cluster names it: `None` for the master.
-fn secondary(node: &NodeName) -> Option<&NodeName> {
+pub(super) fn secondary(node: &NodeName) -> Option<&NodeName> {
     (node.as_str() != MASTER).then_some(node)
 }

@@ -95,6 +95,7 @@ fn connections() -> Vec<ConnectionEvent> {
         ConnectionEvent::NotAdmitted { peer: peer(), session, request, detail: detail() },
         ConnectionEvent::Refused { peer: Some(peer()), session, code, detail: detail() },
         ConnectionEvent::RefusedByMaster { code, detail: detail(), phase },
+        ConnectionEvent::EpochNotFollowed { epoch: Epoch::new(2), detail: detail() },
         ConnectionEvent::LostAcked { peer: peer(), acked: LogEnd::new(5), end },
         ConnectionEvent::Joined { peer: peer(), address: address(), end, log_end: end },
         ConnectionEvent::Registering { peer: peer() },
