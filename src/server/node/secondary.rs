@@ -221,10 +221,9 @@ impl NodeRole for FollowerDriver {
             majority: machine.committed_end(),
             all: machine.all_end(),
             log_end: machine.master_log_end().unwrap_or(LogEnd::ZERO),
-            cluster_size: 0,
+            cluster_size: machine.cluster_size(),
         };
-        // A secondary knows of no other numbers of nodes.
-        core.positions.publish(known, |_| LogEnd::ZERO);
+        core.positions.publish(known, |nodes| machine.held_end(nodes.into()));
     }
 
     fn end(mut core: Core<Self>, _: Inbox<Self>, _: VecDeque<Queued<Infallible>>) {

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::answer::{HeldMoment, ShownEnds};
+use crate::answer::{HeldMoment, ShownEnds, ShownMoment};
 use crate::facts::Facts;
 use crate::violation::{ViolationKind, Violations};
 
@@ -17,6 +17,8 @@ pub(crate) struct ReadConcerns {
     /// The highest ends that a majority and all held at some moment. Nodes may be forgotten, and a
     /// cluster may grow; what was shown before stays shown.
     most: ShownEnds,
+    /// The highest end that so many nodes held at some moment.
+    most_of: BTreeMap<u64, u64>,
     /// The ends that each secondary showed last, in its present life.
     shown: BTreeMap<usize, ShownEnds>,
 }
@@ -70,6 +72,8 @@ impl ReadConcerns {
             (1..=size).map(|nodes| ((nodes, nodes.to_string()), (moment.held_end)(nodes)));
         for ((nodes, concern), seen) in by_word.chain(numbers) {
             let (least, most) = bounds(facts, moment, nodes);
+            let most_of = self.most_of.entry(nodes).or_default();
+            *most_of = most.max(*most_of);
             if seen > most {
                 let expected = format!("the messages before id {most} at most");
                 add(facts, 0, &concern, (expected, seen), found);
@@ -84,16 +88,24 @@ impl ReadConcerns {
         (most.majority, most.all) = (most.majority.max(majority), most.all.max(all));
     }
 
-    /// Judges that a secondary, which has the messages before `own_end`, shows no more than those
-    /// that so many nodes held at some moment, and no less than before.
+    /// Judges that a secondary shows no more than it has and so many nodes held at some moment,
+    /// and no less than before.
     pub(crate) fn secondary_shows(
         &mut self,
         facts: &Facts,
         node: usize,
-        own_end: u64,
-        shown: ShownEnds,
+        moment: &ShownMoment<'_>,
         found: &mut Violations,
     ) {
+        let &ShownMoment { own_end, shown, cluster_size, held_end } = moment;
+        for nodes in 2..=cluster_size {
+            let (seen, most) = (held_end(nodes), self.most_of.get(&nodes).copied());
+            let most = most.unwrap_or_default().min(own_end);
+            if seen > most {
+                let expected = format!("the messages before id {most} at most");
+                add(facts, node, &nodes.to_string(), (expected, seen), found);
+            }
+        }
         let before = self.shown.insert(node, shown).unwrap_or_default();
         let bounds = before.each().into_iter().zip(self.most.each());
         for ((concern, seen), (least, most)) in WORDS.into_iter().zip(shown.each()).zip(bounds) {

@@ -89,6 +89,8 @@ pub struct Positions {
     pub committed_end: LogEnd,
     /// The end that all nodes of the cluster hold.
     pub all_end: LogEnd,
+    /// The number of nodes of the cluster, including the master; none where it is not told.
+    pub cluster_size: Option<u16>,
 }
 
 /// The proof that a node may join. Its text is never shown.

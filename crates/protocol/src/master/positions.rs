@@ -55,6 +55,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn positions(&mut self) -> Positions {
         self.leader.settle_held();
         let (committed_end, all_end) = (self.committed_end(), self.all_end());
-        Positions { log_start: LogEnd::ZERO, committed_end, all_end }
+        let cluster_size = Some(self.cluster_size());
+        Positions { log_start: LogEnd::ZERO, committed_end, all_end, cluster_size }
     }
 }

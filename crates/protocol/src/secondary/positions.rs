@@ -17,6 +17,20 @@ impl<L: LogView> Secondary<L> {
         self.follower.all_end()
     }
 
+    /// Returns the number of nodes of the cluster, including the master, as the master told it
+    /// last; none before it did.
+    pub fn cluster_size(&self) -> Option<u16> {
+        self.follower.cluster_size()
+    }
+
+    /// Returns an end of the messages that this node has and that at least `nodes` nodes hold, as
+    /// far as the master told it. It is exact for 1 and for the numbers that a majority and all
+    /// are; for another one it is that of the next larger of these, and zero above the cluster
+    /// size. What 0 nodes hold is what one does.
+    pub fn held_end(&self, nodes: u64) -> LogEnd {
+        self.follower.held_end(nodes)
+    }
+
     /// Returns the highest end of the master's log that the master told; none before the first
     /// handshake.
     pub fn master_log_end(&self) -> Option<LogEnd> {

@@ -28,7 +28,7 @@ pub(crate) struct PageSize {
 
 impl Cluster {
     /// Returns the end of the messages that a node (`None`: the master) shows under a read concern;
-    /// none where the node is down, or is a secondary that is asked for a number of nodes above 1.
+    /// none where the node is down, or is a secondary that does not know what so many nodes hold.
     pub fn shown_end(&self, node: Option<&NodeName>, concern: WriteConcern) -> Option<LogEnd> {
         let end = match node {
             None => shown_by_master(self.master.as_ref()?, concern),
@@ -102,7 +102,10 @@ fn shown_by_secondary(node: &SecondaryNode, concern: WriteConcern) -> Option<Log
     let machine = node.machine.get_ref();
     match concern {
         WriteConcern::Nodes(0 | 1) => Some(node.log.reader.durable_end()),
-        WriteConcern::Nodes(_) => None,
+        WriteConcern::Nodes(nodes) => {
+            WriteConcern::word_for(nodes, machine.cluster_size()?)?;
+            Some(machine.held_end(nodes))
+        }
         WriteConcern::Majority => Some(machine.committed_end()),
         WriteConcern::All => Some(machine.all_end()),
     }

@@ -171,7 +171,7 @@ impl NodeRole for LeaderDriver {
             majority: machine.committed_end(),
             all: machine.all_end(),
             log_end: core.reader.durable_end(),
-            cluster_size: machine.cluster_size(),
+            cluster_size: Some(machine.cluster_size()),
         };
         core.positions.publish(known, |nodes| machine.held_end(nodes.into()));
     }

@@ -328,6 +328,20 @@ impl<L> Follower<L> {
         self.master.all_end().min(self.durable_end)
     }
 
+    /// Returns the number of nodes of the cluster, as the master told it last.
+    pub(super) fn cluster_size(&self) -> Option<u16> {
+        self.master.cluster_size()
+    }
+
+    /// Returns an end of what this node has and at least `nodes` nodes hold, as far as the master
+    /// told that.
+    pub(super) fn held_end(&self, nodes: u64) -> LogEnd {
+        match nodes {
+            0 | 1 => self.durable_end,
+            _ => self.master.held_end(nodes).min(self.durable_end),
+        }
+    }
+
     /// Returns whether the log is on disk.
     pub(super) fn is_on_disk(&self) -> bool {
         self.disk.is_on_disk()

@@ -5,7 +5,8 @@ use crate::frame::RefusalCode;
 
 fn told(committed_end: u64, all_end: u64) -> Positions {
     let (committed_end, all_end) = (LogEnd::new(committed_end), LogEnd::new(all_end));
-    Positions { log_start: LogEnd::ZERO, committed_end, all_end }
+    let cluster_size = Some(3);
+    Positions { log_start: LogEnd::ZERO, committed_end, all_end, cluster_size }
 }
 
 fn shown(node: &Node) -> (u64, u64) {
