@@ -6,13 +6,14 @@ use super::Secondary;
 
 impl<L: LogView> Secondary<L> {
     /// Returns the committed end: that of the messages that this node has and that a majority of
-    /// the cluster holds, as far as the master told it. It never becomes less for one log.
+    /// the cluster holds, as far as the master told it. It never becomes less for one log: a master
+    /// that comes back with less admits no node that has more.
     pub fn committed_end(&self) -> LogEnd {
         self.follower.committed_end()
     }
 
     /// Returns the end of the messages that all nodes of the cluster hold, as far as the master
-    /// told it. It never becomes less for one log.
+    /// told it. It never becomes less for one log either.
     pub fn all_end(&self) -> LogEnd {
         self.follower.all_end()
     }

@@ -4,8 +4,9 @@ use acklog_types::{LogEnd, WriteConcern};
 
 use crate::frame::Positions;
 
-/// The positions of one log that its master told. What it told never becomes less: nodes that hold
-/// a message may go, and what was shown because they held it stays shown.
+/// The positions of one log that its master told. What it told of messages that this node has never
+/// becomes less: nodes that hold a message may go, and what was shown because they held it stays
+/// shown.
 #[derive(Debug, Default)]
 pub(super) struct MasterPositions {
     /// The highest end of the log on the master; none before the first handshake.
@@ -18,9 +19,14 @@ pub(super) struct MasterPositions {
 }
 
 impl MasterPositions {
-    /// Takes in that the master accepted this node, and that its log ends there.
-    pub(super) fn begin(&mut self, log_end: LogEnd) {
+    /// Takes in that the master, whose log ends at `log_end`, accepted this node, which has the
+    /// messages before `own_end`. What was told of later ones is forgotten: the master may have
+    /// come back with less, and have given their ids to other messages since.
+    pub(super) fn begin(&mut self, log_end: LogEnd, own_end: LogEnd) {
         self.log_end = Some(log_end);
+        for Positions { committed_end, all_end, .. } in [&mut self.told, &mut self.of_size] {
+            (*committed_end, *all_end) = (own_end.min(*committed_end), own_end.min(*all_end));
+        }
     }
 
     /// Notes that the master's log reaches up to `end`.
@@ -92,7 +98,7 @@ mod tests {
     fn what_was_told_never_becomes_less() {
         let mut known = MasterPositions::default();
         assert_eq!(known.log_end(), None);
-        known.begin(LogEnd::new(3));
+        known.begin(LogEnd::new(3), LogEnd::ZERO);
         for (told, committed_end, all_end) in
             [(positions(5, 2, 3), 5, 2), (positions(4, 3, 3), 5, 3), (Positions::default(), 5, 3)]
         {
@@ -105,8 +111,21 @@ mod tests {
         known.note_end(LogEnd::new(7));
         known.note_end(LogEnd::new(6));
         assert_eq!(known.log_end(), Some(LogEnd::new(7)));
-        known.begin(LogEnd::new(6));
+        known.begin(LogEnd::new(6), LogEnd::new(6));
         assert_eq!(known.log_end(), Some(LogEnd::new(6)), "that is where it ends");
+    }
+
+    #[test]
+    fn what_was_told_of_messages_that_the_node_lacks_is_told_anew_by_the_next_connection() {
+        for (own_end, committed_end, all_end) in [(9, 5, 4), (5, 5, 4), (4, 4, 4), (1, 2, 1)] {
+            let mut known = MasterPositions::default();
+            known.note(positions(5, 4, 5));
+            known.begin(LogEnd::new(9), LogEnd::new(own_end));
+            known.note(positions(2, 0, 5));
+            let ends = [known.committed_end(), known.all_end(), known.held_end(3)];
+            let expected = [committed_end, all_end, committed_end];
+            assert_eq!(ends.map(LogEnd::get), expected, "{own_end}");
+        }
     }
 
     #[test]

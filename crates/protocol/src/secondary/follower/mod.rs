@@ -142,7 +142,7 @@ impl<L> Follower<L> {
         if self.log_id.replace(log) != Some(log) {
             self.master = MasterPositions::default();
         }
-        self.master.begin(master_end);
+        self.master.begin(master_end, self.durable_end);
         self.intake = Some(Intake {
             catch_up: CatchUp::new(request_timeout),
             buffer: Buffer::new(),
