@@ -116,6 +116,7 @@ impl History {
         }
         self.facts.cut(end);
         self.keys.cut(end);
+        self.reads.cut(end);
     }
 
     /// Notes that a sender begins to wait for a message that has its id.

@@ -20,7 +20,15 @@ pub(crate) struct ReadConcerns {
     /// The highest end that so many nodes held at some moment.
     most_of: BTreeMap<u64, u64>,
     /// The ends that each secondary showed last, in its present life.
-    shown: BTreeMap<usize, ShownEnds>,
+    shown: BTreeMap<usize, ShownBefore>,
+}
+
+/// The ends that a secondary showed last.
+#[derive(Debug, Default)]
+struct ShownBefore {
+    words: ShownEnds,
+    /// Those of 2, 3, … nodes.
+    numbers: Vec<u64>,
 }
 
 impl ShownEnds {
@@ -88,8 +96,9 @@ impl ReadConcerns {
         (most.majority, most.all) = (most.majority.max(majority), most.all.max(all));
     }
 
-    /// Judges that a secondary shows no more than it has and so many nodes held at some moment,
-    /// and no less than before.
+    /// Judges that a secondary shows no more than it has and so many nodes held at some moment, and
+    /// under a word no less than before. What it showed before it may go on showing: its master may
+    /// have come back with less.
     pub(crate) fn secondary_shows(
         &mut self,
         facts: &Facts,
@@ -98,26 +107,36 @@ impl ReadConcerns {
         found: &mut Violations,
     ) {
         let &ShownMoment { own_end, shown, cluster_size, held_end } = moment;
-        for nodes in 2..=cluster_size {
-            let (seen, most) = (held_end(nodes), self.most_of.get(&nodes).copied());
-            let most = most.unwrap_or_default().min(own_end);
+        let numbers: Vec<u64> = (2..=cluster_size).map(held_end).collect();
+        let now = ShownBefore { words: shown, numbers: numbers.clone() };
+        let before = self.shown.insert(node, now).unwrap_or_default();
+        let of_words = shown.each().into_iter().zip(before.words.each()).zip(self.most.each());
+        let of_words = WORDS.map(str::to_owned).into_iter().zip(of_words);
+        let of_numbers = (2..).zip(numbers).map(|(nodes, seen)| {
+            let before = before.numbers.get(nodes as usize - 2).copied();
+            let most = self.most_of.get(&nodes).copied();
+            (nodes.to_string(), ((seen, before.unwrap_or_default()), most.unwrap_or_default()))
+        });
+        for (concern, ((seen, before), most)) in of_words.clone().chain(of_numbers) {
+            let most = most.min(own_end).max(before);
             if seen > most {
                 let expected = format!("the messages before id {most} at most");
-                add(facts, node, &nodes.to_string(), (expected, seen), found);
+                add(facts, node, &concern, (expected, seen), found);
             }
         }
-        let before = self.shown.insert(node, shown).unwrap_or_default();
-        let bounds = before.each().into_iter().zip(self.most.each());
-        for ((concern, seen), (least, most)) in WORDS.into_iter().zip(shown.each()).zip(bounds) {
-            let most = most.min(own_end);
-            if seen > most {
-                let expected = format!("the messages before id {most} at most");
-                add(facts, node, concern, (expected, seen), found);
-            }
+        for (concern, ((seen, least), _)) in of_words {
             if seen < least {
                 let expected = format!("the messages before id {least} at least, as before");
-                add(facts, node, concern, (expected, seen), found);
+                add(facts, node, &concern, (expected, seen), found);
             }
+        }
+    }
+
+    /// Forgets that nodes held what stood at `end` and behind it: those ids are given again.
+    pub(crate) fn cut(&mut self, end: u64) {
+        let ShownEnds { majority, all } = &mut self.most;
+        for most in self.most_of.values_mut().chain([majority, all]) {
+            *most = end.min(*most);
         }
     }
 

@@ -145,3 +145,26 @@ fn a_secondary_shows_for_a_number_no_more_than_so_many_held_at_some_moment() {
         assert_eq!(found(&history).is_empty(), is_true, "{own_end} {ends:?}");
     }
 }
+
+#[test]
+fn what_a_master_lost_was_held_by_nobody_and_is_shown_only_by_who_showed_it() {
+    let hears = |history: &mut History, node, own_end, [majority, all]: [u64; 2]| {
+        hears(history, node, own_end, majority, all);
+    };
+    for tells in [hears, counts] {
+        for (node, own_end, ends, is_true) in [
+            (BONNIE, 6, [6, 6], true),
+            (CLYDE, 2, [2, 2], true),
+            (CLYDE, 6, [3, 2], false),
+            (CLYDE, 6, [2, 3], false),
+        ] {
+            let mut history = six();
+            show(&mut history, 3, &[("bonnie", 6), ("clyde", 6)], 0, [6, 6, 6]);
+            tells(&mut history, BONNIE, 6, [6, 6]);
+            tells(&mut history, CLYDE, 1, [1, 1]);
+            history.master_started(2, true);
+            tells(&mut history, node, own_end, ends);
+            assert_eq!(found(&history).is_empty(), is_true, "{node} {own_end} {ends:?}");
+        }
+    }
+}
