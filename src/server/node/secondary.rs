@@ -218,7 +218,7 @@ impl NodeRole for FollowerDriver {
         let machine = core.machine.get_ref();
         let known = KnownEnds {
             log: machine.log_id(),
-            majority: machine.committed_end(),
+            majority: machine.committed_end().unwrap_or_default(),
             all: machine.all_end(),
             log_end: machine.master_log_end().unwrap_or(LogEnd::ZERO),
             cluster_size: machine.cluster_size(),

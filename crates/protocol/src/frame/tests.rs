@@ -38,7 +38,7 @@ fn samples() -> Vec<(&'static str, Frame<Records>)> {
     let response = |id, body| Frame::Response(RequestId::new(id), body);
     let (log, end) = (LogId::new(0xa0a1_a2a3_a4a5_a6a7_a8a9_aaab_acad_aeaf), LogEnd::new);
     let positions = |committed, all| {
-        let (committed_end, all_end) = (LogEnd::new(committed), LogEnd::new(all));
+        let (committed_end, all_end) = (Some(LogEnd::new(committed)), LogEnd::new(all));
         Positions { log_start: LogEnd::ZERO, committed_end, all_end, cluster_size: Some(3) }
     };
     let node = |port, storage| {

@@ -26,9 +26,10 @@ impl<L: LogView> Master<L> {
         u16::try_from(nodes).map_or(LogEnd::ZERO, |nodes| self.leader.held_end(nodes))
     }
 
-    /// Returns the committed end: that of the messages that a majority of the cluster holds.
-    pub fn committed_end(&self) -> LogEnd {
-        self.leader.held_end(self.peers.cluster().majority())
+    /// Returns the committed end: that of the messages that a majority of the cluster holds; none
+    /// while fewer than a majority have reported a position since the start.
+    pub fn committed_end(&self) -> Option<LogEnd> {
+        self.leader.known_end(self.peers.cluster().majority())
     }
 
     /// Returns the end of the messages that all nodes of the cluster hold.

@@ -7,8 +7,8 @@ use super::Secondary;
 impl<L: LogView> Secondary<L> {
     /// Returns the committed end: that of the messages that this node has and that a majority of
     /// the cluster holds, as far as the master told it. It never becomes less for one log: a master
-    /// that comes back with less admits no node that has more.
-    pub fn committed_end(&self) -> LogEnd {
+    /// that comes back with less admits no node that has more. None before the master told one.
+    pub fn committed_end(&self) -> Option<LogEnd> {
         self.follower.committed_end()
     }
 

@@ -93,7 +93,7 @@ fn shown_by_master(node: &MasterNode, concern: WriteConcern) -> LogEnd {
     match concern {
         WriteConcern::Nodes(0 | 1) => node.log.reader.durable_end(),
         WriteConcern::Nodes(nodes) => machine.held_end(nodes),
-        WriteConcern::Majority => machine.committed_end(),
+        WriteConcern::Majority => machine.committed_end().unwrap_or_default(),
         WriteConcern::All => machine.all_end(),
     }
 }
@@ -106,7 +106,7 @@ fn shown_by_secondary(node: &SecondaryNode, concern: WriteConcern) -> Option<Log
             WriteConcern::word_for(nodes, machine.cluster_size()?)?;
             Some(machine.held_end(nodes))
         }
-        WriteConcern::Majority => Some(machine.committed_end()),
+        WriteConcern::Majority => Some(machine.committed_end().unwrap_or_default()),
         WriteConcern::All => Some(machine.all_end()),
     }
 }

@@ -168,7 +168,7 @@ impl NodeRole for LeaderDriver {
         let machine = core.machine.get_ref();
         let known = KnownEnds {
             log: Some(machine.log_id()),
-            majority: machine.committed_end(),
+            majority: machine.committed_end().unwrap_or_default(),
             all: machine.all_end(),
             log_end: core.reader.durable_end(),
             cluster_size: Some(machine.cluster_size()),

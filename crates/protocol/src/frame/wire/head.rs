@@ -142,7 +142,7 @@ impl HeadWriter {
     fn put_positions(&mut self, positions: Positions) {
         if self.is_version_4() {
             let Positions { log_start, committed_end, all_end, cluster_size } = positions;
-            self.put((log_start.get(), committed_end.get(), all_end.get()));
+            self.put((log_start.get(), committed_end.map(LogEnd::get), all_end.get()));
             self.put(cluster_size.unwrap_or_default());
         }
     }
@@ -299,7 +299,8 @@ impl<'a> HeadReader<'a> {
         if !self.is_version_4() {
             return Ok(Positions::default());
         }
-        let (log_start, committed_end) = (self.take_end()?, self.take_end()?);
+        let (log_start, committed_end) = (self.take_end()?, self.take::<Option<u64>>()?);
+        let committed_end = committed_end.map(LogEnd::new);
         let (all_end, cluster_size) = (self.take_end()?, self.take_cluster_size()?);
         Ok(Positions { log_start, committed_end, all_end, cluster_size })
     }

@@ -25,7 +25,8 @@ impl MasterPositions {
     pub(super) fn begin(&mut self, log_end: LogEnd, own_end: LogEnd) {
         self.log_end = Some(log_end);
         for Positions { committed_end, all_end, .. } in [&mut self.told, &mut self.of_size] {
-            (*committed_end, *all_end) = (own_end.min(*committed_end), own_end.min(*all_end));
+            *committed_end = committed_end.map(|end| own_end.min(end));
+            *all_end = own_end.min(*all_end);
         }
     }
 
@@ -50,7 +51,7 @@ impl MasterPositions {
     }
 
     /// Returns the end of what a majority of the cluster holds, as far as the master told it.
-    pub(super) fn committed_end(&self) -> LogEnd {
+    pub(super) fn committed_end(&self) -> Option<LogEnd> {
         self.told.committed_end
     }
 
@@ -69,7 +70,9 @@ impl MasterPositions {
     pub(super) fn held_end(&self, nodes: u64) -> LogEnd {
         let Positions { committed_end, all_end, cluster_size, .. } = self.of_size;
         match cluster_size {
-            Some(size) if nodes <= WriteConcern::Majority.resolve(size) => committed_end,
+            Some(size) if nodes <= WriteConcern::Majority.resolve(size) => {
+                committed_end.unwrap_or_default()
+            }
             Some(size) if nodes <= size.into() => all_end,
             _ => LogEnd::ZERO,
         }
@@ -89,7 +92,7 @@ mod tests {
     use super::*;
 
     fn positions(committed_end: u64, all_end: u64, size: u16) -> Positions {
-        let (committed_end, all_end) = (LogEnd::new(committed_end), LogEnd::new(all_end));
+        let (committed_end, all_end) = (Some(LogEnd::new(committed_end)), LogEnd::new(all_end));
         let cluster_size = Some(size);
         Positions { log_start: LogEnd::ZERO, committed_end, all_end, cluster_size }
     }
@@ -97,14 +100,14 @@ mod tests {
     #[test]
     fn what_was_told_never_becomes_less() {
         let mut known = MasterPositions::default();
-        assert_eq!(known.log_end(), None);
+        assert_eq!((known.log_end(), known.committed_end()), (None, None));
         known.begin(LogEnd::new(3), LogEnd::ZERO);
         for (told, committed_end, all_end) in
             [(positions(5, 2, 3), 5, 2), (positions(4, 3, 3), 5, 3), (Positions::default(), 5, 3)]
         {
             known.note(told);
             assert_eq!(
-                (known.committed_end().get(), known.all_end().get()),
+                (known.committed_end().unwrap().get(), known.all_end().get()),
                 (committed_end, all_end)
             );
         }
@@ -122,7 +125,7 @@ mod tests {
             known.note(positions(5, 4, 5));
             known.begin(LogEnd::new(9), LogEnd::new(own_end));
             known.note(positions(2, 0, 5));
-            let ends = [known.committed_end(), known.all_end(), known.held_end(3)];
+            let ends = [known.committed_end().unwrap(), known.all_end(), known.held_end(3)];
             let expected = [committed_end, all_end, committed_end];
             assert_eq!(ends.map(LogEnd::get), expected, "{own_end}");
         }
@@ -142,7 +145,7 @@ mod tests {
         // The majority that holds the first 5 messages was one of 2 nodes, and now it takes 3.
         known.note(positions(4, 0, 5));
         assert_eq!((known.cluster_size(), held(&known, [2, 3, 4, 5])), (Some(5), [4, 4, 0, 0]));
-        assert_eq!(known.committed_end(), LogEnd::new(5), "and yet that was shown");
+        assert_eq!(known.committed_end(), Some(LogEnd::new(5)), "and yet that was shown");
         known.note(Positions::default());
         assert_eq!((known.cluster_size(), held(&known, [1, 2, 3, 4])), (None, [0; 4]));
     }

@@ -319,8 +319,8 @@ impl<L> Follower<L> {
 
     /// Returns the end of what a majority of the cluster holds, as far as this node has it and the
     /// master told that.
-    pub(super) fn committed_end(&self) -> LogEnd {
-        self.master.committed_end().min(self.durable_end)
+    pub(super) fn committed_end(&self) -> Option<LogEnd> {
+        self.master.committed_end().map(|end| end.min(self.durable_end))
     }
 
     /// Returns the end of what all nodes hold, as far as the master told that.

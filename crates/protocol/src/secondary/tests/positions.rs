@@ -4,7 +4,7 @@ use super::*;
 use crate::frame::RefusalCode;
 
 fn told(committed_end: u64, all_end: u64) -> Positions {
-    let (committed_end, all_end) = (LogEnd::new(committed_end), LogEnd::new(all_end));
+    let (committed_end, all_end) = (Some(LogEnd::new(committed_end)), LogEnd::new(all_end));
     let cluster_size = Some(3);
     Positions { log_start: LogEnd::ZERO, committed_end, all_end, cluster_size }
 }
@@ -12,7 +12,7 @@ fn told(committed_end: u64, all_end: u64) -> Positions {
 fn shown(node: &Node) -> (u64, u64) {
     let machine = node.machine.get_ref();
     assert_eq!(machine.health(node.now).committed_end, machine.committed_end());
-    (machine.committed_end().get(), machine.all_end().get())
+    (machine.committed_end().unwrap_or_default().get(), machine.all_end().get())
 }
 
 /// Lets the master accept the node on a new connection.
@@ -32,6 +32,10 @@ fn what_was_told_is_shown_as_far_as_the_node_has_it_and_never_becomes_less() {
     let mut node = Node::new();
     assert_eq!(shown(&node), (0, 0));
     connect(&mut node, 1);
+    heartbeat(&mut node, 1, Positions::default());
+    assert_eq!(node.machine.get_ref().committed_end(), None, "its master does not know it");
+    heartbeat(&mut node, 1, told(0, 0));
+    assert_eq!(node.machine.get_ref().committed_end(), Some(LogEnd::ZERO), "nothing is committed");
     heartbeat(&mut node, 1, told(9, 3));
     assert_eq!(shown(&node), (0, 0), "it has none of them");
     let (run, log_end) = (records(0, 5, "Msg"), LogEnd::new(9));
