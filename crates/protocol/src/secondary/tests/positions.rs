@@ -67,6 +67,22 @@ fn what_was_told_of_another_log_is_forgotten_with_it() {
 }
 
 #[test]
+fn what_a_refused_frame_tells_is_not_believed() {
+    let run = || records(0, 1, "Msg");
+    let (id, positions) = (RequestId::new(0), told(9, 9));
+    let early = Frame::Request(id, Request::AddMessage { run: run(), positions });
+    let (beyond, log_end) = (records(4, 5, "Msg"), LogEnd::new(1));
+    let page = Response::Page { run: beyond, log_end, positions };
+    for frame in [early, Frame::Response(RequestId::new(1), page)] {
+        let mut node = Node::new();
+        connect(&mut node, 1);
+        node.step(Input::Frame { session: SessionId::new(1), frame });
+        assert!(!node.machine.health(node.now).connected, "the connection ends");
+        assert_eq!(node.machine.get_ref().cluster_size(), None);
+    }
+}
+
+#[test]
 fn a_refusal_for_the_version_names_the_remedy() {
     let mut node = Node::new();
     node.step(FollowerInput::Connected(SessionId::new(1)));
