@@ -1,5 +1,7 @@
 //! Reads of a node's log under a read concern.
 
+use std::time::Duration;
+
 use acklog_judge::ShownEnds;
 use acklog_log::LogReader;
 use acklog_types::{LogEnd, LogId, NodeName, WriteConcern};
@@ -35,6 +37,11 @@ impl Cluster {
             Some(name) => shown_by_secondary(self.secondaries.get(name)?, concern)?,
         };
         Some(end)
+    }
+
+    /// Returns the interval at which the master sends heartbeats.
+    pub(crate) fn heartbeat_interval(&self) -> Duration {
+        self.options.heartbeat_interval
     }
 
     /// Begins a place at the start of the master's log, if it is of another one.
