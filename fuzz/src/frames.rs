@@ -102,7 +102,12 @@ pub(crate) fn some_frame<L: LogView>(
 
 /// Returns the positions of a master that claims that all nodes hold its log up to `end`.
 fn positions_at(end: LogEnd) -> Positions {
-    Positions { log_start: LogEnd::ZERO, committed_end: end, all_end: end }
+    Positions {
+        committed_end: Some(end),
+        all_end: end,
+        cluster_size: Some(3),
+        ..Positions::default()
+    }
 }
 
 fn some_request(known: &[RequestId], input: &mut BytesIn<'_>) -> RequestId {

@@ -1,7 +1,7 @@
 //! Readers that wait for messages and follow the log, on real nodes.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -245,16 +245,43 @@ fn a_read_concern_shows_what_so_many_nodes_have() {
         answer.header("acklog-end").map(str::to_owned)
     };
     wait_until("the secondary to be told", || told("majority") == shown("20"));
-    assert_eq!(told("all"), shown("0"));
+    assert_eq!(["1", "2", "3", "all"].map(told), ["20", "20", "0", "0"].map(shown));
+    let refused = get(bonnie.http, "/messages?readConcern=4");
+    let code = refused.json()["code"].clone();
+    assert_eq!((refused.status, code), (400, json!("unsatisfiable-read-concern")));
+    // A reader of a number is woken like one of a word.
+    let (mut reader, open) = Follower::events(bonnie.http, "?readConcern=3", None);
+    assert_eq!((&open["end"], &open["readConcern"]), (&json!(0), &json!(3)));
+    reader.expect(&["event: caughtup", r#"data: {"end":0}"#, ""]);
+    let _clyde = secondary("clyde", comm, &[]);
+    reader.expect(&event(&log_of(&open), 0, "Msg0"));
 }
 
 #[test]
 fn a_secondary_leaves_other_numbers_of_nodes_to_its_master() {
     let (master, _, nodes) = cluster(&["--cluster-size", "5"], &["bonnie"]);
-    let refused = get(nodes[0].http, "/messages?readConcern=2");
-    assert_eq!((refused.status, refused.json()["code"].as_str()), (400, Some("bad-request")));
-    let detail = refused.json()["detail"].to_string();
-    assert!(detail.contains(&format!("http://{}", master.http)), "{detail}");
+    for nodes_asked in [2, 4] {
+        let refused = get(nodes[0].http, &format!("/messages?readConcern={nodes_asked}"));
+        assert_eq!((refused.status, refused.json()["code"].as_str()), (400, Some("bad-request")));
+        assert_eq!(refused.json()["retry"], false);
+        let detail = refused.json()["detail"].to_string();
+        assert!(detail.contains(&format!("http://{}", master.http)), "{detail}");
+    }
+    for told in [3, 5] {
+        assert_eq!(get(nodes[0].http, &format!("/messages?readConcern={told}")).status, 200);
+    }
+}
+
+#[test]
+fn a_secondary_without_a_master_does_not_know_how_many_nodes_there_are() {
+    // Takes connections, and never says anything.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bonnie = secondary("bonnie", silent.local_addr().unwrap(), &[]);
+    let refused = get(bonnie.http, "/messages?readConcern=2");
+    let problem = refused.json();
+    assert_eq!((refused.status, problem["code"].as_str()), (400, Some("bad-request")));
+    assert_eq!(problem["retry"], true, "once it has a master it knows: {problem}");
+    assert_eq!(get(bonnie.http, "/messages?readConcern=majority").json(), json!([]));
 }
 
 #[test]

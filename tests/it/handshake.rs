@@ -66,8 +66,9 @@ fn look_up(comm: SocketAddr, id: u64) -> (LogId, u32) {
     let at = FIELDS + 8 + number(&welcome, FIELDS) as usize;
     let log = u128::from_le_bytes(welcome[at..at + 16].try_into().unwrap());
     let page = peer.ask(Request::GetMessages { from: LogEnd::new(id), again: true }, PAGE);
-    // Behind where the page begins and ends, the positions, and the length of the record.
-    (LogId::new(log), number(&page, FIELDS + 20 + 24 + 4))
+    // Behind the head, which its length tells, and the length of the record.
+    let records = TAG + usize::from(u16::from_le_bytes([page[0], page[1]]));
+    (LogId::new(log), number(&page, records + 4))
 }
 
 fn stop(mut node: Node) {

@@ -111,6 +111,18 @@ pub struct ShownEnds {
     pub all: u64,
 }
 
+/// A secondary at one moment, as far as it shows messages under a read concern.
+pub struct ShownMoment<'a> {
+    /// The end of what it has durably.
+    pub own_end: u64,
+    /// The ends that it shows.
+    pub shown: ShownEnds,
+    /// The number of nodes of the cluster, as it was told; 0: it was not.
+    pub cluster_size: u64,
+    /// Returns the end that it shows to who reads on under a read concern of so many nodes.
+    pub held_end: &'a dyn Fn(u64) -> u64,
+}
+
 /// The master at one moment, as far as it decides what is shown under a read concern.
 pub struct HeldMoment<'a> {
     /// The number of nodes of the cluster.

@@ -51,7 +51,7 @@ mod violation;
 
 pub use answer::{
     AckReceipt, AckWait, AppendOutcome, AppendTerms, HeldMoment, LookupAnswer, MasterMoment,
-    RunEnding, ShownEnds,
+    RunEnding, ShownEnds, ShownMoment,
 };
 pub use follower::{FollowedRow, Follower};
 pub use history::{History, ListReading};

@@ -11,7 +11,7 @@
 //! bytes can replace it.
 
 use acklog_types::{
-    BATCH_BYTES_MAX, Epoch, LogEnd, NameError, RECORD_BYTES_MAX, RecordError, RequestId,
+    BATCH_BYTES_MAX, Epoch, LogEnd, NODES_MAX, NameError, RECORD_BYTES_MAX, RecordError, RequestId,
 };
 use bincode::{Decode, Encode};
 use thiserror::Error;
@@ -354,6 +354,9 @@ pub enum FrameError {
     /// A place of the log that is neither memory nor disk.
     #[error("{0} is neither the number of a log in memory nor of one on disk")]
     Storage(u8),
+    /// A cluster of more nodes than one can have.
+    #[error("a cluster of {0} nodes; at most {NODES_MAX} are possible")]
+    ClusterSize(u16),
     /// Credentials that are longer than they may be, in bytes.
     #[error("credentials of {0} bytes; at most {CREDENTIALS_BYTES_MAX} are taken")]
     Credentials(usize),

@@ -180,8 +180,9 @@ pub struct MasterHealth {
     pub log_start: LogEnd,
     /// The end of its log.
     pub log_end: LogEnd,
-    /// The end of the messages that a majority of the cluster holds.
-    pub committed_end: LogEnd,
+    /// The end of the messages that a majority of the cluster holds; none where fewer have reported
+    /// a position since the start.
+    pub committed_end: Option<LogEnd>,
     /// The epoch of the log.
     pub epoch: Epoch,
     /// Number of nodes of the cluster, including the master.
@@ -243,8 +244,9 @@ pub struct SecondaryHealth {
     pub log_start: LogEnd,
     /// Its contiguous end.
     pub log_end: LogEnd,
-    /// The end of the messages that it has and that a majority of the cluster is known to hold.
-    pub committed_end: LogEnd,
+    /// The end of the messages that it has and that a majority of the cluster is known to hold;
+    /// none before its master told one.
+    pub committed_end: Option<LogEnd>,
     /// The epoch of the log.
     pub epoch: Epoch,
     /// Messages that wait above a gap.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use acklog_judge::{
-    AckReceipt, AckWait, AppendOutcome, FollowedRow, HeldMoment, History, MasterMoment, ShownEnds,
+    AckReceipt, AckWait, AppendOutcome, FollowedRow, HeldMoment, History, MasterMoment, ShownMoment,
 };
 use acklog_log::{LogReader, ReadError};
 use acklog_protocol::{Outcome, Receipt};
@@ -115,18 +115,11 @@ impl Checker {
         self.go_on(|history| history.master_shows(moment));
     }
 
-    /// Judges what a secondary, which has the messages of log `id` before `end`, shows under read
-    /// concerns.
-    pub(super) fn secondary_shows(
-        &mut self,
-        name: &NodeName,
-        id: LogId,
-        end: LogEnd,
-        shown: ShownEnds,
-    ) {
+    /// Judges what a secondary, which has messages of log `id`, shows under read concerns.
+    pub(super) fn secondary_shows(&mut self, name: &NodeName, id: LogId, moment: &ShownMoment<'_>) {
         let node = self.number(name);
         let history = self.histories.get_mut(&id).expect("a log that a master had");
-        history.secondary_shows(node, end.get(), shown);
+        history.secondary_shows(node, moment);
         holds(history);
     }
 

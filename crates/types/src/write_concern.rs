@@ -43,6 +43,12 @@ impl WriteConcern {
             Self::All => u64::from(cluster_size),
         }
     }
+
+    /// Returns the word that means `nodes` nodes in a cluster of `cluster_size` nodes; none where
+    /// no word does.
+    pub fn word_for(nodes: u64, cluster_size: u16) -> Option<Self> {
+        [Self::Majority, Self::All].into_iter().find(|word| word.resolve(cluster_size) == nodes)
+    }
 }
 
 /// Number of nodes, including the master, that must be healthy for the master to take messages.
@@ -106,5 +112,12 @@ mod tests {
         assert_eq!(WriteConcern::All.resolve(5), 5);
         assert_eq!(WriteConcern::Nodes(0).resolve(3), 1);
         assert_eq!(WriteConcern::Nodes(7).resolve(3), 7);
+    }
+
+    #[test]
+    fn a_number_that_a_majority_or_all_nodes_are_has_a_word() {
+        let words = [0, 1, 2, 3, 4, 5, 6].map(|nodes| WriteConcern::word_for(nodes, 5));
+        let (majority, all) = (Some(WriteConcern::Majority), Some(WriteConcern::All));
+        assert_eq!(words, [None, None, None, majority, None, all, None]);
     }
 }

@@ -303,7 +303,7 @@ impl MasterCase {
         assert!(health.waiting_senders <= self.max_waiting, "{health:?}");
         let machine = self.node.machine.get_ref();
         assert_eq!(machine.held_end(1), health.log_end, "{health:?}");
-        let ends = [machine.all_end(), machine.committed_end(), health.log_end];
+        let ends = [machine.all_end(), machine.committed_end().unwrap_or_default(), health.log_end];
         assert!(ends.is_sorted(), "{ends:?}: {health:?}");
         for member in &health.secondaries {
             let acked = member.acked_end.unwrap_or_default();

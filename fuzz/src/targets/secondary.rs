@@ -100,8 +100,12 @@ impl SecondaryCase {
         let health = self.node.machine.health(self.node.now);
         assert_eq!(health.log_end, self.node.durable_end, "{health:?}");
         let machine = self.node.machine.get_ref();
-        for end in [machine.committed_end(), machine.all_end()] {
+        for end in [machine.committed_end().unwrap_or_default(), machine.all_end()] {
             assert!(end <= health.log_end, "{end} is beyond what it has: {health:?}");
         }
+        assert_eq!(machine.held_end(1), health.log_end, "{health:?}");
+        let size = machine.cluster_size().unwrap_or_default().into();
+        assert!((2..=size).all(|nodes| machine.held_end(nodes) <= health.log_end), "{health:?}");
+        assert_eq!(machine.held_end(size.max(1) + 1), LogEnd::ZERO, "{health:?}");
     }
 }

@@ -45,7 +45,7 @@ impl HealthReport for MasterHealth {
             mode: Some(if self.read_only { api::Mode::ReadOnly } else { api::Mode::ReadWrite }),
             log_start: Some(self.log_start.get()),
             log_end: Some(self.log_end.get()),
-            committed_end: Some(self.committed_end.get()),
+            committed_end: self.committed_end.map(LogEnd::get),
             epoch: Some(self.epoch.get()),
             cluster_size: Some(self.cluster_size.into()),
             quorum: self.quorum.map(|quorum| api::Quorum {
@@ -76,7 +76,7 @@ impl HealthReport for OfSecondary {
             phase: Some(word(health.phase.as_str())),
             log_start: Some(health.log_start.get()),
             log_end: Some(health.log_end.get()),
-            committed_end: Some(health.committed_end.get()),
+            committed_end: health.committed_end.map(LogEnd::get),
             epoch: Some(health.epoch.get()),
             buffered: Some(health.buffered),
             master: Some(api::MasterLink {
@@ -204,7 +204,7 @@ mod tests {
             read_only: false,
             log_start: LogEnd::ZERO,
             log_end: LogEnd::new(8),
-            committed_end: LogEnd::new(7),
+            committed_end: Some(LogEnd::new(7)),
             epoch: Epoch::FIRST,
             cluster_size: 3,
             quorum: None,
@@ -228,6 +228,8 @@ mod tests {
                 r#""address":null}],"refused":[],"disk":null}"#,
             )
         );
+        let unknown = MasterHealth { committed_end: None, ..health.clone() };
+        assert!(text(&unknown).contains(r#""logEnd":8,"committedEnd":null,"epoch":1"#));
         assert_eq!(ready(&health).status(), StatusCode::OK);
         health.read_only = true;
         health.quorum = Some(QuorumHealth { required: 2, healthy: 1 });
@@ -260,7 +262,7 @@ mod tests {
             read_only: false,
             log_start: LogEnd::ZERO,
             log_end: LogEnd::new(8),
-            committed_end: LogEnd::new(7),
+            committed_end: Some(LogEnd::new(7)),
             epoch: Epoch::FIRST,
             cluster_size: 1,
             quorum: None,
@@ -287,7 +289,7 @@ mod tests {
             phase: SecondaryPhase::CatchingUp,
             log_start: LogEnd::ZERO,
             log_end: LogEnd::new(5),
-            committed_end: LogEnd::new(4),
+            committed_end: Some(LogEnd::new(4)),
             epoch: Epoch::FIRST,
             buffered: 2,
             connected: true,

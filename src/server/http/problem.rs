@@ -57,10 +57,24 @@ pub(super) enum RequestProblem {
     /// A secondary was asked for a read concern that only a master knows.
     #[error(
         "this node is a secondary and knows only what it has itself, what a majority has and what \
-         all nodes have; read with readConcern 1, majority or all, or ask for {nodes} nodes at \
-         {master}"
+         all {size} nodes have; read with readConcern 1, majority or all, or ask for {nodes} nodes \
+         at {master}"
     )]
     NotMastersRead {
+        /// The read concern.
+        nodes: u64,
+        /// The number of nodes of the cluster.
+        size: u16,
+        /// The node that knows it.
+        master: KnownMaster,
+    },
+    /// A secondary was asked for a number of nodes before its master told how many there are.
+    #[error(
+        "this node is a secondary, and its master has not told it yet how many nodes the cluster \
+         has; try again, read with readConcern 1, majority or all, or ask for {nodes} nodes at \
+         {master}"
+    )]
+    ClusterSizeUnknown {
         /// The read concern.
         nodes: u64,
         /// The node that knows it.

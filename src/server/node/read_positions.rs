@@ -24,7 +24,8 @@ pub enum ReadLevel {
     Majority,
     /// All nodes of the cluster.
     All,
-    /// So many nodes, this one included; only a master knows. At most [`NODES_MAX`].
+    /// So many nodes, this one included. A secondary knows only some numbers. At most
+    /// [`NODES_MAX`].
     Nodes(u16),
 }
 
@@ -78,8 +79,8 @@ pub(super) struct KnownEnds {
     pub(super) all: LogEnd,
     /// The end of the log on whichever node has most of it.
     pub(super) log_end: LogEnd,
-    /// The number of nodes; 0 where it is not known.
-    pub(super) cluster_size: u16,
+    /// The number of nodes; none where it is not known.
+    pub(super) cluster_size: Option<u16>,
 }
 
 impl ReadPositions {
@@ -113,7 +114,7 @@ impl ReadPositions {
     pub(crate) fn publish_of_one_node(&self) {
         let end = self.reader.durable_end();
         let (majority, all, log_end, log) = (end, end, end, Some(LogId::new(7 << 96)));
-        self.publish(KnownEnds { log, majority, all, log_end, cluster_size: 1 }, |_| end);
+        self.publish(KnownEnds { log, majority, all, log_end, cluster_size: Some(1) }, |_| end);
     }
 
     /// Returns the end of what a read of this level shows. That of [`ReadLevel::Own`] never
@@ -167,6 +168,7 @@ impl ReadPositions {
     /// the threads that wait for one that grew.
     pub(super) fn publish(&self, known: KnownEnds, mut held: impl FnMut(u16) -> LogEnd) {
         let KnownEnds { log, majority, all, log_end, cluster_size } = known;
+        let cluster_size = cluster_size.unwrap_or_default();
         let shared = &*self.shared;
         shared.log_end.store(log_end.get(), Ordering::Release);
         shared.cluster_size.store(cluster_size.into(), Ordering::Release);
@@ -306,7 +308,7 @@ mod tests {
             majority: LogEnd::new(majority),
             all: LogEnd::ZERO,
             log_end: LogEnd::new(9),
-            cluster_size: 3,
+            cluster_size: Some(3),
         }
     }
 

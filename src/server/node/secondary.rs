@@ -218,13 +218,12 @@ impl NodeRole for FollowerDriver {
         let machine = core.machine.get_ref();
         let known = KnownEnds {
             log: machine.log_id(),
-            majority: machine.committed_end(),
+            majority: machine.committed_end().unwrap_or_default(),
             all: machine.all_end(),
             log_end: machine.master_log_end().unwrap_or(LogEnd::ZERO),
-            cluster_size: 0,
+            cluster_size: machine.cluster_size(),
         };
-        // A secondary knows of no other numbers of nodes.
-        core.positions.publish(known, |_| LogEnd::ZERO);
+        core.positions.publish(known, |nodes| machine.held_end(nodes.into()));
     }
 
     fn end(mut core: Core<Self>, _: Inbox<Self>, _: VecDeque<Queued<Infallible>>) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use acklog_types::{Batch, WaiterId, WriteConcern};
 
 use super::{History, ListReading};
-use crate::answer::{AckWait, AppendOutcome, AppendTerms, HeldMoment, MasterMoment, ShownEnds};
+use crate::answer::{AckWait, AppendOutcome, AppendTerms, HeldMoment, MasterMoment, ShownMoment};
 use crate::facts::{MessageFate, SentBy};
 use crate::invariants::keys::{self, RememberedKeys};
 use crate::invariants::{
@@ -116,6 +116,7 @@ impl History {
         }
         self.facts.cut(end);
         self.keys.cut(end);
+        self.reads.cut(end);
     }
 
     /// Notes that a sender begins to wait for a message that has its id.
@@ -168,9 +169,9 @@ impl History {
         self.reads.master_shows(&self.facts, moment, &mut self.found);
     }
 
-    /// Judges what a secondary, which has the messages before `own_end`, shows under read concerns.
-    pub fn secondary_shows(&mut self, node: usize, own_end: u64, shown: ShownEnds) {
-        self.reads.secondary_shows(&self.facts, node, own_end, shown, &mut self.found);
+    /// Judges what a secondary shows under read concerns.
+    pub fn secondary_shows(&mut self, node: usize, moment: &ShownMoment<'_>) {
+        self.reads.secondary_shows(&self.facts, node, moment, &mut self.found);
     }
 
     /// Judges whether the master keeps anybody waiting who must be answered by now.

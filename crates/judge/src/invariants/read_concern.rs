@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::answer::{HeldMoment, ShownEnds};
+use crate::answer::{HeldMoment, ShownEnds, ShownMoment};
 use crate::facts::Facts;
 use crate::violation::{ViolationKind, Violations};
 
@@ -17,8 +17,18 @@ pub(crate) struct ReadConcerns {
     /// The highest ends that a majority and all held at some moment. Nodes may be forgotten, and a
     /// cluster may grow; what was shown before stays shown.
     most: ShownEnds,
+    /// The highest end that so many nodes held at some moment.
+    most_of: BTreeMap<u64, u64>,
     /// The ends that each secondary showed last, in its present life.
-    shown: BTreeMap<usize, ShownEnds>,
+    shown: BTreeMap<usize, ShownBefore>,
+}
+
+/// The ends that a secondary showed last.
+#[derive(Debug, Default)]
+struct ShownBefore {
+    words: ShownEnds,
+    /// Those of 2, 3, … nodes.
+    numbers: Vec<u64>,
 }
 
 impl ShownEnds {
@@ -70,6 +80,8 @@ impl ReadConcerns {
             (1..=size).map(|nodes| ((nodes, nodes.to_string()), (moment.held_end)(nodes)));
         for ((nodes, concern), seen) in by_word.chain(numbers) {
             let (least, most) = bounds(facts, moment, nodes);
+            let most_of = self.most_of.entry(nodes).or_default();
+            *most_of = most.max(*most_of);
             if seen > most {
                 let expected = format!("the messages before id {most} at most");
                 add(facts, 0, &concern, (expected, seen), found);
@@ -84,28 +96,47 @@ impl ReadConcerns {
         (most.majority, most.all) = (most.majority.max(majority), most.all.max(all));
     }
 
-    /// Judges that a secondary, which has the messages before `own_end`, shows no more than those
-    /// that so many nodes held at some moment, and no less than before.
+    /// Judges that a secondary shows no more than it has and so many nodes held at some moment, and
+    /// under a word no less than before. What it showed before it may go on showing: its master may
+    /// have come back with less.
     pub(crate) fn secondary_shows(
         &mut self,
         facts: &Facts,
         node: usize,
-        own_end: u64,
-        shown: ShownEnds,
+        moment: &ShownMoment<'_>,
         found: &mut Violations,
     ) {
-        let before = self.shown.insert(node, shown).unwrap_or_default();
-        let bounds = before.each().into_iter().zip(self.most.each());
-        for ((concern, seen), (least, most)) in WORDS.into_iter().zip(shown.each()).zip(bounds) {
-            let most = most.min(own_end);
+        let &ShownMoment { own_end, shown, cluster_size, held_end } = moment;
+        let numbers: Vec<u64> = (2..=cluster_size).map(held_end).collect();
+        let now = ShownBefore { words: shown, numbers: numbers.clone() };
+        let before = self.shown.insert(node, now).unwrap_or_default();
+        let of_words = shown.each().into_iter().zip(before.words.each()).zip(self.most.each());
+        let of_words = WORDS.map(str::to_owned).into_iter().zip(of_words);
+        let of_numbers = (2..).zip(numbers).map(|(nodes, seen)| {
+            let before = before.numbers.get(nodes as usize - 2).copied();
+            let most = self.most_of.get(&nodes).copied();
+            (nodes.to_string(), ((seen, before.unwrap_or_default()), most.unwrap_or_default()))
+        });
+        for (concern, ((seen, before), most)) in of_words.clone().chain(of_numbers) {
+            let most = most.min(own_end).max(before);
             if seen > most {
                 let expected = format!("the messages before id {most} at most");
-                add(facts, node, concern, (expected, seen), found);
+                add(facts, node, &concern, (expected, seen), found);
             }
+        }
+        for (concern, ((seen, least), _)) in of_words {
             if seen < least {
                 let expected = format!("the messages before id {least} at least, as before");
-                add(facts, node, concern, (expected, seen), found);
+                add(facts, node, &concern, (expected, seen), found);
             }
+        }
+    }
+
+    /// Forgets that nodes held what stood at `end` and behind it: those ids are given again.
+    pub(crate) fn cut(&mut self, end: u64) {
+        let ShownEnds { majority, all } = &mut self.most;
+        for most in self.most_of.values_mut().chain([majority, all]) {
+            *most = end.min(*most);
         }
     }
 

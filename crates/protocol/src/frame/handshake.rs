@@ -82,16 +82,18 @@ pub struct EpochRow {
     pub mark: u64,
 }
 
-/// Positions of a log that its master tells. By default, and from a node of version 3: zeros, as
-/// nothing is known to be held by other nodes.
+/// Positions of a log that its master tells. By default, and from a node of version 3: nothing is
+/// known to be held by other nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Positions {
     /// The id of the first message in the log.
     pub log_start: LogEnd,
-    /// The end that a majority of the cluster holds.
-    pub committed_end: LogEnd,
+    /// The end that a majority of the cluster holds; none where the master does not know it.
+    pub committed_end: Option<LogEnd>,
     /// The end that all nodes of the cluster hold.
     pub all_end: LogEnd,
+    /// The number of nodes of the cluster, including the master; none where it is not told.
+    pub cluster_size: Option<u16>,
 }
 
 /// The proof that a node may join. Its text is never shown.

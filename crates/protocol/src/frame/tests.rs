@@ -42,8 +42,8 @@ fn samples() -> Vec<(&'static str, Frame<Records>)> {
     let response = |id, body| Frame::Response(RequestId::new(id), body);
     let (log, end) = (LogId::new(0xa0a1_a2a3_a4a5_a6a7_a8a9_aaab_acad_aeaf), LogEnd::new);
     let positions = |committed, all| {
-        let (committed_end, all_end) = (LogEnd::new(committed), LogEnd::new(all));
-        Positions { log_start: LogEnd::ZERO, committed_end, all_end }
+        let (committed_end, all_end) = (Some(LogEnd::new(committed)), LogEnd::new(all));
+        Positions { log_start: LogEnd::ZERO, committed_end, all_end, cluster_size: Some(3) }
     };
     let node = |port, storage| {
         let (http_port, storage) = (Some(port), Some(storage));
@@ -267,6 +267,18 @@ fn damaged_records_and_bad_names_are_refused() {
     let at = bad_name.windows(6).position(|window| window == b"bonnie").unwrap();
     bad_name[at] = b'\n';
     assert!(matches!(decode(bad_name.into()), Err(FrameError::Name(_))));
+}
+
+#[test]
+fn a_cluster_of_more_nodes_than_one_can_have_is_refused() {
+    for (size, is_taken) in [(None, true), (Some(NODES_MAX), true), (Some(NODES_MAX + 1), false)] {
+        let positions = Positions { cluster_size: size, ..Positions::default() };
+        let heartbeat = Request::Heartbeat { log_end: LogEnd::ZERO, positions };
+        let frame = Frame::Request(RequestId::new(1), heartbeat);
+        let decoded = decode(Bytes::from(bytes_of(&frame)).slice(4..));
+        let expected = if is_taken { Ok(frame) } else { Err(FrameError::ClusterSize(257)) };
+        assert_eq!(decoded, expected, "{size:?}");
+    }
 }
 
 #[test]

@@ -24,9 +24,10 @@ impl<L: LogView> Master<L> {
         u16::try_from(nodes).map_or(LogEnd::ZERO, |nodes| self.leader.held_end(nodes))
     }
 
-    /// Returns the committed end: that of the messages that a majority of the cluster holds.
-    pub fn committed_end(&self) -> LogEnd {
-        self.leader.held_end(self.peers.cluster().majority())
+    /// Returns the committed end: that of the messages that a majority of the cluster holds; none
+    /// while fewer than a majority have reported a position since the start.
+    pub fn committed_end(&self) -> Option<LogEnd> {
+        self.leader.known_end(self.peers.cluster().majority())
     }
 
     /// Returns the end of the messages that all nodes of the cluster hold.
@@ -52,6 +53,7 @@ impl<L: LogView> Master<L> {
     pub(super) fn positions(&mut self) -> Positions {
         self.leader.settle_held();
         let (committed_end, all_end) = (self.committed_end(), self.all_end());
-        Positions { log_start: LogEnd::ZERO, committed_end, all_end }
+        let cluster_size = Some(self.cluster_size());
+        Positions { log_start: LogEnd::ZERO, committed_end, all_end, cluster_size }
     }
 }

@@ -202,8 +202,9 @@ impl<L: LogView> Secondary<L> {
     fn receive(&mut self, now: Instant, session: SessionId, frame: Frame<Records>) {
         let received = match frame {
             Frame::Request(id, Request::AddMessage { run, positions }) => {
-                self.follower.note_positions(positions);
                 let taken = self.follower.take_run(now, id, run, &mut self.events);
+                // A refused run is no reason to believe its master anything.
+                let taken = taken.map(|()| self.follower.note_positions(positions));
                 self.carry_out();
                 taken
             }

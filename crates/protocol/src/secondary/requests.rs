@@ -100,12 +100,12 @@ impl<L: LogView> Secondary<L> {
                 return Ok(());
             }
             Response::Page { run, log_end, positions } => {
-                self.follower.note_positions(positions);
                 let page = PageAnswer { request: id, is_late: answered.is_none(), run, log_end };
                 let (rng, events) = (&mut self.rng, &mut self.events);
                 let taken = self.follower.take_page(now, page, rng, events);
                 self.carry_out();
                 taken?;
+                self.follower.note_positions(positions);
                 self.dial_state.on_page();
             }
             Response::ReadyNoted => self.follower.note_ready(id, &mut self.events)?,

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use acklog_judge::ShownEnds;
 use acklog_judge::lies::{Lie, TRUTH, truth};
 use acklog_log::{LogWriter, in_memory};
 
@@ -163,7 +164,9 @@ fn report(checker: &mut Checker, lie: Lie) {
             shows(checker, 6, 6);
             for end in [6, 5] {
                 let shown = ShownEnds { majority: end, all: end };
-                checker.secondary_shows(&name("bonnie"), LOG, LogEnd::new(6), shown);
+                let (own_end, cluster_size, held_end) = (6, 0, &|_| 0);
+                let moment = ShownMoment { own_end, shown, cluster_size, held_end };
+                checker.secondary_shows(&name("bonnie"), LOG, &moment);
             }
         }
         Lie::AnsweredTwice => {

@@ -1,7 +1,7 @@
 //! Judges the responses, refusals and health of the master by what it was asked and what was
 //! reported to it.
 
-use acklog_judge::{HeldMoment, MasterMoment, ShownEnds};
+use acklog_judge::{HeldMoment, MasterMoment, ShownEnds, ShownMoment};
 use acklog_protocol::{
     CloseReason, Machine, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, Refusal,
     RefusedHealth, Status, Wait,
@@ -93,11 +93,21 @@ impl Cluster {
     /// Judges what each secondary shows under read concerns.
     pub(super) fn judge_secondaries_reads(&mut self) {
         for (name, node) in &self.secondaries {
-            let (shown, end) = (secondary_ends(node), node.log.reader.durable_end());
-            match node.machine.get_ref().log_id() {
-                Some(log) => self.checker.secondary_shows(name, log, end, shown),
-                None => assert_eq!(shown, ShownEnds::default(), "{name} has no log"),
-            }
+            let (shown, machine) = (secondary_ends(node), node.machine.get_ref());
+            let Some(log) = machine.log_id() else {
+                assert_eq!(shown, ShownEnds::default(), "{name} has no log");
+                continue;
+            };
+            self.checker.secondary_shows(
+                name,
+                log,
+                &ShownMoment {
+                    own_end: node.log.reader.durable_end().get(),
+                    shown,
+                    cluster_size: machine.cluster_size().unwrap_or_default().into(),
+                    held_end: &|nodes| machine.held_end(nodes).get(),
+                },
+            );
         }
     }
 

@@ -1,5 +1,7 @@
 //! Reads of a node's log under a read concern.
 
+use std::time::Duration;
+
 use acklog_judge::{FollowedRow, ShownEnds};
 use acklog_log::LogReader;
 use acklog_types::{LogEnd, LogId, MessageId, NodeName, OpenBatch, WriteConcern};
@@ -28,13 +30,18 @@ pub(crate) struct PageSize {
 
 impl Cluster {
     /// Returns the end of the messages that a node (`None`: the master) shows under a read concern;
-    /// none where the node is down, or is a secondary that is asked for a number of nodes above 1.
+    /// none where the node is down, or is a secondary that does not know what so many nodes hold.
     pub fn shown_end(&self, node: Option<&NodeName>, concern: WriteConcern) -> Option<LogEnd> {
         let end = match node {
             None => shown_by_master(self.master.as_ref()?, concern),
             Some(name) => shown_by_secondary(self.secondaries.get(name)?, concern)?,
         };
         Some(end)
+    }
+
+    /// Returns the interval at which the master sends heartbeats.
+    pub(crate) fn heartbeat_interval(&self) -> Duration {
+        self.options.heartbeat_interval
     }
 
     /// Begins a place at the start of the master's log, if it is of another one.
@@ -118,7 +125,7 @@ fn shown_by_master(node: &MasterNode, concern: WriteConcern) -> LogEnd {
     match concern {
         WriteConcern::Nodes(0 | 1) => node.log.reader.durable_end(),
         WriteConcern::Nodes(nodes) => machine.held_end(nodes),
-        WriteConcern::Majority => machine.committed_end(),
+        WriteConcern::Majority => machine.committed_end().unwrap_or_default(),
         WriteConcern::All => machine.all_end(),
     }
 }
@@ -127,8 +134,11 @@ fn shown_by_secondary(node: &SecondaryNode, concern: WriteConcern) -> Option<Log
     let machine = node.machine.get_ref();
     match concern {
         WriteConcern::Nodes(0 | 1) => Some(node.log.reader.durable_end()),
-        WriteConcern::Nodes(_) => None,
-        WriteConcern::Majority => Some(machine.committed_end()),
+        WriteConcern::Nodes(nodes) => {
+            WriteConcern::word_for(nodes, machine.cluster_size()?)?;
+            Some(machine.held_end(nodes))
+        }
+        WriteConcern::Majority => Some(machine.committed_end().unwrap_or_default()),
         WriteConcern::All => Some(machine.all_end()),
     }
 }

@@ -153,12 +153,12 @@ fn an_expectation_that_does_not_hold_is_named_with_what_was_seen() {
         ("kill clyde\nexpect ready bonnie clyde within=1s", "does not count on clyde"),
         ("kill clyde\nexpect ready clyde within=0s", "clyde is down"),
         ("expect messages bonnie Msg1 Msg2", "bonnie: [0 Msg1]"),
-        ("expect messages bonnie r=2 Msg1", "ask the master for what 2 nodes hold"),
+        ("expect messages bonnie r=4 Msg1", "ask the master for what 4 nodes hold"),
         ("expect followed ada within=1s", "no reader is named \"ada\""),
         ("follow ada bonnie\nexpect followed ada Msg2 within=1s", "ada received [0 Msg1]"),
         ("follow ada bonnie from=1\nexpect followed ada Msg1 within=1s", "ada received []"),
         ("kill bonnie\nfollow ada bonnie\nexpect followed ada Msg1 within=1s", "bonnie is down"),
-        ("follow ada bonnie r=2\nexpect followed ada Msg1 within=1s", "ask the master for what 2"),
+        ("follow ada bonnie r=4\nexpect followed ada Msg1 within=1s", "ask the master for what 4"),
         ("follow ada bonnie\nfollow ada clyde from=1", "ada follows already"),
         ("follow ada bonnie\ncluster\nexpect followed ada Msg1 within=1s", "no reader is named"),
         ("append Msg2 w=1\nexpect messages master Msg1 Msg2 r=2", "master: [0 Msg1]"),
@@ -179,6 +179,18 @@ fn an_expectation_that_does_not_hold_is_named_with_what_was_seen() {
         assert_eq!(broken.line, text.lines().count(), "{steps}: {broken}");
         assert_eq!(Some(broken.text.as_str()), text.lines().last());
         assert!(broken.trouble.to_string().contains(seen), "{steps}: {broken}");
+    }
+}
+
+#[test]
+fn a_secondary_answers_for_the_numbers_that_a_majority_and_all_are() {
+    let begin = "cluster cluster-size=5 quorum=1\njoin bonnie clyde\nappend Msg1 w=3\nrun 2s\n";
+    play(&format!("{begin}expect messages bonnie Msg1 r=3\nexpect messages bonnie r=5\n")).unwrap();
+    for nodes in [2, 4, 6] {
+        let step = format!("expect messages bonnie Msg1 r={nodes}");
+        let broken = play(&format!("{begin}{step}\n")).expect_err(&step);
+        let seen = format!("ask the master for what {nodes} nodes hold");
+        assert!(broken.trouble.to_string().contains(&seen), "{broken}");
     }
 }
 

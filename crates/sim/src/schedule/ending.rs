@@ -35,7 +35,7 @@ impl Schedule {
         self.mend_disk(None);
         if self.cluster.resize(self.nodes()) {
             self.cluster.restart_master();
-            self.waiters.clear();
+            self.forget_clients();
         }
         self.cluster.wipe(&self.namesake);
         self.cluster.run_for(STRAY_TIME);

@@ -1,5 +1,7 @@
 //! Readers that follow the log from node to node. Each keeps its place itself.
 
+use std::time::Duration;
+
 use acklog_types::{NodeName, WriteConcern};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,6 +11,10 @@ use crate::cluster::{FollowerPlace, PageSize};
 
 /// Number of readers of a schedule.
 const READERS: usize = 3;
+
+/// Longest virtual time that the last acks and the heartbeat behind them take, on a network without
+/// faults.
+const FRAMES_TAKE: Duration = Duration::from_millis(100);
 
 /// A reader.
 #[derive(Debug)]
@@ -62,16 +68,17 @@ impl RoamingReaders {
         }
     }
 
-    /// Lets each reader read to the end of the log, on a node of which all have everything. Acks of
-    /// the last messages may still be on their way.
+    /// Lets each reader read to the end of the log under its own read concern, on one of the nodes,
+    /// which all have everything. Within a heartbeat interval they know that of each other.
     ///
     /// # Panics
     /// When one of them does not get there.
     pub(super) fn finish(&mut self, cluster: &mut Cluster) {
+        cluster.run_for(cluster.heartbeat_interval() + FRAMES_TAKE);
         for reader in &mut self.readers {
             cluster.find_log(&mut reader.place);
             let at = self.rng.random_range(0..=self.nodes.len());
-            (reader.node, reader.concern) = (self.nodes.get(at).cloned(), WriteConcern::Nodes(1));
+            reader.node = self.nodes.get(at).cloned();
             let size = PageSize { bytes: usize::MAX, rows: usize::MAX };
             while let Some(received @ 1..) = reader.receive(cluster, size) {
                 self.followed += received;

@@ -41,7 +41,8 @@ impl RequestProblem {
             | Self::Key(_)
             | Self::BadHost(_)
             | Self::NotMastersWait(_)
-            | Self::NotMastersRead { .. } => Code::BadRequest,
+            | Self::NotMastersRead { .. }
+            | Self::ClusterSizeUnknown { .. } => Code::BadRequest,
             Self::Refused(Refusal::WriteConcern { .. }) => Code::UnsatisfiableWriteConcern,
             Self::ReadConcern { .. } => Code::UnsatisfiableReadConcern,
             Self::OtherLog { .. } => Code::OtherLog,
@@ -100,6 +101,10 @@ impl RequestProblem {
         if let Self::Refused(Refusal::EndMoved { expected, end }) = self {
             // The log grows, and so reaches an end that it has not reached yet.
             return end < expected;
+        }
+        if let Self::ClusterSizeUnknown { .. } = self {
+            // The master tells it with its answer to the handshake.
+            return true;
         }
         let status = self.status();
         match kind {

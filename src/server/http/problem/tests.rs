@@ -61,7 +61,7 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
     let (name, address) = (Some("m1".to_owned()), "10.0.0.1:6000".to_owned());
     let master = KnownMaster { name, address, url: None };
     let not_here = RequestProblem::NotMastersWait(master.clone());
-    let foreign_read = RequestProblem::NotMastersRead { nodes: 2, master: master.clone() };
+    let foreign_read = RequestProblem::NotMastersRead { nodes: 2, size: 5, master: master.clone() };
     let not_master = RequestProblem::NotMaster { allow: "GET", master };
     let too_many = Refusal::WriteConcern { asked: 9, reachable: 3 };
     let (end, first) = (LogEnd::new(3), MessageId::new(3));
@@ -118,8 +118,12 @@ fn nodes_faults() -> Vec<Row> {
     let key_unreadable = Refusal::KeyUnreadable { first: MessageId::new(3), detail: text() };
     let too_many = Refusal::TooManyWaiting { limit: 9 };
     let given = EventId { log: 1, epoch: 2, id: 3 };
+    let (name, address) = (None, "10.0.0.1:6000".to_owned());
+    let master = KnownMaster { name, address, url: None };
+    let size_unknown = RequestProblem::ClusterSizeUnknown { nodes: 2, master };
     let too_many_followers = RequestProblem::TooManyFollowers { max: 9 };
     vec![
+        (size_unknown, 400, "bad-request", always, "refused"),
         (too_many_followers, 503, "too-many-followers", always, "refused"),
         (RequestProblem::UnknownEpoch { given }, 503, "unknown-epoch", always, "refused"),
         (RequestProblem::Unreadable(text()), 500, "unreadable", keyed, "unknown"),

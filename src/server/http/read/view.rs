@@ -216,14 +216,16 @@ impl LogView {
             (WriteConcern::Nodes(nodes), _) => nodes,
         };
         let Some(node) = &self.secondary else { return Ok(ReadLevel::Nodes(nodes as u16)) };
-        let is = |concern: WriteConcern| size.is_some_and(|size| concern.resolve(size) == nodes);
-        match () {
-            () if is(WriteConcern::Majority) => Ok(ReadLevel::Majority),
-            () if is(WriteConcern::All) => Ok(ReadLevel::All),
-            () => {
+        match size {
+            None => {
                 let master = KnownMaster::of(node).await;
-                Err(RequestProblem::NotMastersRead { nodes, master })
+                Err(RequestProblem::ClusterSizeUnknown { nodes, master })
             }
+            Some(size) if WriteConcern::word_for(nodes, size).is_none() => {
+                let master = KnownMaster::of(node).await;
+                Err(RequestProblem::NotMastersRead { nodes, size, master })
+            }
+            Some(_) => Ok(ReadLevel::Nodes(nodes as u16)),
         }
     }
 

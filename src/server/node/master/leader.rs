@@ -168,10 +168,10 @@ impl NodeRole for LeaderDriver {
         let machine = core.machine.get_ref();
         let known = KnownEnds {
             log: Some(machine.log_id()),
-            majority: machine.committed_end(),
+            majority: machine.committed_end().unwrap_or_default(),
             all: machine.all_end(),
             log_end: core.reader.durable_end(),
-            cluster_size: machine.cluster_size(),
+            cluster_size: Some(machine.cluster_size()),
         };
         core.positions.publish(known, |nodes| machine.held_end(nodes.into()));
     }

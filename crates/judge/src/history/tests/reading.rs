@@ -1,7 +1,7 @@
 //! What nodes show under read concerns.
 
 use super::*;
-use crate::answer::{HeldMoment, ShownEnds};
+use crate::answer::{HeldMoment, ShownEnds, ShownMoment};
 use crate::lies::{Lie, TRUTH};
 
 /// A log of six messages, which all three nodes have by now.
@@ -31,7 +31,16 @@ fn show(history: &mut History, size: u64, told: &[(&str, u64)], liars: u64, ends
 }
 
 fn hears(history: &mut History, node: usize, own_end: u64, majority: u64, all: u64) {
-    history.secondary_shows(node, own_end, ShownEnds { majority, all });
+    let shown = ShownEnds { majority, all };
+    let held_end: &dyn Fn(u64) -> u64 = &|_| 0;
+    history.secondary_shows(node, &ShownMoment { own_end, shown, cluster_size: 0, held_end });
+}
+
+/// The node shows what 2 and 3 nodes hold.
+fn counts(history: &mut History, node: usize, own_end: u64, ends: [u64; 2]) {
+    let (shown, cluster_size) = (ShownEnds::default(), 3);
+    let held_end: &dyn Fn(u64) -> u64 = &|nodes| ends[nodes as usize - 2];
+    history.secondary_shows(node, &ShownMoment { own_end, shown, cluster_size, held_end });
 }
 
 /// Tells a lie about what nodes show of six messages, when the master has them. Returns the kind
@@ -112,4 +121,50 @@ fn a_secondary_shows_no_more_than_it_has_and_no_less_than_before_in_one_life() {
     hears(&mut history, CLYDE, 6, 6, 6);
     hears(&mut history, CLYDE, 6, 6, 5);
     assert_eq!(found(&history), [(ViolationKind::Read, None, "clyde")]);
+}
+
+#[test]
+fn a_secondary_shows_for_a_number_no_more_than_so_many_held_at_some_moment() {
+    // Of two nodes, two were a majority and all.
+    let grown = || {
+        let mut history = six();
+        show(&mut history, 2, &[("bonnie", 5)], 0, [6, 5, 0]);
+        show(&mut history, 3, &[("bonnie", 5), ("clyde", 2)], 0, [6, 5, 2]);
+        history
+    };
+    for (own_end, ends, is_true) in [
+        (6, [5, 2], true),
+        (3, [3, 2], true),
+        (6, [0, 0], true),
+        (6, [6, 2], false),
+        (6, [5, 5], false),
+        (3, [4, 2], false),
+    ] {
+        let mut history = grown();
+        counts(&mut history, BONNIE, own_end, ends);
+        assert_eq!(found(&history).is_empty(), is_true, "{own_end} {ends:?}");
+    }
+}
+
+#[test]
+fn what_a_master_lost_was_held_by_nobody_and_is_shown_only_by_who_showed_it() {
+    let hears = |history: &mut History, node, own_end, [majority, all]: [u64; 2]| {
+        hears(history, node, own_end, majority, all);
+    };
+    for tells in [hears, counts] {
+        for (node, own_end, ends, is_true) in [
+            (BONNIE, 6, [6, 6], true),
+            (CLYDE, 2, [2, 2], true),
+            (CLYDE, 6, [3, 2], false),
+            (CLYDE, 6, [2, 3], false),
+        ] {
+            let mut history = six();
+            show(&mut history, 3, &[("bonnie", 6), ("clyde", 6)], 0, [6, 6, 6]);
+            tells(&mut history, BONNIE, 6, [6, 6]);
+            tells(&mut history, CLYDE, 1, [1, 1]);
+            history.master_started(2, true);
+            tells(&mut history, node, own_end, ends);
+            assert_eq!(found(&history).is_empty(), is_true, "{node} {own_end} {ends:?}");
+        }
+    }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use acklog_types::{
-    Checksum, Epoch, IdRange, InstanceId, LogEnd, LogId, Records, RequestId, Storage, StoreId,
+    Checksum, Epoch, IdRange, InstanceId, LogEnd, LogId, NODES_MAX, Records, RequestId, Storage,
+    StoreId,
 };
 use bincode::{Decode, Encode};
 
@@ -137,8 +138,9 @@ impl HeadWriter {
 
     fn put_positions(&mut self, positions: Positions) {
         if self.is_version_4() {
-            let Positions { log_start, committed_end, all_end } = positions;
-            self.put((log_start.get(), committed_end.get(), all_end.get()));
+            let Positions { log_start, committed_end, all_end, cluster_size } = positions;
+            self.put((log_start.get(), committed_end.map(LogEnd::get), all_end.get()));
+            self.put(cluster_size.unwrap_or_default());
         }
     }
 
@@ -300,8 +302,18 @@ impl<'a> HeadReader<'a> {
         if !self.is_version_4() {
             return Ok(Positions::default());
         }
-        let (log_start, committed_end) = (self.take_end()?, self.take_end()?);
-        Ok(Positions { log_start, committed_end, all_end: self.take_end()? })
+        let (log_start, committed_end) = (self.take_end()?, self.take::<Option<u64>>()?);
+        let committed_end = committed_end.map(LogEnd::new);
+        let (all_end, cluster_size) = (self.take_end()?, self.take_cluster_size()?);
+        Ok(Positions { log_start, committed_end, all_end, cluster_size })
+    }
+
+    fn take_cluster_size(&mut self) -> Result<Option<u16>, FrameError> {
+        match self.take()? {
+            0 => Ok(None),
+            size @ 1..=NODES_MAX => Ok(Some(size)),
+            size => Err(FrameError::ClusterSize(size)),
+        }
     }
 
     fn take_port_and_storage(&mut self, node: &mut NodeFacts) -> Result<(), FrameError> {

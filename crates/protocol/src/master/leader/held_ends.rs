@@ -2,8 +2,8 @@
 
 use acklog_types::LogEnd;
 
-/// The ends that 1..n nodes hold: the acked ends of all nodes, the largest first. They are made
-/// anew when they are needed after a change.
+/// The ends that 1..n nodes hold: the acked ends of the nodes that reported one, the largest first.
+/// They are made anew when they are needed after a change.
 #[derive(Debug, Default)]
 pub(super) struct HeldEnds {
     descending: Vec<LogEnd>,
@@ -12,7 +12,7 @@ pub(super) struct HeldEnds {
 }
 
 impl HeldEnds {
-    /// Notes that a node's acked end may have changed, or that other nodes count.
+    /// Notes that a node's acked end may have changed or be known now, or that other nodes count.
     pub(super) fn invalidate(&mut self) {
         self.made_with = None;
     }
@@ -22,7 +22,8 @@ impl HeldEnds {
         self.made_with != Some(durable_end)
     }
 
-    /// Takes the durable end of the master and the acked ends of the secondaries that count.
+    /// Takes the durable end of the master and the acked ends of the secondaries that count, as far
+    /// as they are known.
     pub(super) fn set(&mut self, durable_end: LogEnd, acked: impl IntoIterator<Item = LogEnd>) {
         self.descending.clear();
         self.descending.extend(acked);
@@ -31,10 +32,14 @@ impl HeldEnds {
         self.made_with = Some(durable_end);
     }
 
-    /// Returns the end that `nodes` nodes hold: the `nodes`-th largest.
+    /// Returns the end that `nodes` nodes hold: the `nodes`-th largest; zero where fewer are known.
     pub(super) fn by(&self, nodes: u16) -> LogEnd {
-        let index = usize::from(nodes).saturating_sub(1);
-        self.descending.get(index).copied().unwrap_or(LogEnd::ZERO)
+        self.known(nodes).unwrap_or_default()
+    }
+
+    /// Returns the end that `nodes` nodes hold; none where the ends of fewer are known.
+    pub(super) fn known(&self, nodes: u16) -> Option<LogEnd> {
+        self.descending.get(usize::from(nodes).saturating_sub(1)).copied()
     }
 }
 
@@ -48,6 +53,7 @@ mod tests {
         assert!(held.is_stale(LogEnd::ZERO), "nothing is known");
         held.set(end(9), [4, 7].map(end));
         assert_eq!([1, 2, 3, 4].map(|nodes| held.by(nodes).get()), [9, 7, 4, 0]);
+        assert_eq!((held.known(3), held.known(4)), (Some(end(4)), None));
         assert!(!held.is_stale(end(9)) && held.is_stale(end(10)));
         held.invalidate();
         assert!(held.is_stale(end(9)));

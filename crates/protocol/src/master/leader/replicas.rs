@@ -62,8 +62,10 @@ impl Replicas {
         end: LogEnd,
         events: &mut Events,
     ) -> bool {
-        let is_news = self.get_mut(peer).is_some_and(|replica| replica.ack(now, end, events));
-        if is_news {
+        let Some(replica) = self.get_mut(peer) else { return false };
+        let was_known = replica.known_end().is_some();
+        let is_news = replica.ack(now, end, events);
+        if is_news || !was_known {
             self.held.invalidate();
         }
         is_news
@@ -98,7 +100,7 @@ impl Replicas {
     pub(super) fn held(&mut self, durable_end: LogEnd) -> &HeldEnds {
         if self.held.is_stale(durable_end) {
             let counted = self.replicas.values().filter(|replica| replica.is_counted());
-            self.held.set(durable_end, counted.map(Replica::acked_end));
+            self.held.set(durable_end, counted.filter_map(Replica::known_end));
         }
         &self.held
     }

@@ -40,7 +40,13 @@ impl<L: LogView> Leader<L> {
 
     /// Returns the end that `nodes` nodes hold, as of the last [settling](Self::settle_held).
     pub(in crate::master) fn held_end(&self, nodes: u16) -> LogEnd {
-        self.replicas.settled().by(nodes)
+        self.known_end(nodes).unwrap_or_default()
+    }
+
+    /// Returns the end that `nodes` nodes hold, like [`held_end`](Self::held_end); none while fewer
+    /// have reported a position.
+    pub(in crate::master) fn known_end(&self, nodes: u16) -> Option<LogEnd> {
+        self.replicas.settled().known(nodes)
     }
 
     /// Returns the end of what a peer acked, as far as is known.

@@ -18,11 +18,12 @@ fn told(effects: &[Effect<LeaderEffect>]) -> Vec<(u64, u64)> {
         },
         _ => None,
     });
-    positions.map(|told| (told.committed_end.get(), told.all_end.get())).collect()
+    let committed = |told: Positions| told.committed_end.unwrap_or_default().get();
+    positions.map(|told| (committed(told), told.all_end.get())).collect()
 }
 
 fn held(node: &Node) -> (u64, u64) {
-    (node.machine.committed_end().get(), node.machine.all_end().get())
+    (node.machine.committed_end().unwrap_or_default().get(), node.machine.all_end().get())
 }
 
 fn page(node: &mut Node, session: u64, request: u64, from: u64) -> Vec<Effect<LeaderEffect>> {
@@ -43,7 +44,7 @@ fn what_a_majority_and_all_nodes_hold_follows_the_acks_and_is_told_in_the_next_f
     let held_by = [0, 1, 2, 3, 4, u64::MAX].map(|nodes| node.machine.held_end(nodes).get());
     assert_eq!(held_by, [5, 5, 5, 3, 0, 0]);
     let health = node.machine.health(node.now);
-    assert_eq!((health.committed_end, health.log_end), (LogEnd::new(5), LogEnd::new(5)));
+    assert_eq!((health.committed_end, health.log_end), (Some(LogEnd::new(5)), LogEnd::new(5)));
 
     node.ready(1, 2, 5);
     node.append(1, 1).unwrap();
@@ -54,6 +55,24 @@ fn what_a_majority_and_all_nodes_hold_follows_the_acks_and_is_told_in_the_next_f
     node.machine.handle_timeout(node.now);
     let told = told(&node.effects());
     assert!(told.len() > 1 && told.iter().all(|&told| told == (5, 5)), "{told:?}");
+}
+
+#[test]
+fn what_a_majority_holds_is_not_known_before_one_has_reported_a_position() {
+    let mut node = Node::restarted(true);
+    let committed = |node: &Node| {
+        assert_eq!(node.machine.health(node.now).committed_end, node.machine.committed_end());
+        node.machine.committed_end().map(LogEnd::get)
+    };
+    assert_eq!(committed(&node), None, "its secondaries are away");
+    let welcome = node.greet(1, "bonnie", 0);
+    assert_eq!(committed(&node), None, "a handshake is no report");
+    let [Response::Welcome(welcome)] = responses(&welcome)[..] else { panic!("{welcome:?}") };
+    assert_eq!(welcome.positions.committed_end, None);
+    page(&mut node, 1, 1, 0);
+    assert_eq!(committed(&node), Some(0), "two of three know that they share nothing");
+    node.lose(1);
+    assert_eq!(committed(&node), Some(0), "it reported since the start");
 }
 
 #[test]

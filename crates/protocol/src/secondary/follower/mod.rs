@@ -142,7 +142,7 @@ impl<L> Follower<L> {
         if self.log_id.replace(log) != Some(log) {
             self.master = MasterPositions::default();
         }
-        self.master.begin(master_end);
+        self.master.begin(master_end, self.durable_end);
         self.intake = Some(Intake {
             catch_up: CatchUp::new(request_timeout),
             buffer: Buffer::new(),
@@ -319,13 +319,27 @@ impl<L> Follower<L> {
 
     /// Returns the end of what a majority of the cluster holds, as far as this node has it and the
     /// master told that.
-    pub(super) fn committed_end(&self) -> LogEnd {
-        self.master.committed_end().min(self.durable_end)
+    pub(super) fn committed_end(&self) -> Option<LogEnd> {
+        self.master.committed_end().map(|end| end.min(self.durable_end))
     }
 
     /// Returns the end of what all nodes hold, as far as the master told that.
     pub(super) fn all_end(&self) -> LogEnd {
         self.master.all_end().min(self.durable_end)
+    }
+
+    /// Returns the number of nodes of the cluster, as the master told it last.
+    pub(super) fn cluster_size(&self) -> Option<u16> {
+        self.master.cluster_size()
+    }
+
+    /// Returns an end of what this node has and at least `nodes` nodes hold, as far as the master
+    /// told that.
+    pub(super) fn held_end(&self, nodes: u64) -> LogEnd {
+        match nodes {
+            0 | 1 => self.durable_end,
+            _ => self.master.held_end(nodes).min(self.durable_end),
+        }
     }
 
     /// Returns whether the log is on disk.

@@ -36,6 +36,8 @@ struct Life {
     log: Option<LogId>,
     /// The largest position that the secondary reported.
     told: u64,
+    /// The ends that it showed last under `majority` and `all`.
+    shown: [LogEnd; 2],
     /// The secondary's last request.
     asked: Option<(RequestId, Request<IdRange>)>,
     /// Positions reported in answer to runs, while something was not durable yet.
@@ -60,6 +62,7 @@ impl Life {
             durable,
             log,
             told,
+            shown: [LogEnd::ZERO; 2],
             asked: None,
             early: 0,
             closed,
@@ -99,6 +102,20 @@ impl Life {
         assert_eq!(health.log_end.get(), self.durable, "it shows what is durable");
         let log = self.node.machine.get_ref().log_id();
         assert!(self.log.is_none() || self.log == log, "its messages belong to another log by now");
+        self.judge_shown();
+    }
+
+    /// Checks what is shown under read concerns: no more than what is durable and, under a word, no
+    /// less than before.
+    fn judge_shown(&mut self) {
+        let machine = self.node.machine.get_ref();
+        let shown = [machine.committed_end().unwrap_or_default(), machine.all_end()];
+        let numbers = [0, 1, 2, 3, 5, 6, u64::MAX].map(|nodes| machine.held_end(nodes));
+        let most = shown.into_iter().chain(numbers).max().unwrap_or_default();
+        assert!(most.get() <= self.durable, "shows {most}, and {} are durable", self.durable);
+        let is_less = shown.iter().zip(&self.shown).any(|(now, before)| now < before);
+        assert!(!is_less, "shows {shown:?} after {:?}", self.shown);
+        self.shown = shown;
     }
 
     /// Checks a reported position: it is durable, and no less than one before, unless it is sent
@@ -175,35 +192,42 @@ impl Life {
         match self.rng.random_range(0..100) {
             0..45 => match self.asked.take() {
                 Some((id, request)) => Frame::Response(id, self.answer(&request, log_end)),
-                None => Frame::Request(
-                    id,
-                    Request::Heartbeat { log_end, positions: Positions::default() },
-                ),
+                None => {
+                    Frame::Request(id, Request::Heartbeat { log_end, positions: self.positions() })
+                }
             },
             45..85 if self.takes_runs() => {
                 let from =
                     self.rng.random_range(self.appended.saturating_sub(2)..self.appended + 6);
-                Frame::Request(
-                    id,
-                    Request::AddMessage { run: self.run(from), positions: Positions::default() },
-                )
+                let (run, positions) = (self.run(from), self.positions());
+                Frame::Request(id, Request::AddMessage { run, positions })
             }
             45..95 => {
-                Frame::Request(id, Request::Heartbeat { log_end, positions: Positions::default() })
+                Frame::Request(id, Request::Heartbeat { log_end, positions: self.positions() })
             }
             95..98 => {
                 let from = self.rng.random_range(0..MESSAGES);
                 Frame::Response(
                     id,
-                    Response::Page {
-                        run: self.run(from),
-                        log_end,
-                        positions: Positions::default(),
-                    },
+                    Response::Page { run: self.run(from), log_end, positions: self.positions() },
                 )
             }
             _ => self.odd_frame(id, log_end),
         }
+    }
+
+    /// Draws positions, which mostly are what no honest master tells: beyond the log, falling, more
+    /// held by all nodes than by a majority, another size each time.
+    fn positions(&mut self) -> Positions {
+        let mut end = || {
+            let most = if self.rng.random_bool(0.1) { u64::MAX } else { MESSAGES };
+            LogEnd::new(self.rng.random_range(0..=most))
+        };
+        let (log_start, committed_end, all_end) = (end(), Some(end()), end());
+        let committed_end = committed_end.filter(|_| self.rng.random_bool(0.9));
+        let sizes = [None, Some(0), Some(1), Some(3), Some(5), Some(u16::MAX)];
+        let cluster_size = sizes[self.rng.random_range(0..sizes.len())];
+        Positions { log_start, committed_end, all_end, cluster_size }
     }
 
     fn takes_runs(&mut self) -> bool {
@@ -220,7 +244,7 @@ impl Life {
                 let run = self.run(from);
                 let end = run.range().end();
                 let log_end = if self.rng.random_bool(0.7) { end } else { log_end.max(end) };
-                Response::Page { run, log_end, positions: Positions::default() }
+                Response::Page { run, log_end, positions: self.positions() }
             }
             Request::SecondaryNodeReady { .. } => Response::ReadyNoted,
             other => panic!("no secondary asks that: {other:?}"),
@@ -272,14 +296,16 @@ impl Life {
 
 #[test]
 fn no_frame_of_a_master_makes_a_secondary_lose_double_or_ack_what_is_not_durable() {
-    let (mut appended, mut closed, mut early) = (0, 0, 0);
+    let (mut appended, mut closed, mut early, mut shown) = (0, 0, 0, 0);
     for seed in 0..LIVES {
         let life = Life::new(seed).live();
         appended += life.appended;
         closed += life.closed;
         early += life.early;
+        shown += life.shown[1].get();
     }
     assert!(appended > LIVES * 5, "it takes messages in all the same: {appended}");
+    assert!(shown > LIVES * 5, "it shows messages under all: {shown}");
     assert!(early > LIVES as usize / 5, "and answers while its disk is behind: {early}");
     assert!(closed > LIVES as usize, "and it ends connections: {closed}");
 }

@@ -5,14 +5,15 @@ use crate::SecondaryPhase;
 use crate::frame::RefusalCode;
 
 fn told(committed_end: u64, all_end: u64) -> Positions {
-    let (committed_end, all_end) = (LogEnd::new(committed_end), LogEnd::new(all_end));
-    Positions { log_start: LogEnd::ZERO, committed_end, all_end }
+    let (committed_end, all_end) = (Some(LogEnd::new(committed_end)), LogEnd::new(all_end));
+    let cluster_size = Some(3);
+    Positions { log_start: LogEnd::ZERO, committed_end, all_end, cluster_size }
 }
 
 fn shown(node: &Node) -> (u64, u64) {
     let machine = node.machine.get_ref();
     assert_eq!(machine.health(node.now).committed_end, machine.committed_end());
-    (machine.committed_end().get(), machine.all_end().get())
+    (machine.committed_end().unwrap_or_default().get(), machine.all_end().get())
 }
 
 /// Lets the master accept the node on a new connection.
@@ -32,6 +33,10 @@ fn what_was_told_is_shown_as_far_as_the_node_has_it_and_never_becomes_less() {
     let mut node = Node::new();
     assert_eq!(shown(&node), (0, 0));
     connect(&mut node, 1);
+    heartbeat(&mut node, 1, Positions::default());
+    assert_eq!(node.machine.get_ref().committed_end(), None, "its master does not know it");
+    heartbeat(&mut node, 1, told(0, 0));
+    assert_eq!(node.machine.get_ref().committed_end(), Some(LogEnd::ZERO), "nothing is committed");
     heartbeat(&mut node, 1, told(9, 3));
     assert_eq!(shown(&node), (0, 0), "it has none of them");
     let (run, log_end) = (records(0, 5, "Msg"), LogEnd::new(9));
@@ -60,6 +65,22 @@ fn what_was_told_of_another_log_is_forgotten_with_it() {
     let (run, log_end) = (records(0, 5, "Msg"), LogEnd::new(9));
     node.answer(2, 1, Response::Page { run, log_end, positions: Positions::default() });
     assert_eq!(shown(&node), (0, 0));
+}
+
+#[test]
+fn what_a_refused_frame_tells_is_not_believed() {
+    let run = || records(0, 1, "Msg");
+    let (id, positions) = (RequestId::new(0), told(9, 9));
+    let early = Frame::Request(id, Request::AddMessage { run: run(), positions });
+    let (beyond, log_end) = (records(4, 5, "Msg"), LogEnd::new(1));
+    let page = Response::Page { run: beyond, log_end, positions };
+    for frame in [early, Frame::Response(RequestId::new(1), page)] {
+        let mut node = Node::new();
+        connect(&mut node, 1);
+        node.step(Input::Frame { session: SessionId::new(1), frame });
+        assert!(!node.machine.health(node.now).connected, "the connection ends");
+        assert_eq!(node.machine.get_ref().cluster_size(), None);
+    }
 }
 
 #[test]
