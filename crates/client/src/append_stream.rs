@@ -4,6 +4,7 @@ mod connection;
 mod entry;
 mod in_flight;
 mod sending;
+mod waiting;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,7 +42,8 @@ pub struct AppendStreamOptions {
     /// time has passed. It then stands behind others in the log that were sent after it. What was
     /// not answered when a connection broke is always sent again.
     pub retries: bool,
-    /// Longest time without a node that takes the stream. After it, what waits fails.
+    /// Longest time without a node that takes the stream. After it, what waits fails. Where all
+    /// nodes refuse the stream for good and none took it before, it fails at once.
     pub patience: Duration,
 }
 

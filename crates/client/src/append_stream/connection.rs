@@ -135,7 +135,7 @@ async fn pass_on(
 
 /// Passes on why there is no answer. Nobody may be there to hear it.
 async fn tell(parts: &mpsc::Sender<Result<AnswerPart, Failure>>, error: CallError) {
-    let failure = Failure::of_cause(NodesError::from(error).into(), true);
+    let failure = Failure::lost(NodesError::from(error).into());
     let _ = parts.send(Err(failure)).await;
 }
 
