@@ -1,9 +1,11 @@
 //! The task of a stream of appends: connects, sends, and sends again what was not answered.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use acklog_api::{Appended, Outcome, Problem, ProblemCode};
+use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep};
@@ -210,12 +212,18 @@ impl<D: Dial> Sending<D> {
         flight: &mut InFlight,
         hold: &mut Hold,
     ) -> ConnectionEnd {
-        let (mut lines, mut is_writable) = (Lines::default(), true);
+        let mut lines = Lines::default();
         let mut looks = interval(DEADLINES_INTERVAL);
         loop {
-            if self.waiting.is_over() && flight.is_empty() {
-                connection.end().await;
-                return ConnectionEnd::Done;
+            if self.waiting.is_over() {
+                if flight.is_empty() {
+                    connection.end().await;
+                    return ConnectionEnd::Done;
+                }
+                // A proxy may hold back the last answers until the answer ends.
+                if !self.options.retries {
+                    connection.lines = None;
+                }
             }
             tokio::select! {
                 part = connection.answers.recv() => match part {
@@ -229,12 +237,8 @@ impl<D: Dial> Sending<D> {
                     Some(Err(failure)) => return ConnectionEnd::Failed(failure),
                     None => return ConnectionEnd::Failed(ended(target)),
                 },
-                room = connection.lines.reserve(), if is_writable && self.waiting.has_unsent() => {
-                    match room {
-                        Ok(room) => room.send(self.next_piece(flight).into()),
-                        // The connection breaks: why, comes as its answer.
-                        Err(_) => is_writable = false,
-                    }
+                room = room(connection.lines.as_ref()), if self.waiting.has_unsent() => {
+                    room.send(self.next_piece(flight).into());
                 }
                 () = self.waiting.grow() => {}
                 now = looks.tick(), if self.options.timeout.is_some() => {
@@ -304,6 +308,17 @@ impl<D: Dial> Sending<D> {
     const fn margin(&self) -> Duration {
         if self.options.retries { Duration::ZERO } else { NETWORK_MARGIN }
     }
+}
+
+/// Waits for room for the next lines: for ever where the request has ended, or the connection
+/// breaks. Then the answers tell. Cancel safe.
+async fn room(lines: Option<&mpsc::Sender<Bytes>>) -> mpsc::Permit<'_, Bytes> {
+    if let Some(lines) = lines
+        && let Ok(room) = lines.reserve().await
+    {
+        return room;
+    }
+    pending().await
 }
 
 /// Returns the failure of a node that lets the time for its answers pass.

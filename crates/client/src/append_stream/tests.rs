@@ -354,6 +354,27 @@ async fn a_stream_that_is_dropped_leaves_its_messages_unknown() {
 }
 
 #[tokio::test]
+async fn without_repetitions_the_request_ends_before_the_last_answers() {
+    // A proxy that passes answers on when it has all of them.
+    let node = AppendsNode::holding(|_, number, _| {
+        LineReply::Answers(vec![LineReply::stored(number, number)])
+    });
+    let node = node.await;
+    let options = AppendStreamOptions {
+        timeout: Some(PATIENCE),
+        retries: false,
+        ..AppendStreamOptions::default()
+    };
+    let stream = stream_with(vec![node.endpoint()], options);
+    let answers = [send(&stream, "a").await, send(&stream, "b").await];
+    stream.finish().await;
+    for (id, answer) in (0..).zip(answers) {
+        assert_eq!(answer.await.unwrap().id, id);
+    }
+    assert_eq!(node.lines().len(), 1);
+}
+
+#[tokio::test]
 async fn a_batch_is_one_line() {
     let node = AppendsNode::start(|_, number, line| {
         assert_eq!(line["messages"], serde_json::json!(["a", "b"]));
