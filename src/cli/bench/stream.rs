@@ -154,16 +154,17 @@ impl StreamClient {
                     () = &mut is_over => return tally,
                 },
             };
-            let (ended, early) = match connected {
+            let (ended, under_way) = match connected {
                 Ok(connection) => {
                     let mut stream = LineSender::new(&self, connection, &mut tally);
-                    (stream.run(self.until, self.patience).await, stream.early)
+                    let ended = stream.run(self.until, self.patience).await;
+                    (ended, stream.under_way())
                 }
-                Err(failure) => (Err(failure), 0),
+                Err(failure) => (Err(failure), (0, 0)),
             };
             let Err(failure) = ended else { return tally };
             progress.note_failures(1);
-            tally.broken(Instant::now(), &failure, early);
+            tally.broken(Instant::now(), &failure, under_way);
             tokio::select! {
                 () = sleep(RECONNECT_PAUSE) => {}
                 () = &mut is_over => return tally,
@@ -219,6 +220,11 @@ impl<'a> LineSender<'a> {
     async fn run(&mut self, until: Instant, patience: Duration) -> Result<(), RequestFailure> {
         self.send_until(until).await?;
         timeout(patience, self.finish()).await.unwrap_or(Err(RequestFailure::TimedOut))
+    }
+
+    /// Returns the lines under way that were sent before the measured time, and in it.
+    const fn under_way(&self) -> (u64, u64) {
+        (self.early, (self.under_way as u64).saturating_sub(self.early))
     }
 
     async fn send_until(&mut self, until: Instant) -> Result<(), RequestFailure> {
@@ -363,6 +369,7 @@ mod tests {
         assert_eq!(report.errors.len(), 1, "{report:?}");
         assert_eq!(report.errors[0].line(), "405 Not allowed: secondary");
         assert!((2..=3).contains(&report.failed) && report.answered == 0, "{report:?}");
+        assert_eq!(report.unanswered, 0, "{report:?}");
     }
 
     #[test]

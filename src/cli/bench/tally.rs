@@ -109,13 +109,22 @@ impl Tally {
         due >= self.from
     }
 
-    /// Counts a stream of requests that broke, or could not begin. `early` of its requests were sent
-    /// before the measured time and never answered; those sent in it are counted.
-    pub(super) fn broken(&mut self, now: Instant, failure: &RequestFailure, early: u64) {
+    /// Counts a stream that broke, or could not begin, with so many requests under way. The `early`
+    /// ones were sent before the measured time and are not counted yet. Where the node refused the
+    /// stream, none of them was ever under way.
+    pub(super) fn broken(
+        &mut self,
+        now: Instant,
+        failure: &RequestFailure,
+        (early, measured): (u64, u64),
+    ) {
         if !self.is_measured(now) {
             return;
         }
-        self.sent += early;
+        match failure {
+            RequestFailure::Refused { .. } => self.sent = self.sent.saturating_sub(measured),
+            _ => self.sent += early,
+        }
         self.add_failure(failure);
     }
 

@@ -66,7 +66,10 @@ pub(super) async fn post_lines(
     let stream = Client::of(args.target.urls.clone()).append_stream(options);
     let (sent, answers) = mpsc::channel(UNPRINTED_MAX);
     let mut printer = Printer { args, out, notes, refused: 0, count: 0, has_noted: false };
-    let sending = async { Ok(send_all(args, stream, first, input, sent).await) };
+    let sending = async {
+        send_all(args, stream, first, input, sent).await;
+        Ok(())
+    };
     let posted = tokio::try_join!(printer.print_all(answers), sending);
     printer.out.flush()?;
     posted?;
