@@ -115,7 +115,9 @@ fn a_follower_loses_and_repeats_nothing_and_a_stream_stores_once_while_nodes_are
     static STOP: AtomicBool = AtomicBool::new(false);
     let dir = TempDir::new().unwrap();
     let (mut master, mut bonnie) = two_on_disk(&dir);
-    let writer = alone(write(master.url(), &STOP));
+    // Bonnie refuses the stream, also while the master is not there.
+    let urls = format!("{},{}", master.url(), bonnie.url());
+    let writer = alone(write(urls, &STOP));
     let (url, (progress, seen)) = (bonnie.url(), mpsc::channel());
     let follower = alone(async move {
         let mut follow = Client::new(&url).unwrap().follow(FollowOptions::default());

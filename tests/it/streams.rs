@@ -28,11 +28,13 @@ impl Stream {
                     Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
         to_node.write_all(head.as_bytes()).unwrap();
         let mut from_node = BufReader::new(to_node.try_clone().unwrap());
-        let mut line = String::new();
-        while line != "\r\n" {
-            line.clear();
-            from_node.read_line(&mut line).unwrap();
-            assert!(!line.starts_with("HTTP") || line.contains(" 200 "), "{line}");
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(from_node.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        for header in ["content-type: application/x-ndjson", "x-accel-buffering: no"] {
+            assert!(head.contains(&format!("\r\n{header}\r\n")), "{head}");
         }
         Self { to_node, from_node, body: Vec::new() }
     }

@@ -406,6 +406,28 @@ fn parameters_are_those_of_their_routes_and_no_others() {
 }
 
 #[test]
+fn streams_ask_proxies_to_pass_each_piece_on() {
+    for (path, methods) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let answer = operation["responses"]["200"]["headers"].as_object();
+            let given = answer.into_iter().flatten().find_map(|(name, header)| {
+                name.eq_ignore_ascii_case(headers::X_ACCEL_BUFFERING).then_some(header)
+            });
+            // A listing that ends by itself has no such header.
+            let is_required = match (path.as_str(), method.as_str()) {
+                (paths::MESSAGES | paths::NEW_MESSAGE, "post") => Some(true),
+                (paths::EVENTS, "get") => Some(true),
+                (paths::MESSAGES, "get") => Some(false),
+                _ => None,
+            };
+            let told = given.map(|header| header["required"] == true);
+            assert_eq!(told, is_required, "{method} {path}");
+            assert!(given.is_none_or(|header| header["schema"]["const"] == "no"), "{path}");
+        }
+    }
+}
+
+#[test]
 fn the_document_is_of_this_version() {
     let document = document();
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));

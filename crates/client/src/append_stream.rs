@@ -4,6 +4,7 @@ mod connection;
 mod entry;
 mod in_flight;
 mod sending;
+mod waiting;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,9 +40,12 @@ pub struct AppendStreamOptions {
     pub timeout: Option<Duration>,
     /// Whether an append that is refused for now, or timed out at the node, is sent again until its
     /// time has passed. It then stands behind others in the log that were sent after it. What was
-    /// not answered when a connection broke is always sent again.
+    /// not answered when a connection broke is always sent again. Without these repetitions the
+    /// request ends as soon as everything is sent and the stream is finished, not with the last
+    /// answer: proxies that hold answers back then pass them on.
     pub retries: bool,
-    /// Longest time without a node that takes the stream. After it, what waits fails.
+    /// Longest time without a node that takes the stream. After it, what waits fails. Where all
+    /// nodes refuse the stream for good and none took it before, it fails at once.
     pub patience: Duration,
 }
 

@@ -1,5 +1,6 @@
 //! The error of a request of [`Client`](crate::Client), and its cause.
 
+use std::fmt;
 use std::sync::Arc;
 
 use acklog_api::{Outcome, Problem};
@@ -10,11 +11,9 @@ use crate::node::{CallError, Unreachable};
 use crate::nodes::NodesError;
 
 /// The error of a request.
-#[derive(Debug, Error)]
-#[error("{cause}")]
+#[derive(Debug)]
 pub struct Error {
     /// The cause of the last failure.
-    #[source]
     pub cause: Cause,
     /// The fate of the message of an append, all attempts together. A message that was refused is
     /// not in the log; any other may be.
@@ -60,8 +59,8 @@ pub enum Cause {
         seen: u64,
     },
     /// No node takes a stream of appends; the cause is shared by all that wait.
-    #[error("{0}")]
-    Stream(#[source] Arc<Self>),
+    #[error(transparent)]
+    Stream(Arc<Self>),
     /// A stream of appends was dropped before this one was answered.
     #[error("the stream of appends was dropped before the answer")]
     StreamDropped,
@@ -97,6 +96,19 @@ impl Cause {
             Self::Stream(cause) => cause.problem(),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    /// Returns the source of the cause, which is told by the error itself.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.source()
     }
 }
 

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use acklog_api::follow::Gap;
 use acklog_api::query;
 use acklog_types::WriteConcern;
 use futures_core::Stream;
@@ -88,13 +89,24 @@ pub enum Followed {
     },
 }
 
+impl From<Gap> for Followed {
+    fn from(Gap { from, to, why }: Gap) -> Self {
+        Self::Gap { from, to, why }
+    }
+}
+
 /// The connection of a follower, for people who watch it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FollowLink {
     /// It connects for the first time.
     Connecting,
-    /// It follows the node with this URL.
-    Open(String),
+    /// It follows a node.
+    Open {
+        /// The node's URL.
+        url: String,
+        /// The id of the message that is handed out next, unless messages are gone.
+        next: u64,
+    },
     /// It connects again, since the connection was lost for this reason.
     Lost(String),
 }
@@ -107,7 +119,7 @@ type Handed = Result<(Followed, Option<Cursor>), Error>;
 ///
 /// It connects again by itself, to each of the nodes in turn, and goes on where it was: no message
 /// is lost and none comes twice. It ends with an error where that cannot be: when the log is
-/// another one, when a node refuses for good, or when no node can be followed within the client's
+/// another one, when all nodes refuse for good, or when no node can be followed within the client's
 /// deadline at first; later, it tries for as long as it takes.
 ///
 /// Messages that are not taken are not read: a slow reader costs the memory of some pieces of the

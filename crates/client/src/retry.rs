@@ -86,6 +86,11 @@ impl Failure {
     pub(crate) const fn of_cause(cause: Cause, retry: bool) -> Self {
         Self { cause, retry, outcome: Outcome::Refused }
     }
+
+    /// Returns the failure of a request whose answer is lost.
+    pub(crate) const fn lost(cause: Cause) -> Self {
+        Self { cause, retry: true, outcome: Outcome::Unknown }
+    }
 }
 
 /// Returns the `timeoutMs` of a request that has this much time.

@@ -22,7 +22,7 @@ pub use super::target::{LoadConnection, LoadTarget, RequestFailure};
 
 /// Pause before a client connects again. Shorter: a server that is down is asked more often than it
 /// can come back. Longer: a client idles after the server is back.
-const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest wait for requests in flight after the run is stopped early.
 const STOP_GRACE: Duration = Duration::from_secs(1);

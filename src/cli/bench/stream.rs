@@ -4,16 +4,18 @@
 //! window says are under way. Each line has a latency of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use acklog_api::{headers, paths};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::engine::{
-    BenchLoad, BenchProgress, RequestFailure, StartBarrier, ThreadShare, run_on_threads,
+    BenchLoad, BenchProgress, RECONNECT_PAUSE, RequestFailure, StartBarrier, ThreadShare,
+    run_on_threads,
 };
 use super::report::BenchReport;
 use super::stream_answers::AnswerReader;
@@ -82,14 +84,17 @@ fn run_thread(
     share: ThreadShare,
     begin: &StartBarrier,
     progress: &Arc<BenchProgress>,
-) -> Result<(Tally, std::time::Duration), RequestFailure> {
+) -> Result<(Tally, Duration), RequestFailure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let connecting = async {
         let (mut connections, mut failure) = (Vec::new(), None);
         for _ in 0..share.clients(load) {
             match target.connect().await {
-                Ok(connection) => connections.push(connection),
-                Err(why) => failure = Some(why),
+                Ok(connection) => connections.push(Some(connection)),
+                Err(why) => {
+                    connections.push(None);
+                    failure = Some(why);
+                }
             }
         }
         (connections, failure)
@@ -98,15 +103,16 @@ fn run_thread(
         Ok(runtime) => runtime.block_on(connecting),
         Err(error) => (Vec::new(), Some(RequestFailure::Other(error.to_string()))),
     };
-    let begin = begin.wait(connections.len(), failure, progress)?;
+    let connected = connections.iter().flatten().count();
+    let begin = begin.wait(connected, failure, progress)?;
     let (from, until) = (begin + load.warm_up, begin + load.warm_up + load.duration);
     let driving = async {
         let mut streams = JoinSet::new();
         for connection in connections {
             let (target, progress) = (Arc::clone(target), Arc::clone(progress));
             let tally = Tally::of_closed_loop(from, until);
-            let stream = StreamClient::new(target, connection, tally, progress);
-            streams.spawn(stream.run(until, load.timeout));
+            let client = StreamClient { target, progress, until, patience: load.timeout };
+            streams.spawn(client.run(connection, tally));
         }
         let mut total = Tally::of_closed_loop(from, until);
         while let Some(tally) = streams.join_next().await {
@@ -119,68 +125,111 @@ fn run_thread(
     Ok((tally, ended.saturating_duration_since(from).min(load.duration)))
 }
 
-/// One stream.
+/// A client that sends over one stream after the other.
 struct StreamClient {
     target: Arc<StreamTarget>,
+    progress: Arc<BenchProgress>,
+    /// When the last line is sent.
+    until: Instant,
+    /// Longest wait for the last answers.
+    patience: Duration,
+}
+
+impl StreamClient {
+    /// Sends until the time is up. A stream that breaks is followed by another one.
+    async fn run(self, mut connection: Option<TcpStream>, mut tally: Tally) -> Tally {
+        let progress = Arc::clone(&self.progress);
+        let is_over = async {
+            tokio::select! {
+                () = sleep_until(self.until) => {}
+                () = progress.stopped() => {}
+            }
+        };
+        tokio::pin!(is_over);
+        loop {
+            let connected = match connection.take() {
+                Some(connection) => Ok(connection),
+                None => tokio::select! {
+                    connected = self.target.connect() => connected,
+                    () = &mut is_over => return tally,
+                },
+            };
+            let (ended, under_way) = match connected {
+                Ok(connection) => {
+                    let mut stream = LineSender::new(&self, connection, &mut tally);
+                    let ended = stream.run(self.until, self.patience).await;
+                    (ended, stream.under_way())
+                }
+                Err(failure) => (Err(failure), (0, 0)),
+            };
+            let Err(failure) = ended else { return tally };
+            progress.note_failures(1);
+            tally.broken(Instant::now(), &failure, under_way);
+            tokio::select! {
+                () = sleep(RECONNECT_PAUSE) => {}
+                () = &mut is_over => return tally,
+            }
+        }
+    }
+}
+
+/// One stream.
+struct LineSender<'a> {
+    target: &'a StreamTarget,
     from_node: OwnedReadHalf,
     to_node: OwnedWriteHalf,
     answers: AnswerReader,
-    tally: Tally,
-    progress: Arc<BenchProgress>,
+    tally: &'a mut Tally,
+    progress: &'a BenchProgress,
     /// When each line was sent, by its number modulo their count.
     sent_at: Vec<Instant>,
     sent: u64,
     under_way: usize,
+    /// Lines under way that were sent before the measured time.
+    early: u64,
     /// What is to be written, and how much of it was.
     out: Vec<u8>,
     written: usize,
 }
 
-impl StreamClient {
-    fn new(
-        target: Arc<StreamTarget>,
-        connection: TcpStream,
-        tally: Tally,
-        progress: Arc<BenchProgress>,
-    ) -> Self {
+impl<'a> LineSender<'a> {
+    fn new(client: &'a StreamClient, connection: TcpStream, tally: &'a mut Tally) -> Self {
         let (from_node, to_node) = connection.into_split();
         // A line may be answered long after those behind it.
-        let sent_at = vec![Instant::now(); 4 * target.window];
+        let sent_at = vec![Instant::now(); 4 * client.target.window];
         Self {
-            target,
+            target: &client.target,
             from_node,
             to_node,
             answers: AnswerReader::new(),
             tally,
-            progress,
+            progress: &client.progress,
             sent_at,
             sent: 0,
             under_way: 0,
+            early: 0,
             out: Vec::new(),
             written: 0,
         }
     }
 
     /// Sends until the time is up, then waits for the answers to what is under way.
-    async fn run(mut self, until: Instant, patience: std::time::Duration) -> Tally {
-        let ended = self.send_until(until).await;
-        let ended = match ended {
-            Ok(()) => match timeout(patience, self.finish()).await {
-                Ok(ended) => ended,
-                Err(_) => Err(RequestFailure::TimedOut),
-            },
-            failed => failed,
-        };
-        if let Err(failure) = ended {
-            self.progress.note_failures(1);
-            self.tally.failed(Instant::now(), &failure);
-        }
-        self.tally
+    ///
+    /// # Errors
+    /// When the node refuses the stream, the connection breaks, or answers do not come.
+    async fn run(&mut self, until: Instant, patience: Duration) -> Result<(), RequestFailure> {
+        self.send_until(until).await?;
+        timeout(patience, self.finish()).await.unwrap_or(Err(RequestFailure::TimedOut))
+    }
+
+    /// Returns the lines under way that were sent before the measured time, and in it.
+    const fn under_way(&self) -> (u64, u64) {
+        (self.early, (self.under_way as u64).saturating_sub(self.early))
     }
 
     async fn send_until(&mut self, until: Instant) -> Result<(), RequestFailure> {
         let mut piece = vec![0; PIECE_BYTES];
-        let progress = Arc::clone(&self.progress);
+        let progress = self.progress;
         loop {
             if self.written == self.out.len() {
                 self.fill();
@@ -220,7 +269,7 @@ impl StreamClient {
 
     /// Makes the next chunk, of as many lines as the window has room for.
     fn fill(&mut self) {
-        let target = &self.target;
+        let target = self.target;
         let most = target.lines.len() / target.line_bytes;
         let count = (target.window - self.under_way).min(most);
         (self.written, self.under_way) = (0, self.under_way + count);
@@ -232,6 +281,9 @@ impl StreamClient {
             self.out.extend_from_slice(b"\r\n");
         }
         let now = Instant::now();
+        if !self.tally.is_measured(now) {
+            self.early += count as u64;
+        }
         for _ in 0..count {
             let place = (self.sent % self.sent_at.len() as u64) as usize;
             if let Some(sent_at) = self.sent_at.get_mut(place) {
@@ -247,11 +299,14 @@ impl StreamClient {
             return Err(RequestFailure::HungUp);
         }
         let (now, before) = (Instant::now(), self.under_way);
-        let Self { answers, sent_at, under_way, tally, progress, .. } = self;
+        let Self { answers, sent_at, under_way, early, tally, progress, .. } = self;
         answers.take(bytes, |answer| {
             *under_way = under_way.saturating_sub(1);
             let place = (answer.line % sent_at.len() as u64) as usize;
             let due = sent_at.get(place).copied().unwrap_or(now);
+            if !tally.is_measured(due) {
+                *early = early.saturating_sub(1);
+            }
             match answer.result {
                 Ok(()) => tally.answered(due, now),
                 Err(failure) => {
@@ -262,5 +317,68 @@ impl StreamClient {
         })?;
         progress.note_answers((before - *under_way) as u64);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::cli::bench::engine::LoadModel;
+
+    const WINDOW: usize = 20;
+
+    /// Runs one stream against a server that answers each connection in this way, and keeps it
+    /// until the client goes away. `stop_after`: the connections after which the run ends; `times`:
+    /// the warm-up, and what is measured.
+    fn report(answer: &'static str, stop_after: usize, times: [Duration; 2]) -> BenchReport {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = NodeUrl::local(listener.local_addr().unwrap().port());
+        let progress = Arc::new(BenchProgress::default());
+        let stopped = Arc::clone(&progress);
+        std::thread::spawn(move || {
+            for (number, connection) in (1..).zip(listener.incoming()) {
+                let mut connection = connection.unwrap();
+                connection.write_all(answer.as_bytes()).unwrap();
+                if number == stop_after {
+                    stopped.stop();
+                }
+                let _ = connection.read_to_end(&mut Vec::new());
+            }
+        });
+        let [warm_up, duration] = times;
+        let load = BenchLoad {
+            clients: 1,
+            model: LoadModel::Closed,
+            warm_up,
+            duration,
+            timeout: Duration::from_millis(50),
+            threads: 1,
+            batch: 1,
+        };
+        run(StreamTarget::new(url, "{}", WINDOW), &load, &progress).unwrap()
+    }
+
+    #[test]
+    fn a_refused_stream_is_begun_again_and_says_why() {
+        const REFUSAL: &str = "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 44\r\n\r\n\
+                               {\"title\":\"Not allowed\",\"detail\":\"secondary\"}";
+        let report = report(REFUSAL, 3, [Duration::ZERO, Duration::from_secs(600)]);
+        assert_eq!(report.errors.len(), 1, "{report:?}");
+        assert_eq!(report.errors[0].line(), "405 Not allowed: secondary");
+        assert!((2..=3).contains(&report.failed) && report.answered == 0, "{report:?}");
+        assert_eq!(report.unanswered, 0, "{report:?}");
+    }
+
+    #[test]
+    fn lines_without_an_answer_are_counted_whenever_they_were_sent() {
+        const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for warm_up in [Duration::ZERO, Duration::from_millis(100)] {
+            let report = report(HEAD, usize::MAX, [warm_up, Duration::from_millis(200)]);
+            assert_eq!((report.failed, report.unanswered), (1, WINDOW as u64), "{report:?}");
+            assert_eq!(report.errors[0].kind, "no answer in time");
+        }
     }
 }

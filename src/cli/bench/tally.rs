@@ -77,7 +77,7 @@ impl Tally {
 
     /// Counts a request that is sent at `now`.
     pub(super) fn sent(&mut self, due: Instant, now: Instant) {
-        if due >= self.from {
+        if self.is_measured(due) {
             self.sent += 1;
             if let Some(lateness) = &mut self.lateness {
                 lateness.saturating_record(nanos(due, now));
@@ -87,7 +87,7 @@ impl Tally {
 
     /// Counts a request that is answered with success at `now`.
     pub(super) fn answered(&mut self, due: Instant, now: Instant) {
-        if due >= self.from {
+        if self.is_measured(due) {
             self.latency.saturating_record(nanos(due, now));
         }
         if now >= self.from && now < self.until {
@@ -97,10 +97,38 @@ impl Tally {
 
     /// Counts a failure of a request that was due then, or of connecting for it.
     pub(super) fn failed(&mut self, due: Instant, failure: &RequestFailure) {
-        if due < self.from {
+        if !self.is_measured(due) {
             return;
         }
         self.failed_requests += u64::from(!matches!(failure, RequestFailure::Connect(_)));
+        self.add_failure(failure);
+    }
+
+    /// Returns whether a request that is due then counts.
+    pub(super) fn is_measured(&self, due: Instant) -> bool {
+        due >= self.from
+    }
+
+    /// Counts a stream that broke, or could not begin, with so many requests under way. The `early`
+    /// ones were sent before the measured time and are not counted yet. Where the node refused the
+    /// stream, none of them was ever under way.
+    pub(super) fn broken(
+        &mut self,
+        now: Instant,
+        failure: &RequestFailure,
+        (early, measured): (u64, u64),
+    ) {
+        if !self.is_measured(now) {
+            return;
+        }
+        match failure {
+            RequestFailure::Refused { .. } => self.sent = self.sent.saturating_sub(measured),
+            _ => self.sent += early,
+        }
+        self.add_failure(failure);
+    }
+
+    fn add_failure(&mut self, failure: &RequestFailure) {
         let detail = match failure {
             RequestFailure::Refused { detail, .. } => detail.as_deref(),
             _ => None,

@@ -134,18 +134,22 @@ impl<'a, O: Write, N: Write> Printer<'a, O, N> {
         Ok(())
     }
 
-    /// Notes that the connection is lost, and that it is there again.
+    /// Notes that the connection is lost, or that it is there: again, and from where on.
     fn note_link(&mut self, link: &FollowLink) {
         match link {
             FollowLink::Lost(why) => {
                 self.is_lost = true;
                 self.note(&format!("{}; connecting again", escaped(why)));
             }
-            FollowLink::Open(url) if self.is_lost => {
-                self.is_lost = false;
-                self.note(&format!("following {url} again"));
+            FollowLink::Open { url, next } => {
+                // The place is known before a message comes.
+                self.next = self.next.max(*next);
+                if self.is_lost {
+                    self.is_lost = false;
+                    self.note(&format!("following {url} again"));
+                }
             }
-            FollowLink::Open(_) | FollowLink::Connecting => {}
+            FollowLink::Connecting => {}
         }
     }
 

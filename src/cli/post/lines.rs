@@ -1,7 +1,6 @@
 //! Posts lines over one stream of appends, and prints their answers in the order of the lines.
 
-use std::convert::Infallible;
-use std::future::{pending, ready};
+use std::future::ready;
 use std::io::{self, BufReader, Read, Write};
 use std::time::Duration;
 
@@ -67,15 +66,13 @@ pub(super) async fn post_lines(
     let stream = Client::of(args.target.urls.clone()).append_stream(options);
     let (sent, answers) = mpsc::channel(UNPRINTED_MAX);
     let mut printer = Printer { args, out, notes, refused: 0, count: 0, has_noted: false };
-    let sending = send_all(args, &stream, first, input, sent);
-    let printing = printer.print_all(answers);
-    let printed = tokio::select! {
-        printed = printing => printed,
-        never = sending => match never {},
+    let sending = async {
+        send_all(args, stream, first, input, sent).await;
+        Ok(())
     };
+    let posted = tokio::try_join!(printer.print_all(answers), sending);
     printer.out.flush()?;
-    printed?;
-    stream.finish().await;
+    posted?;
     match printer.refused {
         0 => Ok(()),
         refused => bail!("{refused} of {} messages were refused", printer.count),
@@ -107,14 +104,14 @@ fn read(texts: &[String], stdin: impl Read, reader: &mpsc::Sender<Vec<InputText>
     }
 }
 
-/// Sends all messages, then waits for ever, while their answers are printed.
+/// Sends all messages and ends the stream, while their answers are printed.
 async fn send_all(
     args: &PostArgs,
-    stream: &AppendStream,
+    stream: AppendStream,
     first: Vec<InputText>,
     mut input: mpsc::Receiver<Vec<InputText>>,
     sent: mpsc::Sender<SentText>,
-) -> Infallible {
+) {
     let options = AppendOptions { write_concern: args.write_concern, ..AppendOptions::default() };
     let mut next = Some(first);
     while let Some(texts) = next {
@@ -129,7 +126,7 @@ async fn send_all(
         next = input.recv().await;
     }
     drop(sent);
-    pending().await
+    stream.finish().await;
 }
 
 /// Prints answers.

@@ -84,6 +84,15 @@ fn reply(status: StatusCode, body: &[u8], detail: impl Fn() -> String) -> Reply 
     }
 }
 
+/// Converts the answer of a node that does not take an append stream.
+pub(super) fn stream_reply(status: StatusCode, body: &[u8]) -> Reply {
+    let problem = serde_json::from_slice::<Problem>(body);
+    reply(status, body, || match &problem {
+        Ok(problem) => problem.detail.clone(),
+        Err(_) => format!("status {}", status.as_u16()),
+    })
+}
+
 /// Converts the answer to a line of an append stream. Returns also the number of the line.
 ///
 /// # Errors

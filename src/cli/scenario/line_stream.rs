@@ -3,16 +3,16 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use acklog_api::{AppendLine, AppendRequest, headers, paths};
 use acklog_sim::scenario::{Reply, StreamStep};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::Request;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -25,6 +25,9 @@ use crate::cli::NodeUrl;
 pub(super) struct LineStream {
     lines: mpsc::UnboundedSender<Bytes>,
     task: AbortHandle,
+    on_reply: OnReply,
+    /// The reply to each line without one, as soon as the stream has ended.
+    end: Arc<OnceLock<Reply>>,
 }
 
 /// What a stream calls for each reply: the number of the line, none for all that have none yet.
@@ -34,12 +37,15 @@ impl LineStream {
     /// Begins a stream.
     pub(super) fn begin(runtime: &Runtime, url: NodeUrl, on_reply: OnReply) -> Self {
         let (lines, taken) = mpsc::unbounded_channel();
+        let end = Arc::new(OnceLock::new());
+        let (ended, reply_to) = (Arc::clone(&end), Arc::clone(&on_reply));
         let task = runtime.spawn(async move {
-            let ended = exchange(url, LinesBody(taken), &on_reply).await;
-            let why = ended.map_or_else(|error| error.to_string(), |()| "it ended".to_owned());
-            on_reply(None, Reply::Lost(why));
+            let last = exchange(url, LinesBody(taken), &reply_to).await;
+            let last = last.unwrap_or_else(|error| Reply::Lost(error.to_string()));
+            // Known before it is told: a line that comes in between is told twice, not never.
+            reply_to(None, ended.get_or_init(|| last).clone());
         });
-        Self { lines, task: task.abort_handle() }
+        Self { lines, task: task.abort_handle(), on_reply, end }
     }
 
     /// Sends lines.
@@ -52,8 +58,11 @@ impl LineStream {
             };
             let line = AppendLine { request, key: None };
             let json = serde_json::to_string(&line).expect("a line always has a JSON form");
-            // Fails when the connection has ended, which is told to each line.
+            // Fails when the connection has ended, which is told below.
             let _ = self.lines.send((json + "\n").into());
+        }
+        if let Some(end) = self.end.get() {
+            (self.on_reply)(None, end.clone());
         }
     }
 }
@@ -79,7 +88,8 @@ impl Body for LinesBody {
     }
 }
 
-async fn exchange(url: NodeUrl, lines: LinesBody, on_reply: &OnReply) -> anyhow::Result<()> {
+/// Sends lines until the stream ends; returns the reply to those without one.
+async fn exchange(url: NodeUrl, lines: LinesBody, on_reply: &OnReply) -> anyhow::Result<Reply> {
     let stream = url.dial().await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -89,7 +99,13 @@ async fn exchange(url: NodeUrl, lines: LinesBody, on_reply: &OnReply) -> anyhow:
         .body(lines)?;
     let replies = async {
         let answer = sender.send_request(request).await?;
-        take_replies(answer.into_body(), on_reply).await
+        let status = answer.status();
+        if status != StatusCode::OK {
+            let body = answer.into_body().collect().await?.to_bytes();
+            return Ok(http::stream_reply(status, &body));
+        }
+        take_replies(answer.into_body(), on_reply).await?;
+        Ok(Reply::Lost("it ended".to_owned()))
     };
     // Both in one task, so that its end closes the connection.
     tokio::pin!(connection, replies);
@@ -113,4 +129,54 @@ async fn take_replies(mut body: Incoming, on_reply: &OnReply) -> anyhow::Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+    use crate::cli::test_node::{AppendsNode, LineReply, LocalNode, Script, ScriptedNode};
+
+    fn step(text: &str) -> StreamStep {
+        let (stream, texts) = ("s".to_owned(), vec![text.to_owned()]);
+        StreamStep { stream, texts, write_concern: None, timeout: None }
+    }
+
+    fn begin(runtime: &Runtime, url: NodeUrl) -> (LineStream, Receiver<(Option<u64>, Reply)>) {
+        let (sender, replies) = channel();
+        let on_reply = move |line, reply| sender.send((line, reply)).unwrap();
+        (LineStream::begin(runtime, url, Arc::new(on_reply)), replies)
+    }
+
+    #[test]
+    fn a_stream_that_is_refused_says_why_to_each_line() {
+        let runtime = Runtime::new().unwrap();
+        let problem =
+            r#"{"title":"t","status":405,"detail":"a secondary","code":"c","retry":false}"#;
+        for (body, why) in [(problem, "a secondary"), ("<p>", "status 405")] {
+            let script = Script::answer(405, "application/problem+json", body);
+            let node = runtime.block_on(ScriptedNode::start([script]));
+            let (stream, replies) = begin(&runtime, node.url());
+            stream.send(&step("a"));
+            assert_eq!(replies.recv().unwrap(), (None, Reply::Refused(why.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_line_behind_the_end_of_its_stream_is_lost() {
+        let runtime = Runtime::new().unwrap();
+        let node = runtime.block_on(AppendsNode::start(|_, number, _| match number {
+            0 => LineReply::Answers(vec![LineReply::stored(number, 7)]),
+            _ => LineReply::End,
+        }));
+        let (stream, replies) = begin(&runtime, node.url());
+        stream.send(&step("a"));
+        assert_eq!(replies.recv().unwrap().0, Some(0));
+        for text in ["b", "c"] {
+            stream.send(&step(text));
+            let (line, reply) = replies.recv().unwrap();
+            assert!(line.is_none() && matches!(reply, Reply::Lost(_)), "{reply:?}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use super::accepted::Accepted;
 use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
 use super::receipt::{copies_of, write_copies};
-use super::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody};
+use super::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody, streamed};
 use crate::server::node::{Appender, ClientAppend, HashedKey, NoOutcome};
 
 /// The header of the idempotency key.
@@ -83,9 +83,7 @@ pub(super) async fn append_stream(
     let first = first.and_then(|frame| frame.into_data().ok());
     let stream = appender.stream().ok_or(RequestProblem::TooManyBodies)?;
     let stream = AnswerStream::new(stream, log.clone(), limits.clone(), first, body);
-    let mut response = Response::new(ResponseBody::pieces(stream));
-    response.headers_mut().insert(CONTENT_TYPE, APPLICATION_NDJSON);
-    Ok(response)
+    Ok(streamed(APPLICATION_NDJSON, ResponseBody::pieces(stream)))
 }
 
 /// Returns whether a request is an append stream, by the type of its body.

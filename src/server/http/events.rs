@@ -10,12 +10,12 @@ use std::time::Duration;
 use acklog_api::{MissedEvents, Role, SampledEvents, headers};
 use bytes::Bytes;
 use hyper::Response;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName};
 use tokio::time::timeout;
 
 use super::follow::{Follower, FollowerLimit};
 use super::problem::RequestProblem;
-use super::response::{BodyError, BodyPieces, ResponseBody};
+use super::response::{BodyError, BodyPieces, ResponseBody, streamed};
 use super::sse;
 use crate::server::node::{EventHub, EventItem, EventListener, Heard};
 
@@ -46,12 +46,7 @@ pub(super) fn answer(
     let listener = hub.clone().listen(last_id(request));
     let stream = Listening { listener, role, _follower: follower, begun: false };
     let body = EventStream { next: Box::pin(stream.next()) };
-    let mut response = Response::new(ResponseBody::pieces(body));
-    let answer = response.headers_mut();
-    answer.insert(CONTENT_TYPE, sse::TEXT_EVENT_STREAM);
-    let buffering = HeaderName::from_static(headers::X_ACCEL_BUFFERING);
-    answer.insert(buffering, HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(streamed(sse::TEXT_EVENT_STREAM, ResponseBody::pieces(body)))
 }
 
 /// One who listens over HTTP.

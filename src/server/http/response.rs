@@ -8,7 +8,7 @@ use acklog_api::headers;
 use bytes::Bytes;
 use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,17 @@ pub(super) fn json_response(value: &impl Serialize) -> Response<ResponseBody> {
 pub(super) fn ready_made_json(json: &'static str) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::Full(Some(Bytes::from_static(json.as_bytes()))));
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
+    response
+}
+
+/// Returns an answer of this type that is made while the client takes it, and asks proxies to pass
+/// each piece on.
+pub(super) fn streamed(content_type: HeaderValue, body: ResponseBody) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    let answer = response.headers_mut();
+    answer.insert(CONTENT_TYPE, content_type);
+    let buffering = HeaderName::from_static(headers::X_ACCEL_BUFFERING);
+    answer.insert(buffering, HeaderValue::from_static("no"));
     response
 }
 

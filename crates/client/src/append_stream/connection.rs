@@ -38,8 +38,9 @@ pub(super) enum AnswerPart {
 /// A connection to a node, with a request that goes on.
 #[derive(Debug)]
 pub(super) struct LinesConnection {
-    /// The lines that are to be sent. Behind its end the node ends its answer.
-    pub(super) lines: mpsc::Sender<Bytes>,
+    /// The lines that are to be sent; `None` behind the end of the request, at which the node ends
+    /// its answer when all is answered.
+    pub(super) lines: Option<mpsc::Sender<Bytes>>,
     /// The answers as they come, and why no more come.
     pub(super) answers: mpsc::Receiver<Result<AnswerPart, Failure>>,
     _tasks: [AbortOnDropHandle<()>; 2],
@@ -76,7 +77,7 @@ impl LinesConnection {
         let ((lines, body), (parts, answers)) = (mpsc::channel(1), mpsc::channel(1));
         let reading = read(target.endpoint().clone(), sender, LinesBody(body), parts);
         let tasks = [connection, tokio::spawn(reading)].map(AbortOnDropHandle::new);
-        Ok(Self { lines, answers, _tasks: tasks })
+        Ok(Self { lines: Some(lines), answers, _tasks: tasks })
     }
 
     /// Ends the request, and waits for the end of the answer.
@@ -135,7 +136,7 @@ async fn pass_on(
 
 /// Passes on why there is no answer. Nobody may be there to hear it.
 async fn tell(parts: &mpsc::Sender<Result<AnswerPart, Failure>>, error: CallError) {
-    let failure = Failure::of_cause(NodesError::from(error).into(), true);
+    let failure = Failure::lost(NodesError::from(error).into());
     let _ = parts.send(Err(failure)).await;
 }
 

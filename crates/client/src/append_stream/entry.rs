@@ -19,6 +19,8 @@ pub(super) struct StreamedAppend {
     deadline: Option<Instant>,
     /// The fate of the message by the attempts so far.
     outcome: Outcome,
+    /// The cause of the last failure that a node told, or that lost the answer.
+    last: Option<Cause>,
     answer: oneshot::Sender<Result<Appended, Error>>,
     /// Its part of the window.
     _room: OwnedSemaphorePermit,
@@ -40,7 +42,8 @@ impl StreamedAppend {
         answer: oneshot::Sender<Result<Appended, Error>>,
         room: OwnedSemaphorePermit,
     ) -> Self {
-        Self { number, line, deadline, outcome: Outcome::Refused, answer, _room: room }
+        let outcome = Outcome::Refused;
+        Self { number, line, deadline, outcome, last: None, answer, _room: room }
     }
 
     /// Adds the line as it is sent now. `retries`: an answer that comes too late to be told is of
@@ -58,19 +61,19 @@ impl StreamedAppend {
         out.extend_from_slice(b"}\n");
     }
 
-    /// Returns whether its time has passed, and so much more.
+    /// Returns whether its time has passed, and this much more.
     pub(super) fn is_overdue(&self, now: Instant, more: Duration) -> bool {
         self.deadline.is_some_and(|deadline| now >= deadline + more)
     }
 
-    /// Notes that the connection broke before it was answered.
-    pub(super) fn lost(&mut self) {
-        self.noted(Outcome::Unknown);
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
-    /// Notes what an attempt came to.
-    pub(super) fn noted(&mut self, outcome: Outcome) {
-        self.outcome = combined(self.outcome.clone(), outcome);
+    /// Notes the failure of an attempt.
+    pub(super) fn noted(&mut self, failure: Failure) {
+        self.outcome = combined(self.outcome.clone(), failure.outcome);
+        self.last = Some(failure.cause);
     }
 
     /// Answers it as if it had been sent alone.
@@ -81,12 +84,21 @@ impl StreamedAppend {
 
     /// Answers it with the failure of the last attempt.
     pub(super) fn refuse(mut self, failure: Failure) {
-        self.noted(failure.outcome);
+        self.outcome = combined(self.outcome, failure.outcome);
         self.fail(failure.cause);
+    }
+
+    /// Answers it, since its time has passed: with what the last attempt came to, or with this
+    /// failure where there was none.
+    pub(super) fn fail_late(mut self, failure: Failure) {
+        self.outcome = combined(self.outcome, failure.outcome);
+        let cause = self.last.take().unwrap_or(failure.cause);
+        self.fail(cause);
     }
 
     /// Answers it with an error that says nothing new about the message.
     pub(super) fn fail(self, cause: Cause) {
+        // Nobody may wait for it.
         let _ = self.answer.send(Err(Error { cause, outcome: self.outcome }));
     }
 }

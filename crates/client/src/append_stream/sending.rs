@@ -1,18 +1,20 @@
 //! The task of a stream of appends: connects, sends, and sends again what was not answered.
 
-use std::collections::VecDeque;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acklog_api::{Appended, Problem, ProblemCode};
+use acklog_api::{Appended, Outcome, Problem, ProblemCode};
+use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval, sleep, sleep_until};
+use tokio::time::{Instant, interval, sleep};
 
 use super::AppendStreamOptions;
 use super::connection::{AnswerPart, LinesConnection};
 use super::entry::StreamedAppend;
 use super::in_flight::InFlight;
+use super::waiting::Waiting;
 use crate::answer::NotANode;
 use crate::endpoint::Dial;
 use crate::error::Cause;
@@ -27,8 +29,8 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// Time between two looks at the deadlines. Shorter: more looks. Longer: a deadline is told later.
 const DEADLINES_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Time that an answer may take on its way, where appends are not sent again and the node has all
-/// of their time. Shorter: a slow line costs answers. Longer: a node that hangs is noticed late.
+/// Time that an answer may take on its way. Shorter: a slow line costs answers, and the connection
+/// of all others. Longer: a node that hangs is noticed late.
 const NETWORK_MARGIN: Duration = Duration::from_secs(5);
 
 /// The state of a stream of appends.
@@ -36,15 +38,21 @@ const NETWORK_MARGIN: Duration = Duration::from_secs(5);
 pub(super) struct Sending<D> {
     targets: Vec<D>,
     options: AppendStreamOptions,
-    queue: mpsc::UnboundedReceiver<StreamedAppend>,
-    /// Whether no more appends come.
-    is_closed: bool,
-    /// What is sent next, in this order.
-    unsent: VecDeque<StreamedAppend>,
-    /// What was refused for now, and when it is sent again.
-    refused: Vec<StreamedAppend>,
-    retry_at: Instant,
+    waiting: Waiting,
+    /// Whether a node took the stream before.
+    was_taken: bool,
+    /// The time from which on the stream is without a node, as far as that counts.
+    since: Option<Instant>,
+    /// Pauses between rounds of all nodes.
     pauses: RetryPauses,
+}
+
+/// The time for which a node has a stream.
+#[derive(Debug, Default)]
+struct Hold {
+    /// When the node took the stream.
+    taken: Option<Instant>,
+    has_answered: bool,
 }
 
 /// The end of a connection.
@@ -89,7 +97,7 @@ impl From<BadAnswer> for Failure {
             BadAnswer::Json(error) => Cause::NotANode(error),
             BadAnswer::Long => Cause::CutOff,
         };
-        Self::of_cause(cause, true)
+        Self::lost(cause)
     }
 }
 
@@ -102,65 +110,46 @@ impl<D: Dial> Sending<D> {
         Self {
             targets,
             options,
-            queue,
-            is_closed: false,
-            unsent: VecDeque::new(),
-            refused: Vec::new(),
-            retry_at: Instant::now(),
+            waiting: Waiting::new(queue),
+            was_taken: false,
+            since: None,
             pauses: RetryPauses::new(),
         }
     }
 
     /// Sends until everything is answered and nothing more comes.
     pub(super) async fn run(mut self) {
-        let mut pauses = RetryPauses::new();
-        // When a node answered last, or was needed first.
-        let mut since = None;
-        while self.waits_for_work().await {
-            let begin = *since.get_or_insert_with(Instant::now);
+        while self.waiting.has_work().await {
+            self.since.get_or_insert_with(Instant::now);
             let mut failures = Vec::new();
             for target in self.targets.clone() {
-                let mut has_answered = false;
-                match self.send_over(&target, &mut has_answered).await {
+                match self.send_over(&target).await {
                     ConnectionEnd::Done => return,
                     ConnectionEnd::Failed(failure) => failures.push(failure),
                 }
-                if has_answered {
-                    (since, pauses) = (None, RetryPauses::new());
-                    failures.clear();
-                }
             }
-            self.end_overdue(Duration::ZERO);
-            let is_final = failures.iter().any(|failure| !failure.retry)
-                && failures.iter().all(|failure| !failure.retry || is_unreachable(failure));
-            let is_late = since.is_some() && begin.elapsed() >= self.options.patience;
-            if is_final || is_late || self.targets.is_empty() {
+            self.waiting.end_overdue(Duration::ZERO);
+            // A node that refuses may not be the master, which perhaps starts again.
+            let is_final = !self.was_taken && failures.iter().all(|failure| !failure.retry);
+            if is_final || self.is_late() {
                 let causes = failures.into_iter().map(|failure| failure.cause).collect();
-                self.fail_all(Cause::of_all(causes));
-                since = None;
+                self.waiting.fail_all(Cause::of_all(causes));
+            }
+            if self.waiting.is_empty() {
+                self.since = None;
             } else {
-                sleep(pauses.pause()).await;
+                sleep(self.pauses.pause()).await;
             }
         }
     }
 
-    /// Waits until there is something to send; returns whether there is.
-    async fn waits_for_work(&mut self) -> bool {
-        if self.unsent.is_empty() && !self.refused.is_empty() {
-            sleep_until(self.retry_at).await;
-            self.send_refused_again();
-        }
-        if self.unsent.is_empty() && !self.is_closed {
-            match self.queue.recv().await {
-                Some(append) => self.unsent.push_back(append),
-                None => self.is_closed = true,
-            }
-        }
-        !self.unsent.is_empty()
+    /// Returns whether there is no node for too long.
+    fn is_late(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() >= self.options.patience)
     }
 
     /// Sends over one connection until it ends. What was not answered is sent again.
-    async fn send_over(&mut self, target: &D, has_answered: &mut bool) -> ConnectionEnd {
+    async fn send_over(&mut self, target: &D) -> ConnectionEnd {
         let connection = match LinesConnection::open(target).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -168,15 +157,51 @@ impl<D: Dial> Sending<D> {
                 return ConnectionEnd::Failed(Failure::of_cause(cause, true));
             }
         };
-        let mut flight = InFlight::default();
-        let end = self.exchange(target, connection, &mut flight, has_answered).await;
-        let lost = flight.into_unanswered().map(|mut append| {
-            append.lost();
+        let (mut flight, mut hold) = (InFlight::default(), Hold::default());
+        let end = self.exchange(target, connection, &mut flight, &mut hold).await;
+        self.held(&hold);
+        match end {
+            ConnectionEnd::Done => ConnectionEnd::Done,
+            ConnectionEnd::Failed(failure) => {
+                ConnectionEnd::Failed(self.sent_again(flight, failure))
+            }
+        }
+    }
+
+    /// Notes for how long a node had the stream: only the time without one counts. A node that
+    /// always takes it and breaks it off is as good as none.
+    fn held(&mut self, hold: &Hold) {
+        let Some(taken) = hold.taken else { return };
+        self.was_taken = true;
+        let now = Instant::now();
+        if hold.has_answered {
+            self.pauses = RetryPauses::new();
+        }
+        self.since = match self.since {
+            Some(since) if !hold.has_answered && now - taken < self.options.patience => {
+                Some(since + (now - taken))
+            }
+            _ => Some(now),
+        };
+    }
+
+    /// Has what was not answered on a connection be sent again. Returns why the connection ended.
+    fn sent_again(&mut self, flight: InFlight, failure: Failure) -> Failure {
+        if flight.is_empty() {
+            return failure;
+        }
+        let cause = Arc::new(failure.cause);
+        let again = |outcome: &Outcome| Failure {
+            cause: Cause::Stream(Arc::clone(&cause)),
+            retry: failure.retry,
+            outcome: outcome.clone(),
+        };
+        let unanswered = flight.into_waiting().map(|mut append| {
+            append.noted(again(&failure.outcome));
             append
         });
-        let lost: Vec<_> = lost.collect();
-        self.send_first(lost);
-        end
+        self.waiting.send_first(unanswered.collect());
+        again(&failure.outcome)
     }
 
     /// Writes lines and reads answers until the connection ends.
@@ -185,51 +210,45 @@ impl<D: Dial> Sending<D> {
         target: &D,
         mut connection: LinesConnection,
         flight: &mut InFlight,
-        has_answered: &mut bool,
+        hold: &mut Hold,
     ) -> ConnectionEnd {
-        let (mut lines, mut is_writable) = (Lines::default(), true);
+        let mut lines = Lines::default();
         let mut looks = interval(DEADLINES_INTERVAL);
         loop {
-            let is_idle = self.unsent.is_empty() && self.refused.is_empty();
-            if is_idle && self.is_closed && flight.is_empty() {
-                connection.end().await;
-                return ConnectionEnd::Done;
+            if self.waiting.is_over() {
+                if flight.is_empty() {
+                    connection.end().await;
+                    return ConnectionEnd::Done;
+                }
+                // A proxy may hold back the last answers until the answer ends.
+                if !self.options.retries {
+                    connection.lines = None;
+                }
             }
             tokio::select! {
                 part = connection.answers.recv() => match part {
-                    Some(Ok(AnswerPart::Taken)) => {}
+                    Some(Ok(AnswerPart::Taken)) => hold.taken = Some(Instant::now()),
                     Some(Ok(AnswerPart::Piece(piece))) => {
                         if let Err(error) = self.answered(&piece, &mut lines, flight) {
                             return ConnectionEnd::Failed(error.into());
                         }
-                        *has_answered = true;
+                        hold.has_answered = true;
                     }
                     Some(Err(failure)) => return ConnectionEnd::Failed(failure),
                     None => return ConnectionEnd::Failed(ended(target)),
                 },
-                room = connection.lines.reserve(), if is_writable && !self.unsent.is_empty() => {
-                    match room {
-                        Ok(room) => room.send(self.next_piece(flight).into()),
-                        // The connection breaks: why, comes as its answer.
-                        Err(_) => is_writable = false,
-                    }
+                room = room(connection.lines.as_ref()), if self.waiting.has_unsent() => {
+                    room.send(self.next_piece(flight).into());
                 }
-                append = self.queue.recv(), if self.unsent.is_empty() && !self.is_closed => {
-                    match append {
-                        Some(append) => self.unsent.push_back(append),
-                        None => self.is_closed = true,
-                    }
-                }
-                () = sleep_until(self.retry_at), if !self.refused.is_empty() => {
-                    self.send_refused_again();
-                }
+                () = self.waiting.grow() => {}
                 now = looks.tick(), if self.options.timeout.is_some() => {
-                    if flight.is_overdue(now, self.margin()) {
-                        let silent = CallError::Silent(target.endpoint().clone());
-                        let cause = NodesError::from(silent).into();
-                        return ConnectionEnd::Failed(Failure::of_cause(cause, true));
+                    self.waiting.end_overdue(self.margin());
+                    for append in flight.take_overdue(now, self.margin()) {
+                        append.fail_late(silent(target));
                     }
-                    self.end_overdue(self.margin());
+                    if flight.is_node_silent(now, NETWORK_MARGIN) {
+                        return ConnectionEnd::Failed(silent(target));
+                    }
                 }
             }
         }
@@ -239,8 +258,7 @@ impl<D: Dial> Sending<D> {
     fn next_piece(&mut self, flight: &mut InFlight) -> Vec<u8> {
         let (now, mut piece) = (Instant::now(), Vec::new());
         while piece.len() < PIECE_BYTES {
-            let next = self.unsent.pop_front().or_else(|| self.queue.try_recv().ok());
-            let Some(append) = next else { break };
+            let Some(append) = self.waiting.next() else { break };
             append.write(now, self.options.retries, &mut piece);
             flight.push(append);
         }
@@ -259,7 +277,7 @@ impl<D: Dial> Sending<D> {
             let append = flight.take(number);
             if status.is_none() {
                 let appended: Appended = serde_json::from_slice(line)?;
-                self.pauses = RetryPauses::new();
+                self.waiting.stored();
                 if let Some(append) = append {
                     append.succeed(appended);
                 }
@@ -274,66 +292,41 @@ impl<D: Dial> Sending<D> {
     }
 
     /// Answers an append with the node's problem, or has it sent again.
-    fn refused(&mut self, mut append: StreamedAppend, problem: Problem) {
+    fn refused(&mut self, append: StreamedAppend, problem: Problem) {
         // A node that stops is left like one that was killed.
         let is_tried_again = self.options.retries || problem.code == ProblemCode::Stopping;
         let failure = Failure::of_problem(problem);
         let is_late = append.is_overdue(Instant::now(), Duration::ZERO);
         if !failure.retry || !is_tried_again || is_late {
-            return append.refuse(failure);
+            append.refuse(failure);
+        } else {
+            self.waiting.refused(append, failure);
         }
-        append.noted(failure.outcome);
-        if self.refused.is_empty() {
-            self.retry_at = Instant::now() + self.pauses.pause();
-        }
-        self.refused.push(append);
-    }
-
-    fn send_refused_again(&mut self) {
-        let refused = std::mem::take(&mut self.refused);
-        self.send_first(refused);
-    }
-
-    /// Sends these before all others, each in its place among those that are sent again.
-    fn send_first(&mut self, appends: Vec<StreamedAppend>) {
-        if appends.is_empty() {
-            return;
-        }
-        self.unsent.extend(appends);
-        self.unsent.make_contiguous().sort_by_key(|append| append.number);
     }
 
     /// Returns the time for which an answer may be late.
     const fn margin(&self) -> Duration {
         if self.options.retries { Duration::ZERO } else { NETWORK_MARGIN }
     }
-
-    /// Answers what was not sent in time.
-    fn end_overdue(&mut self, more: Duration) {
-        let now = Instant::now();
-        let is_overdue = |append: &mut StreamedAppend| append.is_overdue(now, more);
-        let (mut late, mut kept) = (Vec::new(), VecDeque::new());
-        for mut append in self.unsent.drain(..) {
-            if is_overdue(&mut append) { late.push(append) } else { kept.push_back(append) }
-        }
-        self.unsent = kept;
-        late.extend(self.refused.extract_if(.., is_overdue));
-        late.into_iter().for_each(|append| append.fail(Cause::NoTime));
-    }
-
-    /// Answers everything that waits.
-    fn fail_all(&mut self, cause: Cause) {
-        let cause = Arc::new(cause);
-        let all = self.unsent.drain(..).chain(self.refused.drain(..));
-        all.for_each(|append| append.fail(Cause::Stream(Arc::clone(&cause))));
-    }
 }
 
-fn is_unreachable(failure: &Failure) -> bool {
-    matches!(failure.cause, Cause::Nodes(NodesError::Call(CallError::Unreachable(_))))
+/// Waits for room for the next lines: for ever where the request has ended, or the connection
+/// breaks. Then the answers tell. Cancel safe.
+async fn room(lines: Option<&mpsc::Sender<Bytes>>) -> mpsc::Permit<'_, Bytes> {
+    if let Some(lines) = lines
+        && let Ok(room) = lines.reserve().await
+    {
+        return room;
+    }
+    pending().await
+}
+
+/// Returns the failure of a node that lets the time for its answers pass.
+fn silent<D: Dial>(target: &D) -> Failure {
+    Failure::lost(NodesError::from(CallError::Silent(target.endpoint().clone())).into())
 }
 
 /// Returns the failure of a node that ends its answer while the request goes on: it stops.
 fn ended<D: Dial>(target: &D) -> Failure {
-    Failure::of_cause(Cause::StreamEnded(target.endpoint().to_string()), true)
+    Failure::lost(Cause::StreamEnded(target.endpoint().to_string()))
 }

@@ -158,27 +158,108 @@ async fn what_is_refused_for_now_is_sent_again_if_that_is_wanted() {
     assert_eq!(send(&plain, "a").await.await.unwrap().id, 0);
 }
 
+/// The answer of a secondary to a stream.
+fn secondarys_refusal() -> Script {
+    let problem = r#"{"title":"t","status":405,"detail":"no","code":"c","retry":false}"#;
+    Script::answer(405, "application/problem+json", problem)
+}
+
 #[tokio::test]
 async fn the_node_that_takes_the_stream_is_found() {
     let log = TestLog::default();
-    let problem = |status: u16, retry: bool| {
-        format!(r#"{{"title":"t","status":{status},"detail":"no","code":"c","retry":{retry}}}"#)
-    };
-    let refusal =
-        |status, retry| Script::answer(status, "application/problem+json", &problem(status, retry));
-    let secondary = ScriptedNode::start([refusal(405, false)]).await;
+    let secondary = ScriptedNode::start([secondarys_refusal()]).await;
     let master = AppendsNode::start(move |_, number, line| log.stored(number, line)).await;
     let targets = vec![nobody(), secondary.endpoint(), master.endpoint()];
     let stream = stream_with(targets, AppendStreamOptions::default());
     assert_eq!(send(&stream, "a").await.await.unwrap().id, 0);
-    // Where nobody takes it, that is told at once.
-    let targets = vec![nobody(), secondary.endpoint()];
+    // Where all refuse it for good, that is told at once.
+    let targets = vec![secondary.endpoint(), secondary.endpoint()];
     let stream = stream_with(targets, AppendStreamOptions::default());
     for _ in 0..2 {
+        let asked = secondary.heads().len();
         let error = send(&stream, "a").await.await.unwrap_err();
         assert_eq!(error.problem().unwrap().detail, "no");
-        assert_ne!(error.outcome, Outcome::Stored);
+        assert_eq!(error.outcome, Outcome::Refused);
+        assert_eq!(secondary.heads().len(), asked + 2);
     }
+}
+
+#[tokio::test]
+async fn a_secondary_says_nothing_while_the_master_starts_again() {
+    let log = TestLog::default();
+    // Each of the first connections breaks, in the middle or before the first answer.
+    let master = AppendsNode::start(move |connection, number, line| match (connection, number) {
+        (0, 2) | (1, 0) => LineReply::Cut,
+        _ => log.stored(number, line),
+    });
+    let master = master.await;
+    let secondary = ScriptedNode::start([secondarys_refusal()]).await;
+    for targets in [
+        vec![master.endpoint(), secondary.endpoint()],
+        vec![secondary.endpoint(), master.endpoint()],
+    ] {
+        let stream = stream_with(targets, AppendStreamOptions::default());
+        let answers =
+            [send(&stream, "a").await, send(&stream, "b").await, send(&stream, "c").await];
+        for answer in answers {
+            answer.await.unwrap();
+        }
+    }
+    // A master that is not there yet is waited for, too.
+    let port = nobody();
+    let targets = vec![port.clone(), secondary.endpoint()];
+    let patience = Duration::from_millis(200);
+    let options = AppendStreamOptions { patience, ..AppendStreamOptions::default() };
+    let stream = stream_with(targets, options);
+    let asked = secondary.heads().len();
+    let error = send(&stream, "a").await.await.unwrap_err();
+    assert_eq!(error.outcome, Outcome::Refused);
+    assert!(secondary.heads().len() > asked + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_time_without_a_node_counts() {
+    // The first connection holds for longer than the patience, and breaks without any answer.
+    let begin = Instant::now();
+    let node = AppendsNode::start(move |connection, number, _| match connection {
+        0 if begin.elapsed() < 2 * PATIENCE => LineReply::Answers(Vec::new()),
+        0 => LineReply::Cut,
+        _ => LineReply::Answers(vec![LineReply::stored(number, number)]),
+    });
+    let node = node.await;
+    let options =
+        AppendStreamOptions { timeout: None, patience: PATIENCE, ..AppendStreamOptions::default() };
+    let stream = stream_with(vec![node.endpoint()], options);
+    let first = send(&stream, "a").await;
+    // The clock moves on only when nothing else can happen.
+    tokio::time::sleep(2 * PATIENCE).await;
+    let last = send(&stream, "b").await;
+    assert_eq!((first.await.unwrap().id, last.await.unwrap().id), (0, 1));
+    assert_eq!(node.lines().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_always_breaks_off_is_as_good_as_none() {
+    let node = AppendsNode::start(|_, _, _| LineReply::Cut).await;
+    let options =
+        AppendStreamOptions { timeout: None, patience: PATIENCE, ..AppendStreamOptions::default() };
+    let stream = stream_with(vec![node.endpoint()], options);
+    let error = send(&stream, "a").await.await.unwrap_err();
+    assert_eq!(error.outcome, Outcome::Unknown);
+    assert!(error.to_string().contains("broke off"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_waits_fails_together() {
+    let options =
+        AppendStreamOptions { timeout: None, patience: PATIENCE, ..AppendStreamOptions::default() };
+    let stream = stream_with(vec![nobody()], options);
+    let begin = Instant::now();
+    let answers = [send(&stream, "a").await, send(&stream, "b").await, send(&stream, "c").await];
+    for answer in answers {
+        assert_eq!(answer.await.unwrap_err().outcome, Outcome::Refused);
+    }
+    assert!(begin.elapsed() < 2 * PATIENCE, "{:?}", begin.elapsed());
 }
 
 fn nobody() -> Endpoint {
@@ -204,10 +285,47 @@ async fn a_node_that_hangs_is_left_and_the_deadline_is_told() {
     let answer = stream.send("a", &options).await.unwrap();
     let error = answer.await.unwrap_err();
     assert_eq!(error.outcome, Outcome::Unknown);
-    assert!(matches!(error.cause, Cause::NoTime), "{error}");
+    assert!(error.to_string().contains("does not answer"), "{error}");
     let lines = node.lines().concat();
     assert_eq!(lines[0]["key"], "mine");
     assert!(lines[0]["timeoutMs"].as_u64().unwrap() > 40_000, "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_at_the_node_is_told_with_its_id() {
+    // The node has the message, but not enough nodes do, in nine tenths of the time.
+    let node = AppendsNode::start(|connection, number, _| {
+        let mut answer = LineReply::refused(number, "write-concern-timeout", true);
+        answer["outcome"] = "stored".into();
+        answer["id"] = 7.into();
+        LineReply::Answers(if connection == 0 && number == 0 { vec![answer] } else { Vec::new() })
+    });
+    let node = node.await;
+    let stream = stream(&[&node]);
+    let error = send(&stream, "a").await.await.unwrap_err();
+    assert_eq!((error.outcome.clone(), error.id()), (Outcome::Stored, Some(7)));
+    assert_eq!(error.to_string(), "d");
+    assert!(node.lines().concat().len() >= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_overdue_line_breaks_no_connection() {
+    // The node owes the answer to one line, and answers the others late.
+    let node = AppendsNode::start(|_, number, line| match text_of(line) {
+        "never" => LineReply::Answers(Vec::new()),
+        _ => LineReply::Answers(vec![LineReply::stored(number, number)]),
+    });
+    let node = node.await;
+    let stream = stream(&[&node]);
+    let never = send(&stream, "never").await;
+    let error = never.await.unwrap_err();
+    assert_eq!(error.outcome, Outcome::Unknown);
+    assert_eq!(send(&stream, "a").await.await.unwrap().id, 1);
+    assert_eq!(node.lines().len(), 1);
+    // What is long overdue says that the node hangs.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(send(&stream, "b").await.await.unwrap().id, 0);
+    assert_eq!(node.lines().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,6 +351,27 @@ async fn a_stream_that_is_dropped_leaves_its_messages_unknown() {
     let answer = send(&stream, "a").await;
     drop(stream);
     assert_eq!(answer.await.unwrap_err().outcome, Outcome::Unknown);
+}
+
+#[tokio::test]
+async fn without_repetitions_the_request_ends_before_the_last_answers() {
+    // A proxy that passes answers on when it has all of them.
+    let node = AppendsNode::holding(|_, number, _| {
+        LineReply::Answers(vec![LineReply::stored(number, number)])
+    });
+    let node = node.await;
+    let options = AppendStreamOptions {
+        timeout: Some(PATIENCE),
+        retries: false,
+        ..AppendStreamOptions::default()
+    };
+    let stream = stream_with(vec![node.endpoint()], options);
+    let answers = [send(&stream, "a").await, send(&stream, "b").await];
+    stream.finish().await;
+    for (id, answer) in (0..).zip(answers) {
+        assert_eq!(answer.await.unwrap().id, id);
+    }
+    assert_eq!(node.lines().len(), 1);
 }
 
 #[tokio::test]

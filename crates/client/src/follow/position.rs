@@ -1,7 +1,7 @@
 //! The position of a follower. It lives outside of the connections, so that no message is lost or
 //! repeated by the change from one to the next.
 
-use acklog_api::follow::{EventId, Gap, Open};
+use acklog_api::follow::{EventId, Gap, GapReason, Open};
 
 use super::FollowFrom;
 use super::events::StreamedMessage;
@@ -31,6 +31,8 @@ pub(super) struct Position {
     next: Option<u64>,
     /// The id of the message that must come next on this connection.
     expected: Option<u64>,
+    /// The cut that was told last, if no message has come since: a node tells it again.
+    cut: Option<Gap>,
 }
 
 impl Position {
@@ -40,7 +42,7 @@ impl Position {
             _ => None,
         };
         let resume = Resume::Chosen(from);
-        Self { resume, was_open: false, log, next: None, expected: None }
+        Self { resume, was_open: false, log, next: None, expected: None, cut: None }
     }
 
     /// Returns the query parameter and the `Last-Event-ID` that ask for the rest.
@@ -57,6 +59,11 @@ impl Position {
     /// Returns whether a stream was opened before.
     pub(super) const fn was_open(&self) -> bool {
         self.was_open
+    }
+
+    /// Returns the id of the message that is handed out next, where that is known.
+    pub(super) const fn next(&self) -> Option<u64> {
+        self.next
     }
 
     /// Notes that a stream begins.
@@ -101,7 +108,7 @@ impl Position {
         self.expected = Some(end);
         if let Some(cursor) = message.cursor {
             self.of_log(cursor.log)?;
-            self.resume = Resume::Behind(cursor);
+            (self.resume, self.cut) = (Resume::Behind(cursor), None);
         }
         let is_new = self.next.is_none_or(|next| next < end);
         if is_new {
@@ -118,17 +125,43 @@ impl Position {
         }
     }
 
-    /// Notes that messages are gone.
-    pub(super) fn gap(&mut self, gap: &Gap) {
-        (self.next, self.expected) = (Some(gap.to), Some(gap.to));
-        self.resume = Resume::At(gap.to);
+    /// Notes that messages are gone. Returns the gap to tell, if it was not told before: a cursor
+    /// stays, by which a node knows the log and its epoch, so that a node tells the gap again.
+    pub(super) fn gap(&mut self, gap: Gap) -> Option<Gap> {
+        self.expected = Some(gap.to);
+        if let Resume::At(_) = self.resume {
+            self.resume = Resume::At(gap.to);
+        }
+        if gap.why == GapReason::Cut {
+            // The ids come again, with other messages.
+            let is_new = self.cut.as_ref() != Some(&gap);
+            if is_new {
+                (self.next, self.cut) = (Some(gap.to), Some(gap.clone()));
+            }
+            return is_new.then_some(gap);
+        }
+        let from = self.next.map_or(gap.from, |next| gap.from.max(next));
+        if from >= gap.to {
+            return None;
+        }
+        self.next = Some(gap.to);
+        Some(Gap { from, ..gap })
+    }
+
+    /// Notes that a node's log starts here, behind the id at which the stream was to go on. Returns
+    /// the gap; `None` where it is none: the user chose a place that is gone.
+    pub(super) fn trimmed(&mut self, start: u64) -> Option<Gap> {
+        match self.resume {
+            Resume::At(from) if from < start => {
+                self.gap(Gap { from, to: start, why: GapReason::Trimmed })
+            }
+            _ => None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use acklog_api::follow::GapReason;
-
     use super::*;
 
     const LOG: &str = "1f2e3d4c00000000ffffffff00000000";
@@ -200,14 +233,58 @@ mod tests {
         assert!(position.message(&message(0, None, true)).is_err());
     }
 
+    fn gap(from: u64, to: u64, why: GapReason) -> Gap {
+        Gap { from, to, why }
+    }
+
     #[test]
-    fn a_gap_moves_the_position_and_is_told_once() {
+    fn a_gap_keeps_the_cursor_and_is_told_once() {
         let mut position = Position::new(FollowFrom::Behind(cursor(3)));
+        let trimmed = gap(4, 9, GapReason::Trimmed);
         position.opened(&open(4)).unwrap();
-        let gap = Gap { from: 4, to: 9, why: GapReason::Trimmed };
-        position.gap(&gap);
+        assert_eq!(position.gap(trimmed.clone()), Some(trimmed.clone()));
+        for _ in 0..2 {
+            assert_eq!(position.request(), (None, Some(cursor(3).to_string())));
+            position.opened(&open(4)).unwrap();
+            assert_eq!(position.gap(trimmed.clone()), None);
+        }
+        // More was trimmed since.
+        position.opened(&open(4)).unwrap();
+        let more = gap(9, 12, GapReason::Trimmed);
+        assert_eq!(position.gap(gap(4, 12, GapReason::Trimmed)), Some(more));
+        // A node that still has them repeats none.
+        position.opened(&open(4)).unwrap();
+        for id in 4..12 {
+            assert!(!position.message(&message(id, None, false)).unwrap());
+        }
+        assert!(position.message(&message(12, None, true)).unwrap());
+    }
+
+    #[test]
+    fn a_cut_is_told_once_and_its_ids_come_again() {
+        let mut position = Position::new(FollowFrom::Behind(cursor(9)));
+        let cut = gap(5, 5, GapReason::Cut);
+        position.opened(&open(10)).unwrap();
+        assert_eq!(position.gap(cut.clone()), Some(cut.clone()));
+        position.opened(&open(10)).unwrap();
+        assert_eq!(position.gap(cut.clone()), None);
+        assert!(position.message(&message(5, None, true)).unwrap());
+        // Another one at the same place.
+        position.opened(&open(6)).unwrap();
+        assert_eq!(position.gap(cut.clone()), Some(cut));
+    }
+
+    #[test]
+    fn a_place_that_was_trimmed_while_nothing_came_is_a_gap() {
+        let mut position = Position::new(FollowFrom::Id(5));
+        assert_eq!(position.trimmed(9), None);
+        position.opened(&open(5)).unwrap();
+        assert_eq!(position.trimmed(9), Some(gap(5, 9, GapReason::Trimmed)));
         assert_eq!(from(&position).unwrap(), "from=9");
+        assert_eq!(position.trimmed(9), None);
+        position.opened(&open(9)).unwrap();
         assert!(position.message(&message(9, None, true)).unwrap());
+        assert_eq!(position.trimmed(12), None);
     }
 
     #[test]

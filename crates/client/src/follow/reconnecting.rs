@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acklog_api::Outcome;
+use acklog_api::{Outcome, Problem, ProblemCode};
 use acklog_types::WriteConcern;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
@@ -29,19 +29,32 @@ pub(super) struct Reconnecting<D> {
 
 /// The end of one stream.
 enum StreamEnd {
-    /// The next node may go on.
+    /// The next node may go on, and this one may later if the failure says so.
     Failed(Failure),
+    /// No node may go on.
+    Final(Cause),
     /// Nobody takes messages any more.
     Unwanted,
 }
 
 impl From<FollowError> for StreamEnd {
     fn from(error: FollowError) -> Self {
-        Self::Failed(match error {
-            FollowError::Call(CallError::Refused(answer)) => Failure::of_answer(&answer),
-            FollowError::Call(error) => Failure::of_cause(NodesError::from(error).into(), true),
-            error => Failure::of_cause(Cause::NoFollower(error.to_string()), false),
-        })
+        match error {
+            // Another node may know more: a secondary knows some read concerns only.
+            FollowError::Call(CallError::Refused(answer)) => {
+                Self::Failed(Failure::of_answer(&answer))
+            }
+            FollowError::Call(error) => {
+                Self::Failed(Failure::of_cause(NodesError::from(error).into(), true))
+            }
+            error => Self::Final(Cause::NoFollower(error.to_string())),
+        }
+    }
+}
+
+impl From<Failure> for StreamEnd {
+    fn from(failure: Failure) -> Self {
+        if failure.retry { Self::Failed(failure) } else { Self::Final(failure.cause) }
     }
 }
 
@@ -61,22 +74,26 @@ impl<D: Dial> Reconnecting<D> {
         let deadline = Instant::now() + self.deadline;
         let mut pauses = RetryPauses::new();
         loop {
-            let mut causes = Vec::new();
+            // Whether no node can be followed later either.
+            let (mut causes, mut is_final) = (Vec::new(), true);
             for target in self.targets.clone() {
                 let mut is_open = false;
                 let failure = match self.follow(target, batches, &mut is_open).await {
-                    StreamEnd::Failed(failure) if failure.retry => failure,
-                    StreamEnd::Failed(failure) => return Some(failure.cause),
+                    StreamEnd::Failed(failure) => failure,
+                    StreamEnd::Final(cause) => return Some(cause),
                     StreamEnd::Unwanted => return None,
                 };
                 if is_open {
                     pauses = RetryPauses::new();
                 }
-                self.note_lost(&failure.cause);
+                if failure.retry {
+                    is_final = false;
+                    self.note_lost(&failure.cause);
+                }
                 causes.push(failure.cause);
             }
             let is_late = !self.position.was_open() && Instant::now() >= deadline;
-            if is_late || causes.is_empty() {
+            if is_late || is_final {
                 return Some(Cause::of_all(causes));
             }
             sleep(pauses.pause()).await;
@@ -102,12 +119,20 @@ impl<D: Dial> Reconnecting<D> {
         batches: &mpsc::Sender<Vec<Handed>>,
         is_open: &mut bool,
     ) -> StreamEnd {
-        let mut node = NodeClient::new(target);
-        let (begin, last_event_id) = self.position.request();
-        let request = FollowRequest { begin, last_event_id, read_concern: self.read_concern };
-        let mut stream = match EventStream::open(&mut node, &request).await {
-            Ok(stream) => stream,
-            Err(error) => return error.into(),
+        let (node, mut stream) = loop {
+            let mut node = NodeClient::new(target.clone());
+            let (begin, last_event_id) = self.position.request();
+            let request = FollowRequest { begin, last_event_id, read_concern: self.read_concern };
+            let error = match EventStream::open(&mut node, &request).await {
+                Ok(stream) => break (node, stream),
+                Err(error) => error,
+            };
+            let Some(gap) = trimmed(&error).and_then(|start| self.position.trimmed(start)) else {
+                return error.into();
+            };
+            if batches.send(vec![Ok((gap.into(), None))]).await.is_err() {
+                return StreamEnd::Unwanted;
+            }
         };
         loop {
             let events = match stream.next(&node).await {
@@ -122,7 +147,7 @@ impl<D: Dial> Reconnecting<D> {
                 return StreamEnd::Unwanted;
             }
             if let Some(failure) = end {
-                return StreamEnd::Failed(failure);
+                return failure.into();
             }
         }
     }
@@ -145,7 +170,8 @@ impl<D: Dial> Reconnecting<D> {
                     self.position.opened(&open).map_err(fatal)?;
                     *is_open = true;
                     let url = node.target().endpoint().to_string();
-                    self.link.send_replace(FollowLink::Open(url));
+                    let next = self.position.next().unwrap_or(open.next);
+                    self.link.send_replace(FollowLink::Open { url, next });
                 }
                 FollowEvent::Message(message) => {
                     if self.position.message(&message).map_err(fatal)? {
@@ -155,9 +181,8 @@ impl<D: Dial> Reconnecting<D> {
                     }
                 }
                 FollowEvent::Gap(gap) => {
-                    self.position.gap(&gap);
-                    let (from, to, why) = (gap.from, gap.to, gap.why);
-                    batch.push(Ok((Followed::Gap { from, to, why }, None)));
+                    let gap = self.position.gap(gap);
+                    batch.extend(gap.map(|gap| Ok((gap.into(), None))));
                 }
                 FollowEvent::Error(problem) => {
                     let retry = problem.retry;
@@ -168,6 +193,13 @@ impl<D: Dial> Reconnecting<D> {
         }
         Ok(())
     }
+}
+
+/// Returns the start of the log where a node refuses since it lies behind the place asked for.
+fn trimmed(error: &FollowError) -> Option<u64> {
+    let FollowError::Call(CallError::Refused(answer)) = error else { return None };
+    let problem = answer.parsed::<Problem>().ok()?;
+    problem.start.filter(|_| problem.code == ProblemCode::Trimmed)
 }
 
 /// Returns the end of a stream that a node ended: it stops, or something between ends connections.

@@ -1,5 +1,7 @@
 //! Following stand-ins for nodes whose streams are scripted.
 
+use std::collections::BTreeSet;
+use std::iter::successors;
 use std::net::TcpListener as Listener;
 
 use super::*;
@@ -136,7 +138,7 @@ async fn a_gap_is_told_once_and_the_stream_goes_on_behind_it() {
     let gap = "event: gap\ndata: {\"from\":4,\"to\":9,\"why\":\"trimmed\"}\n\n";
     let node = ScriptedNode::start([
         events(&[&open(4), gap]).then_cut(),
-        events(&[&open(9), &message(9)]).then_silent(),
+        events(&[&open(4), gap, &message(9)]).then_silent(),
     ]);
     let node = node.await;
     let behind = FollowFrom::Behind("1f2e3d4c.1.3".parse().unwrap());
@@ -144,8 +146,48 @@ async fn a_gap_is_told_once_and_the_stream_goes_on_behind_it() {
     let expected = Followed::Gap { from: 4, to: 9, why: GapReason::Trimmed };
     assert_eq!(follow.next().await.unwrap().unwrap(), expected);
     assert_eq!(ids(&mut follow, 1).await, [9]);
-    assert_eq!(node.requests()[0].1.as_deref(), Some("1f2e3d4c.1.3"));
-    assert_eq!(node.requests()[1].0, "/messages?from=9");
+    // A node that hears the cursor tells another log and a cut, which an id alone does not.
+    let asked = ("/messages".to_owned(), Some("1f2e3d4c.1.3".to_owned()));
+    assert_eq!(node.requests(), [asked.clone(), asked]);
+}
+
+#[tokio::test]
+async fn what_was_trimmed_before_the_first_message_came_is_a_gap() {
+    let trimmed =
+        r#"{"title":"t","status":410,"detail":"d","code":"trimmed","retry":false,"start":9}"#;
+    let trimmed = Script::answer(410, "application/problem+json", trimmed);
+    let node = ScriptedNode::start([
+        events(&[&open(4)]).then_cut(),
+        trimmed.clone(),
+        events(&[&open(9), &message(9)]).then_silent(),
+    ]);
+    let node = node.await;
+    let mut lagging = follow(&[&node], FollowFrom::Last(5));
+    let expected = Followed::Gap { from: 4, to: 9, why: GapReason::Trimmed };
+    assert_eq!(lagging.next().await.unwrap().unwrap(), expected);
+    assert_eq!(ids(&mut lagging, 1).await, [9]);
+    assert_eq!(node.requests()[2].0, "/messages?from=9");
+    // A place that the user chose is no gap.
+    let node = ScriptedNode::start([trimmed]).await;
+    let error = last_error(follow(&[&node], FollowFrom::Id(4))).await;
+    assert_eq!(error.problem().unwrap().start, Some(9));
+}
+
+#[tokio::test]
+async fn only_where_all_nodes_refuse_that_is_final() {
+    let refusal =
+        || Script::answer(400, "application/problem+json", &problem("bad-request", false));
+    let secondary = ScriptedNode::start([refusal()]).await;
+    let master = ScriptedNode::start([
+        events(&[&open(0), &message(0)]).then_cut(),
+        events(&[&open(1), &message(1)]).then_cut(),
+        refusal(),
+    ]);
+    let master = master.await;
+    let mut follow = follow(&[&secondary, &master], FollowFrom::Start);
+    assert_eq!(ids(&mut follow, 2).await, [0, 1]);
+    assert_eq!(last_error(follow).await.to_string(), "d");
+    assert_eq!((secondary.heads().len(), master.heads().len()), (3, 3));
 }
 
 #[tokio::test]
@@ -182,7 +224,8 @@ async fn the_next_node_goes_on_where_one_breaks_off_or_refuses_for_now() {
     let link = follow.link();
     assert_eq!(ids(&mut follow, 3).await, [0, 1, 2]);
     assert_eq!((first.heads().len(), second.heads().len()), (2, 2));
-    assert_eq!(*link.borrow(), FollowLink::Open(second.endpoint().to_string()));
+    let expected = FollowLink::Open { url: second.endpoint().to_string(), next: 2 };
+    assert_eq!(*link.borrow(), expected);
 }
 
 #[tokio::test]
@@ -202,6 +245,10 @@ async fn a_follower_that_reaches_no_node_at_first_ends_at_its_deadline() {
     let follow = Follow::new(targets, Duration::ZERO, FollowOptions::default());
     let error = last_error(follow).await;
     assert_eq!(error.to_string().matches("cannot reach").count(), 2, "{error}");
+    let causes: Vec<String> = successors(Some(&error as &dyn std::error::Error), |it| it.source())
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(causes.iter().collect::<BTreeSet<_>>().len(), causes.len(), "{causes:?}");
     let follow = Follow::new(Vec::<Endpoint>::new(), PATIENCE, FollowOptions::default());
     assert!(matches!(last_error(follow).await.cause, Cause::Nodes(_)));
 }

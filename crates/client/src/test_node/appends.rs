@@ -85,6 +85,23 @@ impl AppendsNode {
     pub async fn start(
         reply: impl Fn(usize, u64, &Value) -> LineReply + Send + Sync + 'static,
     ) -> Self {
+        Self::with(false, reply).await
+    }
+
+    /// Starts a node behind a proxy that holds all answers back until the request ends.
+    ///
+    /// # Panics
+    /// As [`AppendsNode::start`].
+    pub async fn holding(
+        reply: impl Fn(usize, u64, &Value) -> LineReply + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(true, reply).await
+    }
+
+    async fn with(
+        is_held: bool,
+        reply: impl Fn(usize, u64, &Value) -> LineReply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let lines = LinesByConnection::default();
@@ -98,7 +115,13 @@ impl AppendsNode {
                     let (sender, parts) = mpsc::unbounded_channel();
                     let (seen, reply) = (Arc::clone(&seen), Arc::clone(&reply));
                     tokio::spawn(async move {
-                        take(request.into_body(), number, &seen, &*reply, &sender).await;
+                        let (hold, mut held) = mpsc::unbounded_channel();
+                        let parts = if is_held { &hold } else { &sender };
+                        take(request.into_body(), number, &seen, &*reply, parts).await;
+                        while let Ok(part) = held.try_recv() {
+                            // The client may have gone away.
+                            let _ = sender.send(part);
+                        }
                     });
                     async { Ok::<_, Infallible>(Response::new(AnswerBody(parts))) }
                 });

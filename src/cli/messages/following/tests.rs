@@ -51,6 +51,15 @@ async fn following_ends_before_an_id() {
 }
 
 #[tokio::test]
+async fn following_from_behind_its_end_ends_at_once() {
+    let open = OPEN.replace("\"next\":0", "\"next\":28");
+    let script = Script::events(&[&open]).then_silent();
+    let (out, notes, done) = followed(vec![script], &["-f", "--last", "0", "--until", "3"]).await;
+    done.unwrap();
+    assert_eq!((out.as_str(), notes.as_str()), ("", ""));
+}
+
+#[tokio::test]
 async fn what_is_final_ends_the_command() {
     let problem = r#"{"title":"t","status":409,"detail":"d","code":"other-log","retry":false}"#;
     let scripts = vec![

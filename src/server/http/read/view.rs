@@ -24,7 +24,7 @@ use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::query::{self, FOLLOW_HAS_NO_TIMEOUT};
 use crate::server::http::read_request::{ReadBegin, ReadRequest};
-use crate::server::http::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody};
+use crate::server::http::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody, streamed};
 use crate::server::http::sse::TEXT_EVENT_STREAM;
 use crate::server::node::{ReadLevel, ReadPositions, SecondaryHandle};
 
@@ -300,11 +300,8 @@ impl KnownRead {
             FollowForm::Events => TEXT_EVENT_STREAM,
             FollowForm::Lines => APPLICATION_NDJSON,
         };
-        let mut response = Response::new(body);
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, content_type);
-        headers.insert(VARY, HeaderValue::from_static("accept"));
-        headers.insert(name(names::X_ACCEL_BUFFERING), HeaderValue::from_static("no"));
+        let mut response = streamed(content_type, body);
+        response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
         response
     }
 }
