@@ -213,6 +213,35 @@ fn an_event_of_another_log_is_told_in_each_form() {
 }
 
 #[test]
+fn readers_of_an_empty_secondary_are_told_when_its_master_comes_back_with_another_log() {
+    let quick = ["--heartbeat-interval", "100ms"];
+    let (mut first, comm) = master(&quick);
+    // With one thread a request has begun when a later one is answered.
+    let bonnie = secondary("bonnie", comm, &["--http-workers", "1"]);
+    wait_ready(&bonnie);
+    let http = bonnie.http;
+    let (mut events, open) = Follower::events(http, "", None);
+    assert!(open["log"].is_string(), "{open}");
+    events.expect(&["event: caughtup", r#"data: {"end":0}"#, ""]);
+    let lines = Follower::lines(http, 0);
+    let waiting = begin(http, "GET", "/messages?timeoutMs=60000", "");
+    let head = request(http, "HEAD", "/messages", "");
+    assert_eq!(head.header("acklog-log"), open["log"].as_str());
+    first.process.kill();
+    let (second, _) = master_at(&comm.port().to_string(), &quick);
+    append(second.http, "Msg", "2");
+    for told in [events.rest(), lines.rest()] {
+        let json = told.trim_start_matches("event: error\ndata: ");
+        let problem: Value = serde_json::from_str(json).unwrap();
+        assert_eq!((&problem["code"], &problem["retry"]), (&json!("other-log"), &json!(false)));
+    }
+    let answer = waiting.answer();
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (409, Some("other-log")));
+    assert_ne!(answer.header("acklog-log"), open["log"].as_str());
+    assert_eq!(texts(http), ["Msg"]);
+}
+
+#[test]
 fn a_read_concern_shows_what_so_many_nodes_have() {
     let (master, comm) = master(&["--cluster-size", "3"]);
     append(master.http, "Msg0", "1");

@@ -89,6 +89,17 @@ pub(super) enum RequestProblem {
         /// The log's identity.
         log: LogId,
     },
+    /// The node has another log than the one that a read began with.
+    #[error(
+        "this read began in the log {began}, and now this node has another one, {log}: the log was \
+         begun anew; read from its start, as with from=0, and forget the position"
+    )]
+    LogChanged {
+        /// The log that the read began with.
+        began: LogId,
+        /// The log that the node has now.
+        log: LogId,
+    },
     /// The reader's last event is of an epoch that the node does not know.
     #[error(
         "this node does not know yet the log and the epoch of the last event {given}; try again, \

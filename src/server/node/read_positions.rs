@@ -111,8 +111,14 @@ impl ReadPositions {
     /// Publishes the end of a log that this node has alone.
     #[cfg(test)]
     pub(crate) fn publish_of_one_node(&self) {
+        self.publish_as(LogId::new(7 << 96));
+    }
+
+    /// Publishes the end of this log, which this node has alone.
+    #[cfg(test)]
+    pub(crate) fn publish_as(&self, log: LogId) {
         let end = self.reader.durable_end();
-        let (majority, all, log_end, log) = (end, end, end, Some(LogId::new(7 << 96)));
+        let (majority, all, log_end, log) = (end, end, end, Some(log));
         self.publish(KnownEnds { log, majority, all, log_end, cluster_size: 1 }, |_| end);
     }
 
@@ -145,7 +151,8 @@ impl ReadPositions {
         1
     }
 
-    /// Returns the log's identity; none while this node has never had a log.
+    /// Returns the log's identity; none while this node has never had a log. It is published before
+    /// a message of the log is shown: look at an end first, then at the log that it belongs to.
     pub fn log(&self) -> Option<LogId> {
         *read_lock(&self.shared.log)
     }
@@ -170,11 +177,14 @@ impl ReadPositions {
         let shared = &*self.shared;
         shared.log_end.store(log_end.get(), Ordering::Release);
         shared.cluster_size.store(cluster_size.into(), Ordering::Release);
-        if self.log() != log {
+        let before = self.log();
+        if before != log {
             *write_lock(&shared.log) = log;
             shared.has_log.store(log.is_some(), Ordering::Release);
         }
-        let mut wake = shared.own.set(self.reader.durable_end());
+        // Readers of another log hear of it at once.
+        let mut wake = before.is_some_and(|before| Some(before) != log);
+        wake |= shared.own.set(self.reader.durable_end());
         wake |= shared.majority.set(majority);
         wake |= shared.all.set(all);
         for nodes in 2..=cluster_size {

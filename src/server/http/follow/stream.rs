@@ -15,6 +15,7 @@ use super::hub::Waiter;
 use super::limit::Follower;
 use super::pages::Place;
 use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
+use crate::server::http::problem::RequestProblem;
 use crate::server::http::response::{BodyError, BodyPieces};
 use crate::server::node::ReadPositions;
 
@@ -94,8 +95,11 @@ impl FollowStream {
             if self.is_done || self.place.position >= self.place.until {
                 return Poll::Ready(None);
             }
-            let end = ready!(self.waiter.poll_beyond(self.place.position, cx));
-            let Some(end) = end else { return Poll::Ready(None) };
+            let end = match ready!(self.waiter.poll_beyond(self.place.position, cx)) {
+                Ok(end) => end,
+                Err(RequestProblem::Stopped) => return Poll::Ready(None),
+                Err(problem) => return Poll::Ready(Some(self.end_with(problem))),
+            };
             if !std::mem::replace(&mut self.yielded, true) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -116,10 +120,7 @@ impl FollowStream {
         }
         let piece = match ready!(stream.poll_chunk(cx)) {
             Some(Ok(piece)) => Some(piece),
-            Some(Err(error)) => {
-                (self.alone, self.is_done) = (None, true);
-                Some(error_event(self.form, error.into()))
-            }
+            Some(Err(error)) => Some(self.end_with(error.into())),
             None => {
                 (self.place.position, self.place.batch) = (*end, stream.open_batch());
                 self.alone = None;
@@ -129,13 +130,19 @@ impl FollowStream {
         Poll::Ready(piece)
     }
 
+    /// Ends the stream, and returns how it tells why.
+    fn end_with(&mut self, problem: RequestProblem) -> Bytes {
+        (self.alone, self.is_done) = (None, true);
+        error_event(self.form, problem)
+    }
+
     /// Returns a shared page; none where the follower reads for itself from now on.
     fn page(&mut self, until: LogEnd) -> Option<Bytes> {
         let form = self.form;
         let listing = self.listing.get_or_insert_with(|| match form {
             FollowForm::Lines => ListingForm::LINES,
             FollowForm::Events => {
-                let log = self.positions.log().expect("messages come from a log");
+                let log = self.waiter.log().expect("messages come from a log");
                 ListingForm::events(log, self.positions.epoch())
             }
         });

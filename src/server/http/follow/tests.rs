@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use acklog_api::follow::Open;
 use acklog_log::{LogReader, LogWriter, in_memory};
-use acklog_types::{Batch, LogEnd};
+use acklog_types::{Batch, LogEnd, LogId};
 use bytes::Bytes;
-use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
@@ -35,11 +35,16 @@ impl Node {
     }
 
     fn append(&mut self, texts: &[&str]) {
+        self.write(texts);
+        self.positions.publish_of_one_node();
+    }
+
+    /// Appends without a word to the readers.
+    fn write(&mut self, texts: &[&str]) {
         let mut batch = Batch::from(texts[0]);
         texts[1..].iter().for_each(|text| batch.push(text));
         self.writer.append(0, None, &batch);
         self.writer.flush();
-        self.positions.publish_of_one_node();
     }
 
     fn follow(&self, form: FollowForm, from: u64) -> FollowStream {
@@ -50,7 +55,10 @@ impl Node {
             (self.log.clone(), self.room.clone(), self.positions.clone()),
             (form, begin),
             &open,
-            (self.hub.waiter(ReadLevel::Own), FollowerLimit::new(1).enter().unwrap()),
+            (
+                self.hub.waiter(ReadLevel::Own, self.positions.log()),
+                FollowerLimit::new(1).enter().unwrap(),
+            ),
         )
     }
 }
@@ -178,6 +186,39 @@ async fn a_follower_that_takes_nothing_holds_up_nothing_and_a_stop_ends_all() {
         node.hub.close();
         assert_eq!(timeout(Duration::from_secs(30), waits).await.unwrap().unwrap(), None);
         assert_eq!(next(&mut other).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_follower_is_told_of_another_log_at_once_and_gets_nothing_of_it() {
+    on_local_tasks(async {
+        for form in [FollowForm::Lines, FollowForm::Events] {
+            let mut node = Node::new();
+            let other = LogId::new(8 << 96);
+            let mut streams = [node.follow(form, 0), node.follow(form, 4)];
+            let mut waiting = JoinSet::new();
+            if form == FollowForm::Events {
+                for stream in &mut streams {
+                    assert!(text(stream).await.contains("event: open\n"));
+                    assert!(text(stream).await.contains("event: caughtup\n"));
+                }
+            }
+            let [mut waits, mut later] = streams;
+            waiting.spawn_local(async move { (text(&mut waits).await, next(&mut waits).await) });
+            yield_now().await;
+            node.positions.publish_as(other);
+            let told = timeout(Duration::from_secs(30), waiting.join_next()).await.unwrap();
+            let (told, end) = told.unwrap().unwrap();
+            assert!(told.contains("\"code\":\"other-log\",\"retry\":false"), "{told}");
+            assert_eq!(told.starts_with("event: error\n"), form == FollowForm::Events);
+            assert_eq!(end, None);
+            // One that looks only when there is more than its position.
+            node.write(&["Msg"; 7]);
+            node.positions.publish_as(other);
+            assert_eq!(text(&mut later).await, told);
+            assert_eq!(next(&mut later).await, None);
+        }
     })
     .await;
 }

@@ -44,7 +44,7 @@ impl RequestProblem {
             | Self::NotMastersRead { .. } => Code::BadRequest,
             Self::Refused(Refusal::WriteConcern { .. }) => Code::UnsatisfiableWriteConcern,
             Self::ReadConcern { .. } => Code::UnsatisfiableReadConcern,
-            Self::OtherLog { .. } => Code::OtherLog,
+            Self::OtherLog { .. } | Self::LogChanged { .. } => Code::OtherLog,
             Self::BeyondEnd { .. } => Code::BeyondEnd,
             Self::UnknownEpoch { .. } => Code::UnknownEpoch,
             Self::TooManyFollowers { .. } => Code::TooManyFollowers,

@@ -59,11 +59,14 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
     let (end, first) = (LogEnd::new(3), MessageId::new(3));
     let beyond_end = RequestProblem::BeyondEnd { from: LogEnd::new(4), end };
     let given = EventId { log: 1, epoch: 2, id: 3 };
-    let other_log = RequestProblem::OtherLog { given, log: LogId::new(7) };
+    let log = LogId::new(7);
+    let other_log = RequestProblem::OtherLog { given, log };
+    let log_changed = RequestProblem::LogChanged { began: LogId::new(6), log };
     vec![
         (foreign_read, 400, "bad-request"),
         (RequestProblem::ReadConcern { nodes: 4, size: 3 }, 400, "unsatisfiable-read-concern"),
         (other_log, 409, "other-log"),
+        (log_changed, 409, "other-log"),
         (beyond_end, 416, "beyond-end"),
         (RequestProblem::Query(text()), 400, "bad-request"),
         (RequestProblem::NoNumber, 400, "bad-request"),

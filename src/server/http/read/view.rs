@@ -7,7 +7,7 @@ use std::time::Duration;
 use acklog_api::follow::{EventId, Open};
 use acklog_api::headers as names;
 use acklog_log::{LogReader, ReadError};
-use acklog_types::{IdRange, LogEnd, MessageId, WriteConcern};
+use acklog_types::{IdRange, LogEnd, LogId, MessageId, WriteConcern};
 use hyper::Response;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
 use tokio::time::timeout;
@@ -52,6 +52,8 @@ struct KnownRead {
     form: ReadForm,
     level: ReadLevel,
     concern: WriteConcern,
+    /// The log that it begins with; none where the node has none yet.
+    log: Option<LogId>,
     /// Whether it goes on with what comes later.
     follows: bool,
     /// How long it waits for its first message.
@@ -86,8 +88,8 @@ impl LogView {
         let last_event = last_event(headers)?.or(request.last_event);
         let concern = request.concern.unwrap_or(self.default_concern);
         let level = self.level(concern).await?;
-        let timeout = request.timeout;
-        let read = KnownRead { form, level, concern, follows, timeout, is_head };
+        let (log, timeout) = (self.positions.log(), request.timeout);
+        let read = KnownRead { form, level, concern, log, follows, timeout, is_head };
         let answer = self.answer(read, request, last_event).await;
         let mut response =
             answer.unwrap_or_else(|problem| problem.answer_to(RequestKind::Idempotent));
@@ -103,7 +105,7 @@ impl LogView {
     ) -> Result<Response<ResponseBody>, RequestProblem> {
         let begin = match last_event {
             None => self.begin(request.begin, read.level).await?,
-            Some(event) => match self.behind(event) {
+            Some(event) => match self.behind(event, read.log) {
                 // Browsers show their page no answer but a stream.
                 Err(problem @ RequestProblem::OtherLog { .. }) if read.follows && !read.is_head => {
                     let body = ResponseBody::Full(Some(error_event(read.stream_form(), problem)));
@@ -131,19 +133,21 @@ impl LogView {
         until: LogEnd,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
         let is_empty = |end: LogEnd| end.min(until) <= begin;
+        let waiter = self.hub.waiter(read.level, read.log);
         if let Some(limit) = read.timeout
             && !read.is_head
             && is_empty(self.positions.end(read.level))
             && until > begin
         {
             let _follower = self.enter()?;
-            let waiter = self.hub.waiter(read.level);
             let waiting = poll_fn(|cx| waiter.poll_beyond(begin, cx));
-            if let Ok(None) = timeout(limit, waiting).await {
-                return Err(RequestProblem::Stopped);
+            if let Ok(waited) = timeout(limit, waiting).await {
+                waited?;
             }
         }
         let end = self.positions.end(read.level).min(until).max(begin);
+        // Behind the end: a message that is shown from here on is of this log.
+        waiter.check_log()?;
         let (form, content_type) = match read.form {
             ReadForm::Lines => (ListingForm::LINES, APPLICATION_NDJSON),
             _ => (ListingForm::ARRAY, APPLICATION_JSON),
@@ -176,8 +180,9 @@ impl LogView {
             ReadForm::Events => self.open_batch(position).await?,
             _ => None,
         };
+        let log = read.log.or_else(|| self.positions.log());
         let open = Open {
-            log: self.positions.log().map(|log| log.to_string()),
+            log: log.map(|log| log.to_string()),
             epoch: self.positions.epoch(),
             start: self.positions.log_start().get(),
             end: self.positions.end(read.level).get(),
@@ -188,7 +193,7 @@ impl LogView {
             (self.log.clone(), self.room.clone(), self.positions.clone()),
             (read.stream_form(), StreamBegin { position, batch, until }),
             &open,
-            (self.hub.waiter(read.level), follower),
+            (self.hub.waiter(read.level, log), follower),
         );
         Ok(read.stream(ResponseBody::pieces(stream)))
     }
@@ -243,8 +248,8 @@ impl LogView {
     }
 
     /// Returns where a read begins that continues behind an event.
-    fn behind(&self, given: EventId) -> Result<LogEnd, RequestProblem> {
-        match self.positions.log() {
+    fn behind(&self, given: EventId, log: Option<LogId>) -> Result<LogEnd, RequestProblem> {
+        match log {
             Some(log) if EventId::log_part(log) != given.log => {
                 Err(RequestProblem::OtherLog { given, log })
             }
