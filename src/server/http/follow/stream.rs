@@ -159,6 +159,11 @@ impl FollowStream {
         None
     }
 
+    /// Returns whether a message, or a part of one, is on its way to the client.
+    fn is_sending(&self) -> bool {
+        self.alone.as_ref().is_some_and(|(stream, _)| !stream.waits_between_messages())
+    }
+
     /// Returns what is sent beside messages: that everything was sent, once, and signs of life.
     fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let end = self.waiter.end().get();
@@ -192,7 +197,7 @@ impl BodyPieces for FollowStream {
                     self.yielded = false;
                     piece
                 }
-                Poll::Pending if self.alone.is_some() => return Poll::Pending,
+                Poll::Pending if self.is_sending() => return Poll::Pending,
                 Poll::Pending => Some(ready!(self.poll_beside(cx))),
             },
         };

@@ -101,6 +101,60 @@ async fn a_follower_is_sent_a_sign_of_life_after_each_ten_seconds_of_silence() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_waits_for_memory_is_sent_signs_of_life_and_then_the_message() {
+    on_local_tasks(async {
+        let mut node = Node { room: ListingRoom::new(1 << 20), ..Node::new() };
+        let held = node.room.clone().hold(1 << 20).await;
+        // Longer than what followers share.
+        let long = "x".repeat(200_000);
+        node.append(&["short", &long, "behind"]);
+        for form in [FollowForm::Lines, FollowForm::Events] {
+            let mut stream = node.follow(form, 0);
+            let mut before = text(&mut stream).await;
+            while !before.contains("short") {
+                before += &text(&mut stream).await;
+            }
+            let begun = Instant::now();
+            for _ in 0..3 {
+                let sign = text(&mut stream).await;
+                assert!(
+                    sign == "{}\n" || sign.starts_with("event: tail\ndata: {\"end\":3,"),
+                    "{sign}"
+                );
+            }
+            assert_eq!(begun.elapsed().as_secs(), 30);
+        }
+        let mut stream = node.follow(FollowForm::Lines, 1);
+        assert_eq!(text(&mut stream).await, "{}\n");
+        drop(held);
+        let mut rest = String::new();
+        while !rest.contains("behind") {
+            rest += &text(&mut stream).await;
+        }
+        assert_eq!(
+            rest,
+            format!("{{\"id\":1,\"message\":\"{long}\"}}\n{{\"id\":2,\"message\":\"behind\"}}\n")
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_a_long_message_that_takes_nothing_is_sent_nothing_beside_it() {
+    on_local_tasks(async {
+        let mut node = Node::new();
+        node.append(&[&"x".repeat(200_000)]);
+        let mut stream = node.follow(FollowForm::Lines, 0);
+        let piece = next(&mut stream).await.unwrap();
+        assert!(!piece.ends_with(b"\n"));
+        assert!(timeout(Duration::from_secs(50), next(&mut stream)).await.is_err());
+        drop(piece);
+        assert!(text(&mut stream).await.starts_with("xxx"));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn followers_at_one_place_take_the_same_page() {
     on_local_tasks(async {
