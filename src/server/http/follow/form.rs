@@ -33,6 +33,15 @@ pub(super) fn event(name: &str, body: &impl Serialize) -> Bytes {
     out.into()
 }
 
+/// Returns what is sent to a client that may be gone, to find out: readers skip it.
+pub(super) fn probe(form: FollowForm) -> Bytes {
+    match form {
+        // White space between two values.
+        FollowForm::Lines => Bytes::from_static(b" "),
+        FollowForm::Events => sse::comment(),
+    }
+}
+
 /// Returns how a stream tells why it ends.
 pub(in crate::server::http) fn error_event(form: FollowForm, problem: RequestProblem) -> Bytes {
     let problem = problem.body(RequestKind::Idempotent);

@@ -10,13 +10,13 @@ use acklog_types::{IdRange, LogEnd, MessageId, rfc3339};
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::form::{FollowForm, error_event, event, opening};
+use super::form::{FollowForm, error_event, event, opening, probe};
 use super::hub::Waiter;
 use super::limit::Follower;
 use super::pages::Place;
 use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
 use crate::server::http::problem::RequestProblem;
-use crate::server::http::response::{BodyError, BodyPieces};
+use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
 use crate::server::node::ReadPositions;
 
 /// Time without messages after which a follower is sent a sign of life.
@@ -55,6 +55,7 @@ pub(in crate::server::http) struct FollowStream {
     /// When something was sent last.
     sent: Instant,
     sign_of_life: Pin<Box<Sleep>>,
+    presence: Option<Box<dyn Presence>>,
     _follower: Follower,
 }
 
@@ -82,6 +83,7 @@ impl FollowStream {
             yielded: true,
             sent: Instant::now(),
             sign_of_life: Box::pin(sleep(SIGN_OF_LIFE)),
+            presence: None,
             _follower: follower,
         }
     }
@@ -189,6 +191,14 @@ impl FollowStream {
 }
 
 impl BodyPieces for FollowStream {
+    fn attends(&self) -> bool {
+        true
+    }
+
+    fn begin(&mut self, Attendance { presence, .. }: Attendance) {
+        self.presence = Some(presence);
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let piece = match self.next.take() {
             Some(next) => Some(next),
@@ -197,8 +207,17 @@ impl BodyPieces for FollowStream {
                     self.yielded = false;
                     piece
                 }
+                // Here what is written finds out whether the client is there.
                 Poll::Pending if self.is_sending() => return Poll::Pending,
-                Poll::Pending => Some(ready!(self.poll_beside(cx))),
+                Poll::Pending => match self.poll_beside(cx) {
+                    Poll::Ready(piece) => Some(piece),
+                    // It is no sign of life, which still comes in its time.
+                    Poll::Pending => {
+                        let probed = ready!(self.presence.poll_probe(cx));
+                        let probed = probed.map(|()| probe(self.form));
+                        return Poll::Ready(Some(probed.map_err(Into::into)));
+                    }
+                },
             },
         };
         self.sent = Instant::now();

@@ -1,7 +1,10 @@
 //! Followers of a log in memory, without sockets.
 
+use std::cell::Cell;
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use acklog_api::follow::Open;
@@ -9,11 +12,12 @@ use acklog_log::{LogReader, LogWriter, in_memory};
 use acklog_types::{Batch, LogEnd, LogId};
 use bytes::Bytes;
 use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, Interval, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::server::http::listing::ListingRoom;
-use crate::server::http::response::BodyPieces;
+use crate::server::http::response::{Attendance, BodyPieces, Presence};
 use crate::server::node::{ReadLevel, ReadPositions};
 
 /// A log that this node has alone, with the hub of the thread.
@@ -272,6 +276,43 @@ async fn a_follower_is_told_of_another_log_at_once_and_gets_nothing_of_it() {
             node.positions.publish_as(other);
             assert_eq!(text(&mut later).await, told);
             assert_eq!(next(&mut later).await, None);
+        }
+    })
+    .await;
+}
+
+/// A client whose half has ended: it is to be probed each second, and once it is gone.
+struct HalfClosed(Interval, Rc<Cell<bool>>);
+
+impl Presence for HalfClosed {
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.0.poll_tick(cx));
+        Poll::Ready(if self.1.get() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_may_be_gone_is_probed_beside_its_signs_of_life_and_lets_go_when_it_is() {
+    on_local_tasks(async {
+        for (form, probe, sign) in
+            [(FollowForm::Lines, " ", "{}\n"), (FollowForm::Events, ": \n\n", "event: tail\n")]
+        {
+            let (node, is_gone) = (Node::new(), Rc::new(Cell::new(false)));
+            let mut stream = node.follow(form, 0);
+            assert!(stream.attends());
+            let half_closed = HalfClosed(interval(Duration::from_secs(1)), is_gone.clone());
+            let (presence, closing) = (Box::new(half_closed), CancellationToken::new());
+            stream.begin(Attendance { presence, closing });
+            let (mut probes, mut signs) = (0, 0);
+            while signs < 2 {
+                let piece = text(&mut stream).await;
+                probes += u32::from(piece == probe);
+                signs += u32::from(piece.starts_with(sign));
+            }
+            assert!((18..22).contains(&probes), "{probes} probes in 20 s");
+            is_gone.set(true);
+            let gone = poll_fn(|cx| stream.poll_piece(cx)).await;
+            assert!(gone.unwrap().is_err());
         }
     })
     .await;
