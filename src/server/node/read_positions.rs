@@ -111,14 +111,15 @@ impl ReadPositions {
     /// Publishes the end of a log that this node has alone.
     #[cfg(test)]
     pub(crate) fn publish_of_one_node(&self) {
-        self.publish_as(LogId::new(7 << 96));
+        self.publish_as(LogId::new(7 << 96), LogEnd::ZERO);
     }
 
-    /// Publishes the end of this log, which this node has alone.
+    /// Publishes the end of this log, of which the others have as much; `log_end` is what this node
+    /// knows of its end.
     #[cfg(test)]
-    pub(crate) fn publish_as(&self, log: LogId) {
+    pub(crate) fn publish_as(&self, log: LogId, log_end: LogEnd) {
         let end = self.reader.durable_end();
-        let (majority, all, log_end, log) = (end, end, end, Some(log));
+        let (majority, all, log) = (end, end, Some(log));
         self.publish(KnownEnds { log, majority, all, log_end, cluster_size: 1 }, |_| end);
     }
 

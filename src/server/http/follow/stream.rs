@@ -5,11 +5,13 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use acklog_api::follow::{CAUGHT_UP_EVENT, CaughtUp, Open, SIGN_OF_LIFE_SECONDS, TAIL_EVENT, Tail};
-use acklog_log::LogReader;
+use acklog_log::{LogReader, ReadError};
+use acklog_threads::WorkHandle;
 use acklog_types::{IdRange, LogEnd, MessageId, rfc3339};
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::begin::Beginning;
 use super::form::{FollowForm, error_event, event, opening, probe};
 use super::hub::Waiter;
 use super::limit::Follower;
@@ -22,16 +24,19 @@ use crate::server::node::ReadPositions;
 /// Time without messages after which a follower is sent a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(SIGN_OF_LIFE_SECONDS);
 
-/// Where a stream begins and ends.
+/// The place of a stream, and its end.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::server::http) struct StreamBegin {
-    /// The first message.
-    pub(in crate::server::http) position: LogEnd,
+struct StreamPlace {
+    /// The next message.
+    position: LogEnd,
     /// The first message of the batch in the middle of which that lies; none between batches.
-    pub(in crate::server::http) batch: Option<MessageId>,
+    batch: Option<MessageId>,
     /// The end of what the follower asked for.
-    pub(in crate::server::http) until: LogEnd,
+    until: LogEnd,
 }
+
+/// A look at the log for the beginning of a stream, and for the batch in which that lies.
+type Look = WorkHandle<Result<(Beginning, Option<MessageId>), ReadError>>;
 
 /// The stream of messages to one follower. It ends when it has all that the follower asked for,
 /// when the node stops, or with an error that it tells.
@@ -43,7 +48,10 @@ pub(in crate::server::http) struct FollowStream {
     form: FollowForm,
     /// The form of each message, once the log is known.
     listing: Option<ListingForm>,
-    place: StreamBegin,
+    /// The beginning, as long as it is not known for certain.
+    beginning: Option<Beginning>,
+    look: Option<Look>,
+    place: StreamPlace,
     /// The messages up to this end, read for this follower alone.
     alone: Option<(Box<MessageStream>, LogEnd)>,
     /// What is sent next, whatever the log does.
@@ -63,11 +71,17 @@ impl FollowStream {
     /// Creates a stream. One of events begins with `open`.
     pub(in crate::server::http) fn new(
         (log, room, positions): (LogReader, ListingRoom, ReadPositions),
-        (form, place): (FollowForm, StreamBegin),
+        (form, beginning): (FollowForm, Beginning),
         open: &Open,
         (waiter, follower): (Waiter, Follower),
     ) -> Self {
-        let next = (form == FollowForm::Events).then(|| opening(open));
+        let is_events = form == FollowForm::Events;
+        let next = is_events.then(|| opening(open));
+        let Beginning { position, since, .. } = beginning;
+        let place = StreamPlace { position, batch: None, until: beginning.end() };
+        // Lines do not tell of batches, and the log begins with none open.
+        let is_known = since.is_none() && !(is_events && position > LogEnd::ZERO);
+        let beginning = (!is_known).then_some(beginning);
         Self {
             log,
             room,
@@ -75,10 +89,12 @@ impl FollowStream {
             waiter,
             form,
             listing: None,
+            beginning,
+            look: None,
             place,
             alone: None,
             next,
-            caught_up: form == FollowForm::Lines,
+            caught_up: !is_events,
             is_done: false,
             yielded: true,
             sent: Instant::now(),
@@ -102,6 +118,12 @@ impl FollowStream {
                 Err(RequestProblem::Stopped) => return Poll::Ready(None),
                 Err(problem) => return Poll::Ready(Some(self.end_with(problem))),
             };
+            if self.beginning.is_some() {
+                if let Err(error) = ready!(self.poll_begin(cx)) {
+                    return Poll::Ready(Some(self.end_with(error.into())));
+                }
+                continue;
+            }
             if !std::mem::replace(&mut self.yielded, true) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -110,6 +132,23 @@ impl FollowStream {
                 return Poll::Ready(Some(page));
             }
         }
+    }
+
+    /// Looks where the stream begins, once there is a message beyond that.
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        let Some(beginning) = self.beginning else { return Poll::Ready(Ok(())) };
+        let look = self.look.get_or_insert_with(|| {
+            self.log.aside(move |log| {
+                let beginning = beginning.again(log)?;
+                Ok((beginning, beginning.open_batch(log)?))
+            })
+        });
+        let looked = ready!(Pin::new(look).poll(cx));
+        self.look = None;
+        let (beginning, batch) = looked.map_err(ReadError::from)??;
+        self.place = StreamPlace { position: beginning.position, batch, until: beginning.end() };
+        self.beginning = beginning.since.map(|_| beginning);
+        Poll::Ready(Ok(()))
     }
 
     /// Returns the next piece of what is read for this follower alone; none where it is to go on
@@ -148,7 +187,7 @@ impl FollowStream {
                 ListingForm::events(log, self.positions.epoch())
             }
         });
-        let StreamBegin { position, batch, .. } = self.place;
+        let StreamPlace { position, batch, .. } = self.place;
         let place = Place { position, batch, until, form, listing };
         if let Some(page) = self.waiter.hub().pages.page(&self.log, place) {
             (self.place.position, self.place.batch) = (page.end, page.open_batch);

@@ -27,6 +27,7 @@ struct Node {
     room: ListingRoom,
     positions: ReadPositions,
     hub: Rc<FollowHub>,
+    accepted_ms: u64,
 }
 
 impl Node {
@@ -35,7 +36,7 @@ impl Node {
         let positions = ReadPositions::of_one_node(log.clone());
         let hub = FollowHub::new(positions.clone());
         spawn_local(hub.clone().run());
-        Self { writer, log, room: ListingRoom::default(), positions, hub }
+        Self { writer, log, room: ListingRoom::default(), positions, hub, accepted_ms: 0 }
     }
 
     fn append(&mut self, texts: &[&str]) {
@@ -47,13 +48,24 @@ impl Node {
     fn write(&mut self, texts: &[&str]) {
         let mut batch = Batch::from(texts[0]);
         texts[1..].iter().for_each(|text| batch.push(text));
-        self.writer.append(0, None, &batch);
+        self.writer.append(self.accepted_ms, None, &batch);
         self.writer.flush();
+    }
+
+    /// Appends a message that is accepted at this time.
+    fn append_at(&mut self, accepted_ms: u64) {
+        self.accepted_ms = accepted_ms;
+        self.append(&["Msg"]);
     }
 
     fn follow(&self, form: FollowForm, from: u64) -> FollowStream {
         let position = LogEnd::new(from);
-        let begin = StreamBegin { position, batch: None, until: LogEnd::new(u64::MAX) };
+        let until = LogEnd::new(u64::MAX);
+        self.follow_from(form, Beginning { position, since: None, limit: u64::MAX, until })
+    }
+
+    fn follow_from(&self, form: FollowForm, begin: Beginning) -> FollowStream {
+        let from = begin.position.get();
         let open = Open { log: None, epoch: 1, start: 0, end: 0, next: from, read_concern: None };
         FollowStream::new(
             (self.log.clone(), self.room.clone(), self.positions.clone()),
@@ -265,7 +277,7 @@ async fn a_follower_is_told_of_another_log_at_once_and_gets_nothing_of_it() {
             let [mut waits, mut later] = streams;
             waiting.spawn_local(async move { (text(&mut waits).await, next(&mut waits).await) });
             yield_now().await;
-            node.positions.publish_as(other);
+            node.positions.publish_as(other, LogEnd::ZERO);
             let told = timeout(Duration::from_secs(30), waiting.join_next()).await.unwrap();
             let (told, end) = told.unwrap().unwrap();
             assert!(told.contains("\"code\":\"other-log\",\"retry\":false"), "{told}");
@@ -273,7 +285,7 @@ async fn a_follower_is_told_of_another_log_at_once_and_gets_nothing_of_it() {
             assert_eq!(end, None);
             // One that looks only when there is more than its position.
             node.write(&["Msg"; 7]);
-            node.positions.publish_as(other);
+            node.positions.publish_as(other, LogEnd::ZERO);
             assert_eq!(text(&mut later).await, told);
             assert_eq!(next(&mut later).await, None);
         }
@@ -313,6 +325,61 @@ async fn a_client_that_may_be_gone_is_probed_beside_its_signs_of_life_and_lets_g
             is_gone.set(true);
             let gone = poll_fn(|cx| stream.poll_piece(cx)).await;
             assert!(gone.unwrap().is_err());
+        }
+    })
+    .await;
+}
+
+/// Reads on until the text has a part, and returns it up to the end of that piece.
+async fn text_with(stream: &mut FollowStream, part: &str) -> String {
+    let mut read = String::new();
+    while !read.contains(part) {
+        read += &text(stream).await;
+    }
+    read
+}
+
+#[tokio::test]
+async fn a_follower_that_begins_in_a_batch_that_the_node_lacks_is_told_where_it_begins() {
+    on_local_tasks(async {
+        let mut node = Node::new();
+        node.append(&["alone"]);
+        let mut stream = node.follow(FollowForm::Events, 4);
+        assert!(text(&mut stream).await.contains("\"next\":4"));
+        node.append(&["Msg"; 7]);
+        let read = text_with(&mut stream, "\"id\":7,").await;
+        let data = read.lines().filter_map(|line| line.strip_prefix("data: {\"id\""));
+        let data: Vec<_> = data.collect();
+        assert_eq!(data, [4, 5, 6, 7].map(|id| format!(":{id},\"message\":\"Msg\",\"batch\":1}}")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_time_that_a_lagging_node_lacks_is_looked_for_in_what_comes() {
+    on_local_tasks(async {
+        for form in [FollowForm::Lines, FollowForm::Events] {
+            // The log has five messages, of which this node has one. What is appended behind them
+            // is shown in any case.
+            let cases = [([15, 20, 20, 30, 30], &[2, 3][..]), ([11, 12, 13, 14, 15], &[5])];
+            for (accepted, shown) in cases {
+                let mut node = Node::new();
+                node.append_at(10);
+                let (position, since) = Beginning::seek(&node.log, 20, LogEnd::new(5)).unwrap();
+                let until = LogEnd::new(u64::MAX);
+                let begin = Beginning { position, since, limit: 2, until };
+                let mut stream = node.follow_from(form, begin);
+                for ms in accepted {
+                    node.append_at(ms);
+                    // Some come while it looks.
+                    yield_now().await;
+                }
+                let last = format!("{{\"id\":{}", shown.last().unwrap());
+                let read = text_with(&mut stream, &last).await;
+                let ids = read.split("{\"id\":").skip(1);
+                let ids: Vec<u64> = ids.map(|rest| rest[..1].parse().unwrap()).collect();
+                assert_eq!(ids, shown, "{read}");
+            }
         }
     })
     .await;

@@ -1,5 +1,7 @@
 //! Listings and single messages as JSON.
 
+mod view;
+
 use std::task::{Context, Poll, Waker};
 
 use acklog_api as api;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use acklog_api::follow::{EventId, Open};
 use acklog_api::headers as names;
 use acklog_log::{LogReader, ReadError};
-use acklog_types::{IdRange, LogEnd, LogId, MessageId, WriteConcern};
+use acklog_types::{IdRange, LogEnd, LogId, WriteConcern};
 use hyper::Response;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
 use tokio::time::timeout;
@@ -17,7 +17,8 @@ use super::accept::{Accepted, ReadForm};
 use super::respond;
 use crate::server::http::accepted::RequestKind;
 use crate::server::http::follow::{
-    FollowForm, FollowHub, FollowStream, Follower, FollowerLimit, StreamBegin, error_event,
+    Beginning, FollowForm, FollowHub, FollowStream, Follower, FollowerLimit, SoughtTime, Waiter,
+    error_event,
 };
 use crate::server::http::known_master::KnownMaster;
 use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
@@ -103,7 +104,7 @@ impl LogView {
         request: ReadRequest,
         last_event: Option<EventId>,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
-        let begin = match last_event {
+        let (position, since) = match last_event {
             None => self.begin(request.begin, read.level).await?,
             Some(event) => match self.behind(event, read.log) {
                 // Browsers show their page no answer but a stream.
@@ -111,17 +112,18 @@ impl LogView {
                     let body = ResponseBody::Full(Some(error_event(read.stream_form(), problem)));
                     return Ok(read.stream(body));
                 }
-                begin => begin?,
+                begin => (begin?, None),
             },
         };
-        let until = LogEnd::new(begin.get().saturating_add(request.limit).min(request.until));
-        let (until, log_end) = (until.max(begin), self.positions.log_end());
-        if (read.follows || read.timeout.is_some()) && !read.is_head && begin > log_end {
-            return Err(RequestProblem::BeyondEnd { from: begin, end: log_end });
+        let log_end = self.positions.log_end();
+        if (read.follows || read.timeout.is_some()) && !read.is_head && position > log_end {
+            return Err(RequestProblem::BeyondEnd { from: position, end: log_end });
         }
+        let (limit, until) = (request.limit, LogEnd::new(request.until));
+        let begin = Beginning { position, since, limit, until };
         match read.follows {
-            true => self.follow(read, begin, until).await,
-            false => self.list(read, begin, until).await,
+            true => self.follow(read, begin),
+            false => self.list(read, begin).await,
         }
     }
 
@@ -129,30 +131,31 @@ impl LogView {
     async fn list(
         &self,
         read: KnownRead,
-        begin: LogEnd,
-        until: LogEnd,
+        mut begin: Beginning,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
-        let is_empty = |end: LogEnd| end.min(until) <= begin;
         let waiter = self.hub.waiter(read.level, read.log);
         if let Some(limit) = read.timeout
             && !read.is_head
-            && is_empty(self.positions.end(read.level))
-            && until > begin
+            && (begin.since.is_some() || self.positions.end(read.level) <= begin.position)
+            && begin.end() > begin.position
         {
             let _follower = self.enter()?;
-            let waiting = poll_fn(|cx| waiter.poll_beyond(begin, cx));
-            if let Ok(waited) = timeout(limit, waiting).await {
+            if let Ok(waited) = timeout(limit, self.first(&waiter, &mut begin)).await {
                 waited?;
             }
         }
-        let end = self.positions.end(read.level).min(until).max(begin);
+        let (start, until) = (begin.position, begin.end());
+        let end = match begin.since {
+            None => self.positions.end(read.level).min(until).max(start),
+            Some(_) => start,
+        };
         // Behind the end: a message that is shown from here on is of this log.
         waiter.check_log()?;
         let (form, content_type) = match read.form {
             ReadForm::Lines => (ListingForm::LINES, APPLICATION_NDJSON),
             _ => (ListingForm::ARRAY, APPLICATION_JSON),
         };
-        let stream = self.stream(IdRange::new(begin, end), form);
+        let stream = self.stream(IdRange::new(start, end), form);
         let mut response = match read.is_head {
             true => Response::new(ResponseBody::pieces(stream)),
             false => respond(stream, content_type.clone()).await?,
@@ -164,22 +167,33 @@ impl LogView {
         Ok(response)
     }
 
+    /// Waits for the first message of a read. When it is cancelled, `begin` is as far as the read
+    /// has come.
+    async fn first(&self, waiter: &Waiter, begin: &mut Beginning) -> Result<(), RequestProblem> {
+        while begin.end() > begin.position {
+            poll_fn(|cx| waiter.poll_beyond(begin.position, cx)).await?;
+            if begin.since.is_none() {
+                break;
+            }
+            let before = *begin;
+            let looked = self.log.aside(move |log| before.again(log)).await;
+            *begin = looked.map_err(ReadError::from)??;
+        }
+        Ok(())
+    }
+
     /// Answers with a stream.
-    async fn follow(
+    fn follow(
         &self,
         read: KnownRead,
-        position: LogEnd,
-        until: LogEnd,
+        begin: Beginning,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
+        let position = begin.position;
         if read.is_head {
             let nothing = self.stream(IdRange::empty(position), ListingForm::LINES);
             return Ok(read.stream(ResponseBody::pieces(nothing)));
         }
         let follower = self.enter()?;
-        let batch = match read.form {
-            ReadForm::Events => self.open_batch(position).await?,
-            _ => None,
-        };
         let log = read.log.or_else(|| self.positions.log());
         let open = Open {
             log: log.map(|log| log.to_string()),
@@ -191,7 +205,7 @@ impl LogView {
         };
         let stream = FollowStream::new(
             (self.log.clone(), self.room.clone(), self.positions.clone()),
-            (read.stream_form(), StreamBegin { position, batch, until }),
+            (read.stream_form(), begin),
             &open,
             (self.hub.waiter(read.level, log), follower),
         );
@@ -232,16 +246,21 @@ impl LogView {
         }
     }
 
-    /// Returns where a read begins.
-    async fn begin(&self, begin: ReadBegin, level: ReadLevel) -> Result<LogEnd, RequestProblem> {
+    /// Returns where a read begins, and the time that may be found there or later.
+    async fn begin(
+        &self,
+        begin: ReadBegin,
+        level: ReadLevel,
+    ) -> Result<(LogEnd, Option<SoughtTime>), RequestProblem> {
         match begin {
-            ReadBegin::From(id) => Ok(LogEnd::new(id)),
+            ReadBegin::From(id) => Ok((LogEnd::new(id), None)),
             ReadBegin::Last(count) => {
                 let first = self.positions.end(level).get().saturating_sub(count);
-                Ok(LogEnd::new(first).max(self.positions.log_start()))
+                Ok((LogEnd::new(first).max(self.positions.log_start()), None))
             }
             ReadBegin::Since(ms) => {
-                let found = self.log.aside(move |log| log.position_at(ms)).await;
+                let log_end = self.positions.log_end();
+                let found = self.log.aside(move |log| Beginning::seek(log, ms, log_end)).await;
                 Ok(found.map_err(ReadError::from)??)
             }
         }
@@ -258,16 +277,6 @@ impl LogView {
             }
             _ => Err(RequestProblem::UnknownEpoch { given }),
         }
-    }
-
-    /// Returns the first message of the batch in the middle of which a position lies.
-    async fn open_batch(&self, position: LogEnd) -> Result<Option<MessageId>, RequestProblem> {
-        if position >= self.log.durable_end() {
-            return Ok(None);
-        }
-        let found = self.log.aside(move |log| log.batch_begin(position)).await;
-        let begin = found.map_err(ReadError::from)??;
-        Ok((begin < position).then(|| begin.next_id()))
     }
 
     /// Writes the headers that tell the positions of the log.
