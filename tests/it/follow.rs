@@ -192,7 +192,8 @@ fn an_event_of_another_log_is_told_in_each_form() {
     let other = "00000000.1.0";
     let last = format!("Last-Event-ID: {other}");
     let events = Follower::ask(master.http, "", &[EVENTS, &last]).rest();
-    let data = events.strip_prefix("event: error\ndata: ").unwrap().strip_suffix("\n\n").unwrap();
+    let begin = ": acklog\nretry: 1000\n\nevent: error\ndata: ";
+    let data = events.strip_prefix(begin).unwrap().strip_suffix("\n\n").unwrap();
     let problem: Value = serde_json::from_str(data).unwrap();
     assert_eq!((&problem["code"], &problem["retry"]), (&json!("other-log"), &json!(false)));
     let lines = Follower::ask(master.http, &format!("?follow=true&lastEventId={other}"), &[]);
@@ -275,6 +276,25 @@ fn a_read_concern_shows_what_so_many_nodes_have() {
     };
     wait_until("the secondary to be told", || told("majority") == shown("20"));
     assert_eq!(told("all"), shown("0"));
+}
+
+#[test]
+fn a_single_message_is_shown_under_the_default_read_concern() {
+    let majority = ["--default-read-concern", "majority"];
+    let (master, comm) = master(&[&["--cluster-size", "3"], &majority[..]].concat());
+    append(master.http, "Msg", "1");
+    let one = |http, method| request(http, method, "/messages/0", "");
+    let hidden = one(master.http, "GET");
+    let problem = hidden.json();
+    assert_eq!((hidden.status, &problem["code"]), (404, &json!("no-such-message")));
+    assert_eq!(one(master.http, "HEAD").status, 404);
+    assert_eq!(texts(master.http), [""; 0]);
+    let bonnie = secondary("bonnie", comm, &majority);
+    let shown = "{\"id\":0,\"message\":\"Msg\"}\n";
+    for http in [master.http, bonnie.http] {
+        wait_until("a majority has it", || one(http, "GET").body == shown);
+        assert_eq!(texts(http), ["Msg"]);
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ mod stream;
 mod tests;
 
 pub(super) use begin::{Beginning, SoughtTime};
-pub(super) use form::{FollowForm, error_event};
+pub(super) use form::{FollowForm, error_stream};
 pub(super) use hub::{FollowHub, Waiter};
 pub(super) use limit::{Follower, FollowerLimit};
 pub(super) use stream::FollowStream;

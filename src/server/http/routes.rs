@@ -134,7 +134,7 @@ impl App {
                 self.view.messages(request, head.method == Method::HEAD, headers).await
             }
             CommonRoute::Message(id) => {
-                let mut response = read::message(self.log(), id).await?;
+                let mut response = self.view.message(id).await?;
                 if self.ids_are_stable {
                     response.headers_mut().insert(CACHE_CONTROL, CACHE_FOR_EVER);
                 }

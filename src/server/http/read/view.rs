@@ -14,11 +14,11 @@ use tokio::time::timeout;
 
 use super::accept::{Accepted, ReadForm};
 
-use super::respond;
+use super::{message, respond};
 use crate::server::http::accepted::RequestKind;
 use crate::server::http::follow::{
     Beginning, FollowForm, FollowHub, FollowStream, Follower, FollowerLimit, SoughtTime, Waiter,
-    error_event,
+    error_stream,
 };
 use crate::server::http::known_master::KnownMaster;
 use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
@@ -98,6 +98,18 @@ impl LogView {
         Ok(response)
     }
 
+    /// Answers with one message, as an object, under the read concern of reads that name none.
+    ///
+    /// # Errors
+    /// When the node does not show a message of that id, or cannot read it.
+    pub(in crate::server::http) async fn message(
+        &self,
+        id: u64,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        let level = self.level(self.default_concern).await?;
+        message((&self.log, &self.room), self.positions.end(level), id).await
+    }
+
     async fn answer(
         &self,
         read: KnownRead,
@@ -109,7 +121,7 @@ impl LogView {
             Some(event) => match self.behind(event, read.log) {
                 // Browsers show their page no answer but a stream.
                 Err(problem @ RequestProblem::OtherLog { .. }) if read.follows && !read.is_head => {
-                    let body = ResponseBody::Full(Some(error_event(read.stream_form(), problem)));
+                    let body = ResponseBody::Full(Some(error_stream(read.stream_form(), problem)));
                     return Ok(read.stream(body));
                 }
                 begin => (begin?, None),
