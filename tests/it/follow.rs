@@ -353,8 +353,14 @@ fn reads_begin_where_they_are_asked_to() {
     };
     assert_eq!([next("limit=2"), next("until=3"), next(""), next("from=9")], ["2", "3", "5", "9"]);
     // A stream that ends by itself.
-    let some = Follower::ask(master.http, "?follow=true&last=2&limit=1", &[]).rest();
-    assert_eq!(some, "{\"id\":3,\"message\":\"Msg3\"}\n");
+    let some = Follower::ask(master.http, "?follow=true&last=2&limit=1", &[]);
+    assert!(some.head.contains("\r\nacklog-next: 4\r\n"), "{}", some.head);
+    assert_eq!(some.rest(), "{\"id\":3,\"message\":\"Msg3\"}\n");
+    let (until, _) = Follower::events(master.http, "?from=4&until=5", None);
+    assert!(until.head.contains("\r\nacklog-next: 5\r\n"), "{}", until.head);
+    assert!(until.rest().contains("\"id\":4"));
+    let endless = Follower::lines(master.http, 0);
+    assert!(!endless.head.contains("acklog-next"), "{}", endless.head);
     for query in [
         "from=1&last=1",
         "since=2026-01-01T00:00:00",

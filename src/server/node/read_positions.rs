@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use acklog_log::LogReader;
 use acklog_threads::{lock, read_lock, write_lock};
-use acklog_types::{LogEnd, LogId, NODES_MAX, WriteConcern};
+use acklog_types::{LogEnd, LogId, NODES_MAX};
 use tokio::sync::Notify;
 
 /// The nodes that must hold what a read shows.
@@ -193,20 +193,6 @@ impl ReadPositions {
         }
         if wake {
             shared.wake();
-        }
-    }
-}
-
-impl ReadLevel {
-    /// Returns the level of a read concern. A number is one that a cluster can have.
-    pub fn of(concern: WriteConcern) -> Option<Self> {
-        match concern {
-            WriteConcern::Nodes(0 | 1) => Some(Self::Own),
-            WriteConcern::Nodes(nodes) => {
-                u16::try_from(nodes).ok().filter(|nodes| *nodes <= NODES_MAX).map(Self::Nodes)
-            }
-            WriteConcern::Majority => Some(Self::Majority),
-            WriteConcern::All => Some(Self::All),
         }
     }
 }

@@ -62,6 +62,12 @@ impl Beginning {
         LogEnd::new(limited).min(self.until).max(self.position)
     }
 
+    /// Returns the end at which a stream ends by itself; none where it does not, or where that is
+    /// not known yet.
+    pub(in crate::server::http) fn known_end(&self) -> Option<LogEnd> {
+        Some(self.end()).filter(|end| self.since.is_none() && end.get() < u64::MAX)
+    }
+
     /// Returns the first message of the batch in the middle of which the position lies; none where
     /// it lies between batches. May read files, so call it aside.
     ///

@@ -203,13 +203,9 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
         let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
         let id = MessageId::new(id as u64);
         let receipt = Receipt { id, write_concern: 2, acked_by, stored: true, replayed: false };
-        let got = line(
-            acked_message((&log, &ListingRoom::default()), &receipt)
-                .await
-                .ok()
-                .unwrap(),
-        )
-        .await;
+        let got =
+            line(acked_message((&log, &ListingRoom::default()), &receipt).await.ok().unwrap())
+                .await;
         let expected = api::AckedMessage {
             id: id.get(),
             message: text_of.into(),

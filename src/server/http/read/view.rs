@@ -221,7 +221,11 @@ impl LogView {
             &open,
             (self.hub.waiter(read.level, log), follower),
         );
-        Ok(read.stream(ResponseBody::pieces(stream)))
+        let mut response = read.stream(ResponseBody::pieces(stream));
+        if let Some(end) = begin.known_end() {
+            response.headers_mut().insert(name(names::ACKLOG_NEXT), HeaderValue::from(end.get()));
+        }
+        Ok(response)
     }
 
     fn stream(&self, range: IdRange, form: ListingForm) -> MessageStream {
