@@ -279,6 +279,36 @@ fn a_read_concern_shows_what_so_many_nodes_have() {
 }
 
 #[test]
+fn reads_that_are_refused_have_the_headers_that_the_document_declares() {
+    let (master, _) = master(&["--max-followers", "1"]);
+    let document = get(master.http, "/openapi.json").json();
+    let declared = |status: u16| {
+        let answers = &document["paths"]["/messages"]["get"]["responses"];
+        let name = answers[status.to_string()]["$ref"].as_str().unwrap().rsplit('/').next();
+        let headers = &document["components"]["responses"][name.unwrap()]["headers"];
+        let names = headers.as_object().into_iter().flat_map(|headers| headers.keys());
+        names.map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>()
+    };
+    let _follower = Follower::lines(master.http, 0);
+    let cases = [
+        ("lastEventId=00000000.1.0", 409),
+        ("from=9&timeoutMs=1", 416),
+        ("timeoutMs=1", 503),
+        ("readConcern=9", 400),
+        ("from=x", 400),
+    ];
+    for (query, status) in cases {
+        let answer = get(master.http, &format!("/messages?{query}"));
+        assert_eq!(answer.status, status, "{query}");
+        let declared = declared(status);
+        for name in ["acklog-log", "acklog-epoch", "acklog-start", "acklog-end"] {
+            let is_declared = declared.iter().any(|declared| declared == name);
+            assert_eq!(answer.header(name).is_some(), is_declared, "{query}: {name}");
+        }
+    }
+}
+
+#[test]
 fn a_single_message_is_shown_under_the_default_read_concern() {
     let majority = ["--default-read-concern", "majority"];
     let (master, comm) = master(&[&["--cluster-size", "3"], &majority[..]].concat());

@@ -32,8 +32,10 @@ pub(super) enum RequestProblem {
     #[error("this node has no such path; GET /health and GET /messages are good places to start")]
     NoPath,
     /// Only a master knows secondaries.
-    #[error("this node is a secondary, and only the master answers this path; ask the master")]
-    NotAMastersPath,
+    #[error(
+        "this node is a secondary, and only the master answers this path; send the request to {0}"
+    )]
+    NotAMastersPath(KnownMaster),
     /// The path accepts other methods.
     #[error("this path does not take that method; it takes {}", methods(.allow))]
     Method {

@@ -203,7 +203,7 @@ async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> Requ
     match route {
         MasterRoute::Append(allow) => RequestProblem::NotMaster { allow, master },
         MasterRoute::Wait(..) => RequestProblem::NotMastersWait(master),
-        MasterRoute::Receipt(_) | MasterRoute::Forget(_) => RequestProblem::NotAMastersPath,
+        MasterRoute::Receipt(_) | MasterRoute::Forget(_) => RequestProblem::NotAMastersPath(master),
     }
 }
 
@@ -246,6 +246,10 @@ impl App {
             (Route::Master(route), NodeHandle::Secondary(node)) => {
                 Err(not_the_master(node, route).await)
             }
+            (Route::NotASecondarys, NodeHandle::Secondary(node)) => {
+                Err(RequestProblem::NotAMastersPath(KnownMaster::of(node).await))
+            }
+            (Route::NotASecondarys, NodeHandle::Master(..)) => Err(RequestProblem::NoPath),
         }
     }
 }

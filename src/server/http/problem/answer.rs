@@ -50,7 +50,7 @@ impl RequestProblem {
             Self::TooManyFollowers { .. } => Code::TooManyFollowers,
             Self::FaultsOff => Code::FaultsOff,
             Self::WrongOrigin(_) => Code::WrongOrigin,
-            Self::NoPath | Self::NotAMastersPath => Code::NotFound,
+            Self::NoPath | Self::NotAMastersPath(_) => Code::NotFound,
             Self::NoMessage { .. } | Self::Refused(Refusal::NoMessage { .. }) => {
                 Code::NoSuchMessage
             }

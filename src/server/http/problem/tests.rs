@@ -54,6 +54,7 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
     let master = KnownMaster { name, address, url: None };
     let not_here = RequestProblem::NotMastersWait(master.clone());
     let foreign_read = RequestProblem::NotMastersRead { nodes: 2, master: master.clone() };
+    let not_its_path = RequestProblem::NotAMastersPath(master.clone());
     let not_master = RequestProblem::NotMaster { allow: "GET", master };
     let too_many = Refusal::WriteConcern { asked: 9, reachable: 3 };
     let (end, first) = (LogEnd::new(3), MessageId::new(3));
@@ -87,7 +88,7 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
         (RequestProblem::FaultsOff, 403, "faults-off"),
         (RequestProblem::WrongOrigin(text()), 403, "wrong-origin"),
         (RequestProblem::NoPath, 404, "not-found"),
-        (RequestProblem::NotAMastersPath, 404, "not-found"),
+        (not_its_path, 404, "not-found"),
         (RequestProblem::NoMessage { end }, 404, "no-such-message"),
         (Refusal::NoMessage { end }.into(), 404, "no-such-message"),
         (ForgetError::Unknown(bonnie.clone()).into(), 404, "unknown-secondary"),
