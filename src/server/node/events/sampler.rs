@@ -59,7 +59,9 @@ impl Sampler {
     pub(super) fn keep(&mut self, now: Instant, ids: Option<IdRange>) -> bool {
         self.events += 1;
         let is_over = |at: &Instant| now.saturating_duration_since(*at) >= WINDOW;
-        while self.recorded.pop_front_if(|at| is_over(at)).is_some() {}
+        while self.recorded.front().is_some_and(is_over) {
+            self.recorded.pop_front();
+        }
         let is_followed = ids.filter(|ids| !ids.is_empty()).is_none_or(|ids| {
             let followed = ids.start().get().checked_next_multiple_of(self.every);
             followed.is_some_and(|id| id < ids.end().get())
@@ -180,7 +182,7 @@ mod tests {
                 let every = left_out.map_or(1, |left_out| left_out.every);
                 let is_inside = |id: &u64| {
                     let begin = begins[*id as usize];
-                    begin > from && begin + 1000 * STEPS <= at && id % every == 0
+                    begin > from && begin + 1000 * STEPS <= at && id.is_multiple_of(every)
                 };
                 let followed: Vec<u64> = (0..begins.len() as u64).filter(is_inside).collect();
                 let count = followed.iter().filter(|id| recorded.get(id) == Some(&STEPS)).count();
