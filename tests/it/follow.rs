@@ -192,7 +192,8 @@ fn an_event_of_another_log_is_told_in_each_form() {
     let other = "00000000.1.0";
     let last = format!("Last-Event-ID: {other}");
     let events = Follower::ask(master.http, "", &[EVENTS, &last]).rest();
-    let data = events.strip_prefix("event: error\ndata: ").unwrap().strip_suffix("\n\n").unwrap();
+    let begin = ": acklog\nretry: 1000\n\nevent: error\ndata: ";
+    let data = events.strip_prefix(begin).unwrap().strip_suffix("\n\n").unwrap();
     let problem: Value = serde_json::from_str(data).unwrap();
     assert_eq!((&problem["code"], &problem["retry"]), (&json!("other-log"), &json!(false)));
     let lines = Follower::ask(master.http, &format!("?follow=true&lastEventId={other}"), &[]);
@@ -210,6 +211,35 @@ fn an_event_of_another_log_is_told_in_each_form() {
     assert_eq!((later.status, later.json()["code"].as_str()), (503, Some("unknown-epoch")));
     let bad = get(master.http, "/messages?lastEventId=18");
     assert_eq!(bad.status, 400, "{bad:?}");
+}
+
+#[test]
+fn readers_of_an_empty_secondary_are_told_when_its_master_comes_back_with_another_log() {
+    let quick = ["--heartbeat-interval", "100ms"];
+    let (mut first, comm) = master(&quick);
+    // With one thread a request has begun when a later one is answered.
+    let bonnie = secondary("bonnie", comm, &["--http-workers", "1"]);
+    wait_ready(&bonnie);
+    let http = bonnie.http;
+    let (mut events, open) = Follower::events(http, "", None);
+    assert!(open["log"].is_string(), "{open}");
+    events.expect(&["event: caughtup", r#"data: {"end":0}"#, ""]);
+    let lines = Follower::lines(http, 0);
+    let waiting = begin(http, "GET", "/messages?timeoutMs=60000", "");
+    let head = request(http, "HEAD", "/messages", "");
+    assert_eq!(head.header("acklog-log"), open["log"].as_str());
+    first.process.kill();
+    let (second, _) = master_at(&comm.port().to_string(), &quick);
+    append(second.http, "Msg", "2");
+    for told in [events.rest(), lines.rest()] {
+        let json = told.trim_start_matches("event: error\ndata: ");
+        let problem: Value = serde_json::from_str(json).unwrap();
+        assert_eq!((&problem["code"], &problem["retry"]), (&json!("other-log"), &json!(false)));
+    }
+    let answer = waiting.answer();
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (409, Some("other-log")));
+    assert_ne!(answer.header("acklog-log"), open["log"].as_str());
+    assert_eq!(texts(http), ["Msg"]);
 }
 
 #[test]
@@ -255,6 +285,55 @@ fn a_read_concern_shows_what_so_many_nodes_have() {
     reader.expect(&["event: caughtup", r#"data: {"end":0}"#, ""]);
     let _clyde = secondary("clyde", comm, &[]);
     reader.expect(&event(&log_of(&open), 0, "Msg0"));
+}
+
+#[test]
+fn reads_that_are_refused_have_the_headers_that_the_document_declares() {
+    let (master, _) = master(&["--max-followers", "1"]);
+    let document = get(master.http, "/openapi.json").json();
+    let declared = |status: u16| {
+        let answers = &document["paths"]["/messages"]["get"]["responses"];
+        let name = answers[status.to_string()]["$ref"].as_str().unwrap().rsplit('/').next();
+        let headers = &document["components"]["responses"][name.unwrap()]["headers"];
+        let names = headers.as_object().into_iter().flat_map(|headers| headers.keys());
+        names.map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>()
+    };
+    let _follower = Follower::lines(master.http, 0);
+    let cases = [
+        ("lastEventId=00000000.1.0", 409),
+        ("from=9&timeoutMs=1", 416),
+        ("timeoutMs=1", 503),
+        ("readConcern=9", 400),
+        ("from=x", 400),
+    ];
+    for (query, status) in cases {
+        let answer = get(master.http, &format!("/messages?{query}"));
+        assert_eq!(answer.status, status, "{query}");
+        let declared = declared(status);
+        for name in ["acklog-log", "acklog-epoch", "acklog-start", "acklog-end"] {
+            let is_declared = declared.iter().any(|declared| declared == name);
+            assert_eq!(answer.header(name).is_some(), is_declared, "{query}: {name}");
+        }
+    }
+}
+
+#[test]
+fn a_single_message_is_shown_under_the_default_read_concern() {
+    let majority = ["--default-read-concern", "majority"];
+    let (master, comm) = master(&[&["--cluster-size", "3"], &majority[..]].concat());
+    append(master.http, "Msg", "1");
+    let one = |http, method| request(http, method, "/messages/0", "");
+    let hidden = one(master.http, "GET");
+    let problem = hidden.json();
+    assert_eq!((hidden.status, &problem["code"]), (404, &json!("no-such-message")));
+    assert_eq!(one(master.http, "HEAD").status, 404);
+    assert_eq!(texts(master.http), [""; 0]);
+    let bonnie = secondary("bonnie", comm, &majority);
+    let shown = "{\"id\":0,\"message\":\"Msg\"}\n";
+    for http in [master.http, bonnie.http] {
+        wait_until("a majority has it", || one(http, "GET").body == shown);
+        assert_eq!(texts(http), ["Msg"]);
+    }
 }
 
 #[test]
@@ -331,8 +410,14 @@ fn reads_begin_where_they_are_asked_to() {
     };
     assert_eq!([next("limit=2"), next("until=3"), next(""), next("from=9")], ["2", "3", "5", "9"]);
     // A stream that ends by itself.
-    let some = Follower::ask(master.http, "?follow=true&last=2&limit=1", &[]).rest();
-    assert_eq!(some, "{\"id\":3,\"message\":\"Msg3\"}\n");
+    let some = Follower::ask(master.http, "?follow=true&last=2&limit=1", &[]);
+    assert!(some.head.contains("\r\nacklog-next: 4\r\n"), "{}", some.head);
+    assert_eq!(some.rest(), "{\"id\":3,\"message\":\"Msg3\"}\n");
+    let (until, _) = Follower::events(master.http, "?from=4&until=5", None);
+    assert!(until.head.contains("\r\nacklog-next: 5\r\n"), "{}", until.head);
+    assert!(until.rest().contains("\"id\":4"));
+    let endless = Follower::lines(master.http, 0);
+    assert!(!endless.head.contains("acklog-next"), "{}", endless.head);
     for query in [
         "from=1&last=1",
         "since=2026-01-01T00:00:00",
@@ -366,12 +451,27 @@ fn readers_that_follow_are_bounded_and_one_that_hung_up_makes_room() {
     // One that only ended its half still reads.
     first.stream.get_ref().shutdown(Shutdown::Write).unwrap();
     append(master.http, "Msg1", "1");
-    first.expect(&[r#"{"id":1,"message":"Msg1"}"#]);
+    // Behind a blank, perhaps, which asks whether it is there.
+    assert_eq!(first.line().trim_start(), r#"{"id":1,"message":"Msg1"}"#);
+    // On a log where nothing happens, whichever way the reader followed.
     drop(first);
     wait_until("the first to be noticed", || {
-        append(master.http, "Msg", "1");
-        get(master.http, "/messages?follow=true&limit=1").status == 200
+        get(master.http, "/messages?from=1&follow=true&limit=1").status == 200
     });
+    let events = "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let as_events = "GET /messages HTTP/1.0\r\naccept: text/event-stream\r\n\r\n";
+    for request in [events, as_events] {
+        let mut stream = TcpStream::connect(master.http).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        assert!(line.contains(" 200 "), "{line}");
+        drop(stream);
+        wait_until("that one to be noticed", || {
+            get(master.http, "/messages?from=1&follow=true&limit=1").status == 200
+        });
+    }
 }
 
 #[test]

@@ -102,6 +102,8 @@ fn a_receipt_is_the_masters_to_give_and_of_a_message_that_is_there() {
     let (master, _, nodes) = cluster(&[], &["bonnie"]);
     let refused = get(nodes[0].http, "/messages/0/receipt");
     assert_eq!((refused.status, &refused.json()["code"]), (404, &json!("not-found")));
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.ends_with(&format!("http://{}", master.http)), "{detail}");
     let none = get(master.http, "/messages/0/receipt");
     assert_eq!((none.status, &none.json()["code"]), (404, &json!("no-such-message")));
     assert_eq!(get(master.http, "/messages/x/receipt").status, 400);

@@ -257,7 +257,7 @@ impl<S: Stream> ClientWatch<S> {
 
     /// Returns what tells an answer that is streamed whether its client is there.
     pub(super) fn presence(&self) -> ClientPresence<S> {
-        ClientPresence { watch: self.clone(), timer: None, is_in_doubt: false }
+        ClientPresence { watch: self.clone(), check: None, probe_at: None }
     }
 
     /// Waits until the client of a waiting request is gone: its connection is broken or, where its
@@ -323,25 +323,31 @@ impl<S: Stream> ClientWatch<S> {
 /// inside of an answer, so the answer itself sends something.
 pub(super) struct ClientPresence<S> {
     watch: ClientWatch<S>,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the client's half has ended.
-    is_in_doubt: bool,
+    /// The timer of the next check, while the system reports nothing more.
+    check: Option<Pin<Box<Sleep>>>,
+    /// The time of the next probe, once the client's half has ended.
+    probe_at: Option<Instant>,
 }
 
 impl<S: Stream> Presence for ClientPresence<S> {
     fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            if let Some(timer) = &mut self.timer {
-                ready!(timer.as_mut().poll(cx));
-                self.timer = None;
-                if self.is_in_doubt {
-                    self.timer = Some(Box::pin(sleep(PROBE_EVERY)));
-                    return Poll::Ready(self.watch.0.stream.borrow().check());
-                }
+            if let Some(check) = &mut self.check {
+                ready!(check.as_mut().poll(cx));
+                self.check = None;
             }
-            self.is_in_doubt = ready!(self.watch.0.stream.borrow().poll_is_closed(cx))?;
-            let time = if self.is_in_doubt { HALF_CLOSED_GRACE } else { CHECK_EVERY };
-            self.timer = Some(Box::pin(sleep(time)));
+            let is_closed = ready!(self.watch.0.stream.borrow().poll_is_closed(cx))?;
+            self.check = Some(Box::pin(sleep(CHECK_EVERY)));
+            if !is_closed {
+                continue;
+            }
+            // The response to a probe is a reset.
+            self.watch.0.stream.borrow().check()?;
+            let now = Instant::now();
+            if *self.probe_at.get_or_insert(now + HALF_CLOSED_GRACE) <= now {
+                self.probe_at = Some(now + PROBE_EVERY);
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::follow::{Follower, FollowerLimit};
 use super::problem::RequestProblem;
-use super::response::{BodyError, BodyPieces, ResponseBody, streamed};
+use super::response::{Attendance, BodyError, BodyPieces, Presence, ResponseBody, streamed};
 use super::sse;
 use crate::server::node::{EventHub, EventItem, EventListener, Heard};
 
@@ -45,7 +45,7 @@ pub(super) fn answer(
     let follower = followers.enter().ok_or(RequestProblem::TooManyFollowers { max })?;
     let listener = hub.clone().listen(last_id(request));
     let stream = Listening { listener, role, _follower: follower, begun: false };
-    let body = EventStream { next: Box::pin(stream.next()) };
+    let body = EventStream { next: Box::pin(stream.next()), presence: None };
     Ok(streamed(sse::TEXT_EVENT_STREAM, ResponseBody::pieces(body)))
 }
 
@@ -67,7 +67,7 @@ impl Listening {
             return Some((self, out.into()));
         }
         match timeout(SILENCE, self.listener.next()).await {
-            Err(_) => sse::write_comment(&mut out, ""),
+            Err(_) => return Some((self, sse::comment())),
             Ok(Heard::Closed) => return None,
             Ok(Heard::Missed(count)) => {
                 sse::write_event(&mut out, (Some("missed"), None), &MissedEvents { count });
@@ -102,13 +102,24 @@ type Next = Pin<Box<dyn Future<Output = Option<(Listening, Bytes)>>>>;
 /// The stream as the body of an answer.
 struct EventStream {
     next: Next,
+    presence: Option<Box<dyn Presence>>,
 }
 
 impl BodyPieces for EventStream {
+    fn attends(&self) -> bool {
+        true
+    }
+
+    fn begin(&mut self, Attendance { presence, .. }: Attendance) {
+        self.presence = Some(presence);
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let Some((listening, piece)) = ready!(self.next.as_mut().poll(cx)) else {
-            return Poll::Ready(None);
+        let Poll::Ready(next) = self.next.as_mut().poll(cx) else {
+            let probed = ready!(self.presence.poll_probe(cx));
+            return Poll::Ready(Some(probed.map(|()| sse::comment()).map_err(Into::into)));
         };
+        let Some((listening, piece)) = next else { return Poll::Ready(None) };
         self.next = Box::pin(listening.next());
         Poll::Ready(Some(Ok(piece)))
     }

@@ -6,6 +6,7 @@
 //! behind reads for itself, as a listing does. Nothing is queued for a follower: one that takes
 //! nothing holds its position, and at most one page.
 
+mod begin;
 mod form;
 mod hub;
 mod limit;
@@ -15,7 +16,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(super) use form::{FollowForm, error_event};
-pub(super) use hub::FollowHub;
+pub(super) use begin::{Beginning, SoughtTime};
+pub(super) use form::{FollowForm, error_stream};
+pub(super) use hub::{FollowHub, Waiter};
 pub(super) use limit::{Follower, FollowerLimit};
-pub(super) use stream::{FollowStream, StreamBegin};
+pub(super) use stream::FollowStream;

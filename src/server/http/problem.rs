@@ -32,8 +32,10 @@ pub(super) enum RequestProblem {
     #[error("this node has no such path; GET /health and GET /messages are good places to start")]
     NoPath,
     /// Only a master knows secondaries.
-    #[error("this node is a secondary, and only the master answers this path; ask the master")]
-    NotAMastersPath,
+    #[error(
+        "this node is a secondary, and only the master answers this path; send the request to {0}"
+    )]
+    NotAMastersPath(KnownMaster),
     /// The path accepts other methods.
     #[error("this path does not take that method; it takes {}", methods(.allow))]
     Method {
@@ -101,6 +103,17 @@ pub(super) enum RequestProblem {
         /// The id of the event.
         given: EventId,
         /// The log's identity.
+        log: LogId,
+    },
+    /// The node has another log than the one that a read began with.
+    #[error(
+        "this read began in the log {began}, and now this node has another one, {log}: the log was \
+         begun anew; read from its start, as with from=0, and forget the position"
+    )]
+    LogChanged {
+        /// The log that the read began with.
+        began: LogId,
+        /// The log that the node has now.
         log: LogId,
     },
     /// The reader's last event is of an epoch that the node does not know.

@@ -17,7 +17,7 @@ use std::future::poll_fn;
 
 use acklog_log::LogReader;
 use acklog_protocol::Receipt;
-use acklog_types::MessageId;
+use acklog_types::{LogEnd, MessageId};
 use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
@@ -27,15 +27,15 @@ use super::listing::{ListingForm, ListingRoom, MessageStream};
 use super::problem::RequestProblem;
 use super::response::{APPLICATION_JSON, ResponseBody};
 
-/// Answers with one message, as an object.
+/// Answers with one message below the end of what is shown, as an object.
 ///
 /// # Errors
-/// When the node does not show a message of that id, or cannot read it.
-pub(super) async fn message(
+/// When the id is not below that end, or the message cannot be read.
+async fn message(
     (log, room): (&LogReader, &ListingRoom),
+    end: LogEnd,
     id: u64,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
-    let end = log.durable_end();
     if id >= end.get() {
         return Err(RequestProblem::NoMessage { end });
     }

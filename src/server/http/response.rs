@@ -65,8 +65,13 @@ pub(super) trait BodyPieces {
         false
     }
 
-    /// Begins a body that [reads the request](Self::reads_request): its connection is known from
-    /// here on.
+    /// Returns whether the body must know whether its client is there, since it may be silent for
+    /// long, or [reads the request](Self::reads_request).
+    fn attends(&self) -> bool {
+        self.reads_request()
+    }
+
+    /// Begins a body that [attends](Self::attends): its connection is known from here on.
     fn begin(&mut self, _attendance: Attendance) {}
 
     /// Returns the next piece; none at the end.
@@ -82,7 +87,7 @@ impl BodyPieces for MessageStream {
     }
 }
 
-/// The connection of a body that reads the request.
+/// The connection of a body that must know whether its client is there.
 pub(super) struct Attendance {
     /// Whether the client is there.
     pub(super) presence: Box<dyn Presence>,
@@ -97,6 +102,13 @@ pub(super) trait Presence {
     /// # Errors
     /// When the client is gone.
     fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// Before a body has begun there is no doubt.
+impl Presence for Option<Box<dyn Presence>> {
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.as_mut().map_or(Poll::Pending, |presence| presence.poll_probe(cx))
+    }
 }
 
 /// The body of an answer.
@@ -125,7 +137,7 @@ impl ResponseBody {
             Self::Full(_) => drop(busy),
             Self::Pieces(pieces, held) => {
                 *held = Some(busy);
-                if pieces.reads_request() {
+                if pieces.attends() {
                     let closing = closing.clone();
                     pieces.begin(Attendance { presence: presence(), closing });
                 }

@@ -134,7 +134,7 @@ impl App {
                 self.view.messages(request, head.method == Method::HEAD, headers).await
             }
             CommonRoute::Message(id) => {
-                let mut response = read::message(self.log(), id).await?;
+                let mut response = self.view.message(id).await?;
                 if self.ids_are_stable {
                     response.headers_mut().insert(CACHE_CONTROL, CACHE_FOR_EVER);
                 }
@@ -208,7 +208,7 @@ async fn not_the_master(secondary: &SecondaryHandle, route: MasterRoute) -> Requ
     match route {
         MasterRoute::Append(allow) => RequestProblem::NotMaster { allow, master },
         MasterRoute::Wait(..) => RequestProblem::NotMastersWait(master),
-        MasterRoute::Receipt(_) | MasterRoute::Forget(_) => RequestProblem::NotAMastersPath,
+        MasterRoute::Receipt(_) | MasterRoute::Forget(_) => RequestProblem::NotAMastersPath(master),
     }
 }
 
@@ -251,6 +251,10 @@ impl App {
             (Route::Master(route), NodeHandle::Secondary(node)) => {
                 Err(not_the_master(node, route).await)
             }
+            (Route::NotASecondarys, NodeHandle::Secondary(node)) => {
+                Err(RequestProblem::NotAMastersPath(KnownMaster::of(node).await))
+            }
+            (Route::NotASecondarys, NodeHandle::Master(..)) => Err(RequestProblem::NoPath),
         }
     }
 }

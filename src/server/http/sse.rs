@@ -8,6 +8,7 @@ use std::io::Write;
 
 use acklog_api::follow::RETRY_MS;
 use acklog_api::headers;
+use bytes::Bytes;
 use hyper::header::HeaderValue;
 use serde::Serialize;
 
@@ -17,10 +18,9 @@ use super::json::write_on_one_line;
 pub(super) const TEXT_EVENT_STREAM: HeaderValue =
     HeaderValue::from_static(headers::TEXT_EVENT_STREAM);
 
-/// Appends a comment, which readers ignore; empty, it only shows that the node is there.
-pub(super) fn write_comment(out: &mut Vec<u8>, text: &str) {
-    write_line(out, "", text);
-    out.push(b'\n');
+/// Returns a comment that only shows that the node is there, or finds out whether the reader is.
+pub(super) fn comment() -> Bytes {
+    Bytes::from_static(b": \n\n")
 }
 
 /// Appends the beginning of a stream: a comment, and the time that a reader waits before it
@@ -74,7 +74,7 @@ mod tests {
     fn an_event_has_its_fields_each_in_a_line() {
         let mut out = Vec::new();
         write_opening(&mut out, "hello");
-        write_comment(&mut out, "");
+        out.extend_from_slice(&comment());
         write_event(&mut out, (None, Some(7)), &"text");
         write_event(&mut out, (Some("sampled"), None), &[1, 2]);
         let expected = ": hello\nretry: 1000\n\n: \n\nid: 7\ndata: \"text\"\n\n\

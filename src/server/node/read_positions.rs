@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use acklog_log::LogReader;
 use acklog_threads::{lock, read_lock, write_lock};
-use acklog_types::{LogEnd, LogId, NODES_MAX, WriteConcern};
+use acklog_types::{LogEnd, LogId, NODES_MAX};
 use tokio::sync::Notify;
 
 /// The nodes that must hold what a read shows.
@@ -112,8 +112,15 @@ impl ReadPositions {
     /// Publishes the end of a log that this node has alone.
     #[cfg(test)]
     pub(crate) fn publish_of_one_node(&self) {
+        self.publish_as(LogId::new(7 << 96), LogEnd::ZERO);
+    }
+
+    /// Publishes the end of this log, of which the others have as much; `log_end` is what this node
+    /// knows of its end.
+    #[cfg(test)]
+    pub(crate) fn publish_as(&self, log: LogId, log_end: LogEnd) {
         let end = self.reader.durable_end();
-        let (majority, all, log_end, log) = (end, end, end, Some(LogId::new(7 << 96)));
+        let (majority, all, log) = (end, end, Some(log));
         self.publish(KnownEnds { log, majority, all, log_end, cluster_size: Some(1) }, |_| end);
     }
 
@@ -146,7 +153,8 @@ impl ReadPositions {
         1
     }
 
-    /// Returns the log's identity; none while this node has never had a log.
+    /// Returns the log's identity; none while this node has never had a log. It is published before
+    /// a message of the log is shown: look at an end first, then at the log that it belongs to.
     pub fn log(&self) -> Option<LogId> {
         *read_lock(&self.shared.log)
     }
@@ -172,11 +180,14 @@ impl ReadPositions {
         let shared = &*self.shared;
         shared.log_end.store(log_end.get(), Ordering::Release);
         shared.cluster_size.store(cluster_size.into(), Ordering::Release);
-        if self.log() != log {
+        let before = self.log();
+        if before != log {
             *write_lock(&shared.log) = log;
             shared.has_log.store(log.is_some(), Ordering::Release);
         }
-        let mut wake = shared.own.set(self.reader.durable_end());
+        // Readers of another log hear of it at once.
+        let mut wake = before.is_some_and(|before| Some(before) != log);
+        wake |= shared.own.set(self.reader.durable_end());
         wake |= shared.majority.set(majority);
         wake |= shared.all.set(all);
         for nodes in 2..=cluster_size {
@@ -184,20 +195,6 @@ impl ReadPositions {
         }
         if wake {
             shared.wake();
-        }
-    }
-}
-
-impl ReadLevel {
-    /// Returns the level of a read concern. A number is one that a cluster can have.
-    pub fn of(concern: WriteConcern) -> Option<Self> {
-        match concern {
-            WriteConcern::Nodes(0 | 1) => Some(Self::Own),
-            WriteConcern::Nodes(nodes) => {
-                u16::try_from(nodes).ok().filter(|nodes| *nodes <= NODES_MAX).map(Self::Nodes)
-            }
-            WriteConcern::Majority => Some(Self::Majority),
-            WriteConcern::All => Some(Self::All),
         }
     }
 }

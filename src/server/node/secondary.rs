@@ -207,6 +207,10 @@ impl NodeRole for FollowerDriver {
             }
             FollowerEffect::Append(run) => {
                 let log = core.machine.get_ref().log_id().expect("messages come from a log");
+                if core.positions.log() != Some(log) {
+                    // Before a message is durable, and so shown: it is of no log before.
+                    Self::publish(core);
+                }
                 core.writer.append_run(log, &run);
                 core.appended = true;
                 CarriedOut::Wrote

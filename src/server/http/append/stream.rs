@@ -313,9 +313,7 @@ impl BodyPieces for AnswerStream {
             Reading::Ended if self.state.waiting.get() == 0 => return Poll::Ready(None),
             Reading::Ended => {
                 // Before that the reading half notices.
-                if let Some(presence) = &mut self.presence
-                    && let Poll::Ready(probe) = presence.poll_probe(cx)
-                {
+                if let Poll::Ready(probe) = self.presence.poll_probe(cx) {
                     return Poll::Ready(Some(match probe {
                         Ok(()) => Ok(Bytes::from_static(PROBE)),
                         Err(gone) => Err(gone.into()),

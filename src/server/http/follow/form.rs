@@ -18,10 +18,13 @@ pub(in crate::server::http) enum FollowForm {
     Events,
 }
 
+/// The first line of a stream of events.
+const COMMENT: &str = "acklog";
+
 /// Returns the beginning of a stream of events.
 pub(super) fn opening(open: &Open) -> Bytes {
     let mut out = Vec::new();
-    sse::write_opening(&mut out, "acklog");
+    sse::write_opening(&mut out, COMMENT);
     sse::write_event(&mut out, (Some(OPEN_EVENT), None), open);
     out.into()
 }
@@ -33,8 +36,27 @@ pub(super) fn event(name: &str, body: &impl Serialize) -> Bytes {
     out.into()
 }
 
+/// Returns a whole stream that tells nothing but why it ends.
+pub(in crate::server::http) fn error_stream(form: FollowForm, problem: RequestProblem) -> Bytes {
+    let mut out = Vec::new();
+    if form == FollowForm::Events {
+        sse::write_opening(&mut out, COMMENT);
+    }
+    out.extend_from_slice(&error_event(form, problem));
+    out.into()
+}
+
+/// Returns what is sent to a client that may be gone, to find out: readers skip it.
+pub(super) fn probe(form: FollowForm) -> Bytes {
+    match form {
+        // White space between two values.
+        FollowForm::Lines => Bytes::from_static(b" "),
+        FollowForm::Events => sse::comment(),
+    }
+}
+
 /// Returns how a stream tells why it ends.
-pub(in crate::server::http) fn error_event(form: FollowForm, problem: RequestProblem) -> Bytes {
+pub(super) fn error_event(form: FollowForm, problem: RequestProblem) -> Bytes {
     let problem = problem.body(RequestKind::Idempotent);
     let mut out = Vec::new();
     match form {

@@ -11,11 +11,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use acklog_types::LogEnd;
+use acklog_types::{LogEnd, LogId};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::pages::SharedPages;
+use crate::server::http::problem::RequestProblem;
 use crate::server::node::{ReadLevel, ReadPositions, ReaderThread};
 
 /// Readers that are woken before other tasks of the thread run. Each takes some microseconds to
@@ -42,16 +43,26 @@ pub(in crate::server::http) struct FollowHub {
 
 struct Waiting {
     thread: ReaderThread,
-    /// The readers that wait, by level and number, with the position beyond which each waits.
-    readers: BTreeMap<ReadLevel, BTreeMap<u64, (LogEnd, Waker)>>,
+    /// The readers that wait, by level and number.
+    readers: BTreeMap<ReadLevel, BTreeMap<u64, WaitingReader>>,
     /// Whether the hub's task sleeps, so that a reader that comes must arm its end itself.
     is_idle: bool,
+}
+
+struct WaitingReader {
+    /// The position beyond which it waits.
+    beyond: LogEnd,
+    /// The log that it reads; none where it knows none yet.
+    log: Option<LogId>,
+    waker: Waker,
 }
 
 /// A reader's place at its hub.
 pub(in crate::server::http) struct Waiter {
     hub: Rc<FollowHub>,
     level: ReadLevel,
+    /// The log that it reads. Where the node had none, the first one that it has then.
+    log: Cell<Option<LogId>>,
     key: u64,
 }
 
@@ -90,11 +101,15 @@ impl FollowHub {
         }
     }
 
-    /// Returns a place for a reader of this level.
-    pub(in crate::server::http) fn waiter(self: &Rc<Self>, level: ReadLevel) -> Waiter {
+    /// Returns a place for a reader of this level and this log; none where the node has none yet.
+    pub(in crate::server::http) fn waiter(
+        self: &Rc<Self>,
+        level: ReadLevel,
+        log: Option<LogId>,
+    ) -> Waiter {
         let key = self.next_key.get();
         self.next_key.set(key + 1);
-        Waiter { hub: self.clone(), level, key }
+        Waiter { hub: self.clone(), level, log: Cell::new(log), key }
     }
 
     /// Ends all waits, since the node stops.
@@ -126,13 +141,13 @@ impl FollowHub {
 
     fn due(&self, waiting: &mut Waiting) -> Vec<Waker> {
         let mut due = Vec::new();
+        let (is_closing, log) = (self.is_closing.get(), self.positions.log());
         waiting.readers.retain(|level, readers| {
             let end = self.positions.end(*level);
-            let goes_on = |_: &u64, (beyond, _): &mut (LogEnd, Waker)| *beyond < end;
-            match self.is_closing.get() {
-                true => due.extend(std::mem::take(readers).into_values().map(|(_, waker)| waker)),
-                false => due.extend(readers.extract_if(.., goes_on).map(|(_, (_, waker))| waker)),
-            }
+            let goes_on = |_: &u64, reader: &mut WaitingReader| {
+                is_closing || reader.beyond < end || (reader.log.is_some() && reader.log != log)
+            };
+            due.extend(readers.extract_if(.., goes_on).map(|(_, reader)| reader.waker));
             !readers.is_empty()
         });
         due
@@ -155,28 +170,60 @@ impl Waiter {
         self.hub.is_closing.get()
     }
 
-    /// Waits until something beyond `position` may be shown, and returns the end of that; none when
-    /// the node stops.
+    /// Returns the log that the reader reads; none where the node has never had one.
+    pub(super) fn log(&self) -> Option<LogId> {
+        self.log.get()
+    }
+
+    /// Checks that the node still has the log that the reader began with.
+    ///
+    /// # Errors
+    /// When it has another one: positions in the old one mean nothing in it.
+    pub(in crate::server::http) fn check_log(&self) -> Result<(), RequestProblem> {
+        match (self.log.get(), self.hub.positions.log()) {
+            (Some(began), Some(log)) if began != log => {
+                Err(RequestProblem::LogChanged { began, log })
+            }
+            (None, log) => {
+                self.log.set(log);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the end of what may be shown, if that is beyond `position`.
+    fn end_beyond(&self, position: LogEnd) -> Result<Option<LogEnd>, RequestProblem> {
+        if self.is_closing() {
+            return Err(RequestProblem::Stopped);
+        }
+        // In this order: the log is published before a message of it is shown.
+        let end = self.end();
+        self.check_log()?;
+        Ok((end > position).then_some(end))
+    }
+
+    /// Waits until something beyond `position` may be shown, and returns the end of that.
+    ///
+    /// # Errors
+    /// When the node stops, or has another log than the reader began with.
     pub(in crate::server::http) fn poll_beyond(
         &self,
         position: LogEnd,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<LogEnd>> {
-        if self.is_closing() {
-            return Poll::Ready(None);
-        }
-        let end = self.end();
-        if end > position {
-            return Poll::Ready(Some(end));
+    ) -> Poll<Result<LogEnd, RequestProblem>> {
+        if let Some(known) = self.end_beyond(position).transpose() {
+            return Poll::Ready(known);
         }
         let mut waiting = self.hub.waiting.borrow_mut();
         let readers = waiting.readers.entry(self.level).or_default();
-        readers.insert(self.key, (position, cx.waker().clone()));
+        let (log, waker) = (self.log.get(), cx.waker().clone());
+        readers.insert(self.key, WaitingReader { beyond: position, log, waker });
         if waiting.is_idle {
             waiting.thread.arm(self.level);
-            let end = self.end();
-            if end > position {
-                return Poll::Ready(Some(end));
+            // What was published before is not told.
+            if let Some(known) = self.end_beyond(position).transpose() {
+                return Poll::Ready(known);
             }
         }
         Poll::Pending

@@ -5,32 +5,38 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use acklog_api::follow::{CAUGHT_UP_EVENT, CaughtUp, Open, SIGN_OF_LIFE_SECONDS, TAIL_EVENT, Tail};
-use acklog_log::LogReader;
+use acklog_log::{LogReader, ReadError};
+use acklog_threads::WorkHandle;
 use acklog_types::{IdRange, LogEnd, MessageId, rfc3339};
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::form::{FollowForm, error_event, event, opening};
+use super::begin::Beginning;
+use super::form::{FollowForm, error_event, event, opening, probe};
 use super::hub::Waiter;
 use super::limit::Follower;
 use super::pages::Place;
 use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
-use crate::server::http::response::{BodyError, BodyPieces};
+use crate::server::http::problem::RequestProblem;
+use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
 use crate::server::node::ReadPositions;
 
 /// Time without messages after which a follower is sent a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(SIGN_OF_LIFE_SECONDS);
 
-/// Where a stream begins and ends.
+/// The place of a stream, and its end.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::server::http) struct StreamBegin {
-    /// The first message.
-    pub(in crate::server::http) position: LogEnd,
+struct StreamPlace {
+    /// The next message.
+    position: LogEnd,
     /// The first message of the batch in the middle of which that lies; none between batches.
-    pub(in crate::server::http) batch: Option<MessageId>,
+    batch: Option<MessageId>,
     /// The end of what the follower asked for.
-    pub(in crate::server::http) until: LogEnd,
+    until: LogEnd,
 }
+
+/// A look at the log for the beginning of a stream, and for the batch in which that lies.
+type Look = WorkHandle<Result<(Beginning, Option<MessageId>), ReadError>>;
 
 /// The stream of messages to one follower. It ends when it has all that the follower asked for,
 /// when the node stops, or with an error that it tells.
@@ -42,7 +48,10 @@ pub(in crate::server::http) struct FollowStream {
     form: FollowForm,
     /// The form of each message, once the log is known.
     listing: Option<ListingForm>,
-    place: StreamBegin,
+    /// The beginning, as long as it is not known for certain.
+    beginning: Option<Beginning>,
+    look: Option<Look>,
+    place: StreamPlace,
     /// The messages up to this end, read for this follower alone.
     alone: Option<(Box<MessageStream>, LogEnd)>,
     /// What is sent next, whatever the log does.
@@ -54,6 +63,7 @@ pub(in crate::server::http) struct FollowStream {
     /// When something was sent last.
     sent: Instant,
     sign_of_life: Pin<Box<Sleep>>,
+    presence: Option<Box<dyn Presence>>,
     _follower: Follower,
 }
 
@@ -61,11 +71,17 @@ impl FollowStream {
     /// Creates a stream. One of events begins with `open`.
     pub(in crate::server::http) fn new(
         (log, room, positions): (LogReader, ListingRoom, ReadPositions),
-        (form, place): (FollowForm, StreamBegin),
+        (form, beginning): (FollowForm, Beginning),
         open: &Open,
         (waiter, follower): (Waiter, Follower),
     ) -> Self {
-        let next = (form == FollowForm::Events).then(|| opening(open));
+        let is_events = form == FollowForm::Events;
+        let next = is_events.then(|| opening(open));
+        let Beginning { position, since, .. } = beginning;
+        let place = StreamPlace { position, batch: None, until: beginning.end() };
+        // Lines do not tell of batches, and the log begins with none open.
+        let is_known = since.is_none() && !(is_events && position > LogEnd::ZERO);
+        let beginning = (!is_known).then_some(beginning);
         Self {
             log,
             room,
@@ -73,14 +89,17 @@ impl FollowStream {
             waiter,
             form,
             listing: None,
+            beginning,
+            look: None,
             place,
             alone: None,
             next,
-            caught_up: form == FollowForm::Lines,
+            caught_up: !is_events,
             is_done: false,
             yielded: true,
             sent: Instant::now(),
             sign_of_life: Box::pin(sleep(SIGN_OF_LIFE)),
+            presence: None,
             _follower: follower,
         }
     }
@@ -94,8 +113,17 @@ impl FollowStream {
             if self.is_done || self.place.position >= self.place.until {
                 return Poll::Ready(None);
             }
-            let end = ready!(self.waiter.poll_beyond(self.place.position, cx));
-            let Some(end) = end else { return Poll::Ready(None) };
+            let end = match ready!(self.waiter.poll_beyond(self.place.position, cx)) {
+                Ok(end) => end,
+                Err(RequestProblem::Stopped) => return Poll::Ready(None),
+                Err(problem) => return Poll::Ready(Some(self.end_with(problem))),
+            };
+            if self.beginning.is_some() {
+                if let Err(error) = ready!(self.poll_begin(cx)) {
+                    return Poll::Ready(Some(self.end_with(error.into())));
+                }
+                continue;
+            }
             if !std::mem::replace(&mut self.yielded, true) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -104,6 +132,23 @@ impl FollowStream {
                 return Poll::Ready(Some(page));
             }
         }
+    }
+
+    /// Looks where the stream begins, once there is a message beyond that.
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        let Some(beginning) = self.beginning else { return Poll::Ready(Ok(())) };
+        let look = self.look.get_or_insert_with(|| {
+            self.log.aside(move |log| {
+                let beginning = beginning.again(log)?;
+                Ok((beginning, beginning.open_batch(log)?))
+            })
+        });
+        let looked = ready!(Pin::new(look).poll(cx));
+        self.look = None;
+        let (beginning, batch) = looked.map_err(ReadError::from)??;
+        self.place = StreamPlace { position: beginning.position, batch, until: beginning.end() };
+        self.beginning = beginning.since.map(|_| beginning);
+        Poll::Ready(Ok(()))
     }
 
     /// Returns the next piece of what is read for this follower alone; none where it is to go on
@@ -116,10 +161,7 @@ impl FollowStream {
         }
         let piece = match ready!(stream.poll_chunk(cx)) {
             Some(Ok(piece)) => Some(piece),
-            Some(Err(error)) => {
-                (self.alone, self.is_done) = (None, true);
-                Some(error_event(self.form, error.into()))
-            }
+            Some(Err(error)) => Some(self.end_with(error.into())),
             None => {
                 (self.place.position, self.place.batch) = (*end, stream.open_batch());
                 self.alone = None;
@@ -129,17 +171,23 @@ impl FollowStream {
         Poll::Ready(piece)
     }
 
+    /// Ends the stream, and returns how it tells why.
+    fn end_with(&mut self, problem: RequestProblem) -> Bytes {
+        (self.alone, self.is_done) = (None, true);
+        error_event(self.form, problem)
+    }
+
     /// Returns a shared page; none where the follower reads for itself from now on.
     fn page(&mut self, until: LogEnd) -> Option<Bytes> {
         let form = self.form;
         let listing = self.listing.get_or_insert_with(|| match form {
             FollowForm::Lines => ListingForm::LINES,
             FollowForm::Events => {
-                let log = self.positions.log().expect("messages come from a log");
+                let log = self.waiter.log().expect("messages come from a log");
                 ListingForm::events(log, self.positions.epoch())
             }
         });
-        let StreamBegin { position, batch, .. } = self.place;
+        let StreamPlace { position, batch, .. } = self.place;
         let place = Place { position, batch, until, form, listing };
         if let Some(page) = self.waiter.hub().pages.page(&self.log, place) {
             (self.place.position, self.place.batch) = (page.end, page.open_batch);
@@ -150,6 +198,11 @@ impl FollowStream {
             MessageStream::new(self.log.clone(), self.room.clone(), range, listing.clone());
         self.alone = Some((Box::new(stream.in_batch(batch)), until));
         None
+    }
+
+    /// Returns whether a message, or a part of one, is on its way to the client.
+    fn is_sending(&self) -> bool {
+        self.alone.as_ref().is_some_and(|(stream, _)| !stream.waits_between_messages())
     }
 
     /// Returns what is sent beside messages: that everything was sent, once, and signs of life.
@@ -177,6 +230,14 @@ impl FollowStream {
 }
 
 impl BodyPieces for FollowStream {
+    fn attends(&self) -> bool {
+        true
+    }
+
+    fn begin(&mut self, Attendance { presence, .. }: Attendance) {
+        self.presence = Some(presence);
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let piece = match self.next.take() {
             Some(next) => Some(next),
@@ -185,8 +246,17 @@ impl BodyPieces for FollowStream {
                     self.yielded = false;
                     piece
                 }
-                Poll::Pending if self.alone.is_some() => return Poll::Pending,
-                Poll::Pending => Some(ready!(self.poll_beside(cx))),
+                // Here what is written finds out whether the client is there.
+                Poll::Pending if self.is_sending() => return Poll::Pending,
+                Poll::Pending => match self.poll_beside(cx) {
+                    Poll::Ready(piece) => Some(piece),
+                    // It is no sign of life, which still comes in its time.
+                    Poll::Pending => {
+                        let probed = ready!(self.presence.poll_probe(cx));
+                        let probed = probed.map(|()| probe(self.form));
+                        return Poll::Ready(Some(probed.map_err(Into::into)));
+                    }
+                },
             },
         };
         self.sent = Instant::now();

@@ -1,19 +1,23 @@
 //! Followers of a log in memory, without sockets.
 
+use std::cell::Cell;
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use acklog_api::follow::Open;
 use acklog_log::{LogReader, LogWriter, in_memory};
-use acklog_types::{Batch, LogEnd};
+use acklog_types::{Batch, LogEnd, LogId};
 use bytes::Bytes;
-use tokio::task::{LocalSet, spawn_local, yield_now};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
+use tokio::time::{Instant, Interval, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::server::http::listing::ListingRoom;
-use crate::server::http::response::BodyPieces;
+use crate::server::http::response::{Attendance, BodyPieces, Presence};
 use crate::server::node::{ReadLevel, ReadPositions};
 
 /// A log that this node has alone, with the hub of the thread.
@@ -23,6 +27,7 @@ struct Node {
     room: ListingRoom,
     positions: ReadPositions,
     hub: Rc<FollowHub>,
+    accepted_ms: u64,
 }
 
 impl Node {
@@ -31,26 +36,45 @@ impl Node {
         let positions = ReadPositions::of_one_node(log.clone());
         let hub = FollowHub::new(positions.clone());
         spawn_local(hub.clone().run());
-        Self { writer, log, room: ListingRoom::default(), positions, hub }
+        Self { writer, log, room: ListingRoom::default(), positions, hub, accepted_ms: 0 }
     }
 
     fn append(&mut self, texts: &[&str]) {
+        self.write(texts);
+        self.positions.publish_of_one_node();
+    }
+
+    /// Appends without a word to the readers.
+    fn write(&mut self, texts: &[&str]) {
         let mut batch = Batch::from(texts[0]);
         texts[1..].iter().for_each(|text| batch.push(text));
-        self.writer.append(0, None, &batch);
+        self.writer.append(self.accepted_ms, None, &batch);
         self.writer.flush();
-        self.positions.publish_of_one_node();
+    }
+
+    /// Appends a message that is accepted at this time.
+    fn append_at(&mut self, accepted_ms: u64) {
+        self.accepted_ms = accepted_ms;
+        self.append(&["Msg"]);
     }
 
     fn follow(&self, form: FollowForm, from: u64) -> FollowStream {
         let position = LogEnd::new(from);
-        let begin = StreamBegin { position, batch: None, until: LogEnd::new(u64::MAX) };
+        let until = LogEnd::new(u64::MAX);
+        self.follow_from(form, Beginning { position, since: None, limit: u64::MAX, until })
+    }
+
+    fn follow_from(&self, form: FollowForm, begin: Beginning) -> FollowStream {
+        let from = begin.position.get();
         let open = Open { log: None, epoch: 1, start: 0, end: 0, next: from, read_concern: None };
         FollowStream::new(
             (self.log.clone(), self.room.clone(), self.positions.clone()),
             (form, begin),
             &open,
-            (self.hub.waiter(ReadLevel::Own), FollowerLimit::new(1).enter().unwrap()),
+            (
+                self.hub.waiter(ReadLevel::Own, self.positions.log()),
+                FollowerLimit::new(1).enter().unwrap(),
+            ),
         )
     }
 }
@@ -89,6 +113,60 @@ async fn a_follower_is_sent_a_sign_of_life_after_each_ten_seconds_of_silence() {
         let tail = text(&mut events).await;
         assert!(tail.starts_with("event: tail\ndata: {\"end\":1,\"time\":\""), "{tail}");
         assert_eq!(begun.elapsed().as_secs(), 45);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_waits_for_memory_is_sent_signs_of_life_and_then_the_message() {
+    on_local_tasks(async {
+        let mut node = Node { room: ListingRoom::new(1 << 20), ..Node::new() };
+        let held = node.room.clone().hold(1 << 20).await;
+        // Longer than what followers share.
+        let long = "x".repeat(200_000);
+        node.append(&["short", &long, "behind"]);
+        for form in [FollowForm::Lines, FollowForm::Events] {
+            let mut stream = node.follow(form, 0);
+            let mut before = text(&mut stream).await;
+            while !before.contains("short") {
+                before += &text(&mut stream).await;
+            }
+            let begun = Instant::now();
+            for _ in 0..3 {
+                let sign = text(&mut stream).await;
+                assert!(
+                    sign == "{}\n" || sign.starts_with("event: tail\ndata: {\"end\":3,"),
+                    "{sign}"
+                );
+            }
+            assert_eq!(begun.elapsed().as_secs(), 30);
+        }
+        let mut stream = node.follow(FollowForm::Lines, 1);
+        assert_eq!(text(&mut stream).await, "{}\n");
+        drop(held);
+        let mut rest = String::new();
+        while !rest.contains("behind") {
+            rest += &text(&mut stream).await;
+        }
+        assert_eq!(
+            rest,
+            format!("{{\"id\":1,\"message\":\"{long}\"}}\n{{\"id\":2,\"message\":\"behind\"}}\n")
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_a_long_message_that_takes_nothing_is_sent_nothing_beside_it() {
+    on_local_tasks(async {
+        let mut node = Node::new();
+        node.append(&[&"x".repeat(200_000)]);
+        let mut stream = node.follow(FollowForm::Lines, 0);
+        let piece = next(&mut stream).await.unwrap();
+        assert!(!piece.ends_with(b"\n"));
+        assert!(timeout(Duration::from_secs(50), next(&mut stream)).await.is_err());
+        drop(piece);
+        assert!(text(&mut stream).await.starts_with("xxx"));
     })
     .await;
 }
@@ -178,6 +256,131 @@ async fn a_follower_that_takes_nothing_holds_up_nothing_and_a_stop_ends_all() {
         node.hub.close();
         assert_eq!(timeout(Duration::from_secs(30), waits).await.unwrap().unwrap(), None);
         assert_eq!(next(&mut other).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_follower_is_told_of_another_log_at_once_and_gets_nothing_of_it() {
+    on_local_tasks(async {
+        for form in [FollowForm::Lines, FollowForm::Events] {
+            let mut node = Node::new();
+            let other = LogId::new(8 << 96);
+            let mut streams = [node.follow(form, 0), node.follow(form, 4)];
+            let mut waiting = JoinSet::new();
+            if form == FollowForm::Events {
+                for stream in &mut streams {
+                    assert!(text(stream).await.contains("event: open\n"));
+                    assert!(text(stream).await.contains("event: caughtup\n"));
+                }
+            }
+            let [mut waits, mut later] = streams;
+            waiting.spawn_local(async move { (text(&mut waits).await, next(&mut waits).await) });
+            yield_now().await;
+            node.positions.publish_as(other, LogEnd::ZERO);
+            let told = timeout(Duration::from_secs(30), waiting.join_next()).await.unwrap();
+            let (told, end) = told.unwrap().unwrap();
+            assert!(told.contains("\"code\":\"other-log\",\"retry\":false"), "{told}");
+            assert_eq!(told.starts_with("event: error\n"), form == FollowForm::Events);
+            assert_eq!(end, None);
+            // One that looks only when there is more than its position.
+            node.write(&["Msg"; 7]);
+            node.positions.publish_as(other, LogEnd::ZERO);
+            assert_eq!(text(&mut later).await, told);
+            assert_eq!(next(&mut later).await, None);
+        }
+    })
+    .await;
+}
+
+/// A client whose half has ended: it is to be probed each second, and once it is gone.
+struct HalfClosed(Interval, Rc<Cell<bool>>);
+
+impl Presence for HalfClosed {
+    fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.0.poll_tick(cx));
+        Poll::Ready(if self.1.get() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_may_be_gone_is_probed_beside_its_signs_of_life_and_lets_go_when_it_is() {
+    on_local_tasks(async {
+        for (form, probe, sign) in
+            [(FollowForm::Lines, " ", "{}\n"), (FollowForm::Events, ": \n\n", "event: tail\n")]
+        {
+            let (node, is_gone) = (Node::new(), Rc::new(Cell::new(false)));
+            let mut stream = node.follow(form, 0);
+            assert!(stream.attends());
+            let half_closed = HalfClosed(interval(Duration::from_secs(1)), is_gone.clone());
+            let (presence, closing) = (Box::new(half_closed), CancellationToken::new());
+            stream.begin(Attendance { presence, closing });
+            let (mut probes, mut signs) = (0, 0);
+            while signs < 2 {
+                let piece = text(&mut stream).await;
+                probes += u32::from(piece == probe);
+                signs += u32::from(piece.starts_with(sign));
+            }
+            assert!((18..22).contains(&probes), "{probes} probes in 20 s");
+            is_gone.set(true);
+            let gone = poll_fn(|cx| stream.poll_piece(cx)).await;
+            assert!(gone.unwrap().is_err());
+        }
+    })
+    .await;
+}
+
+/// Reads on until the text has a part, and returns it up to the end of that piece.
+async fn text_with(stream: &mut FollowStream, part: &str) -> String {
+    let mut read = String::new();
+    while !read.contains(part) {
+        read += &text(stream).await;
+    }
+    read
+}
+
+#[tokio::test]
+async fn a_follower_that_begins_in_a_batch_that_the_node_lacks_is_told_where_it_begins() {
+    on_local_tasks(async {
+        let mut node = Node::new();
+        node.append(&["alone"]);
+        let mut stream = node.follow(FollowForm::Events, 4);
+        assert!(text(&mut stream).await.contains("\"next\":4"));
+        node.append(&["Msg"; 7]);
+        let read = text_with(&mut stream, "\"id\":7,").await;
+        let data = read.lines().filter_map(|line| line.strip_prefix("data: {\"id\""));
+        let data: Vec<_> = data.collect();
+        assert_eq!(data, [4, 5, 6, 7].map(|id| format!(":{id},\"message\":\"Msg\",\"batch\":1}}")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_time_that_a_lagging_node_lacks_is_looked_for_in_what_comes() {
+    on_local_tasks(async {
+        for form in [FollowForm::Lines, FollowForm::Events] {
+            // The log has five messages, of which this node has one. What is appended behind them
+            // is shown in any case.
+            let cases = [([15, 20, 20, 30, 30], &[2, 3][..]), ([11, 12, 13, 14, 15], &[5])];
+            for (accepted, shown) in cases {
+                let mut node = Node::new();
+                node.append_at(10);
+                let (position, since) = Beginning::seek(&node.log, 20, LogEnd::new(5)).unwrap();
+                let until = LogEnd::new(u64::MAX);
+                let begin = Beginning { position, since, limit: 2, until };
+                let mut stream = node.follow_from(form, begin);
+                for ms in accepted {
+                    node.append_at(ms);
+                    // Some come while it looks.
+                    yield_now().await;
+                }
+                let last = format!("{{\"id\":{}", shown.last().unwrap());
+                let read = text_with(&mut stream, &last).await;
+                let ids = read.split("{\"id\":").skip(1);
+                let ids: Vec<u64> = ids.map(|rest| rest[..1].parse().unwrap()).collect();
+                assert_eq!(ids, shown, "{read}");
+            }
+        }
     })
     .await;
 }

@@ -117,6 +117,12 @@ impl MessageStream {
         self.text.is_empty()
     }
 
+    /// Returns whether no message is rendered in part, and all that was rendered is written: if the
+    /// stream is pending, it waits for memory or for the disk.
+    pub(in crate::server::http) fn waits_between_messages(&self) -> bool {
+        self.is_between_messages() && self.taken.is_none()
+    }
+
     /// Returns whether all records that were read are rendered.
     fn is_rendered(&self) -> bool {
         self.text.is_empty() && self.unrendered.range().is_empty()

@@ -45,13 +45,13 @@ impl RequestProblem {
             | Self::ClusterSizeUnknown { .. } => Code::BadRequest,
             Self::Refused(Refusal::WriteConcern { .. }) => Code::UnsatisfiableWriteConcern,
             Self::ReadConcern { .. } => Code::UnsatisfiableReadConcern,
-            Self::OtherLog { .. } => Code::OtherLog,
+            Self::OtherLog { .. } | Self::LogChanged { .. } => Code::OtherLog,
             Self::BeyondEnd { .. } => Code::BeyondEnd,
             Self::UnknownEpoch { .. } => Code::UnknownEpoch,
             Self::TooManyFollowers { .. } => Code::TooManyFollowers,
             Self::FaultsOff => Code::FaultsOff,
             Self::WrongOrigin(_) => Code::WrongOrigin,
-            Self::NoPath | Self::NotAMastersPath => Code::NotFound,
+            Self::NoPath | Self::NotAMastersPath(_) => Code::NotFound,
             Self::NoMessage { .. } | Self::Refused(Refusal::NoMessage { .. }) => {
                 Code::NoSuchMessage
             }

@@ -62,16 +62,20 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
     let master = KnownMaster { name, address, url: None };
     let not_here = RequestProblem::NotMastersWait(master.clone());
     let foreign_read = RequestProblem::NotMastersRead { nodes: 2, size: 5, master: master.clone() };
+    let not_its_path = RequestProblem::NotAMastersPath(master.clone());
     let not_master = RequestProblem::NotMaster { allow: "GET", master };
     let too_many = Refusal::WriteConcern { asked: 9, reachable: 3 };
     let (end, first) = (LogEnd::new(3), MessageId::new(3));
     let beyond_end = RequestProblem::BeyondEnd { from: LogEnd::new(4), end };
     let given = EventId { log: 1, epoch: 2, id: 3 };
-    let other_log = RequestProblem::OtherLog { given, log: LogId::new(7) };
+    let log = LogId::new(7);
+    let other_log = RequestProblem::OtherLog { given, log };
+    let log_changed = RequestProblem::LogChanged { began: LogId::new(6), log };
     vec![
         (foreign_read, 400, "bad-request"),
         (RequestProblem::ReadConcern { nodes: 4, size: 3 }, 400, "unsatisfiable-read-concern"),
         (other_log, 409, "other-log"),
+        (log_changed, 409, "other-log"),
         (beyond_end, 416, "beyond-end"),
         (RequestProblem::Query(text()), 400, "bad-request"),
         (RequestProblem::NoNumber, 400, "bad-request"),
@@ -92,7 +96,7 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
         (RequestProblem::FaultsOff, 403, "faults-off"),
         (RequestProblem::WrongOrigin(text()), 403, "wrong-origin"),
         (RequestProblem::NoPath, 404, "not-found"),
-        (RequestProblem::NotAMastersPath, 404, "not-found"),
+        (not_its_path, 404, "not-found"),
         (RequestProblem::NoMessage { end }, 404, "no-such-message"),
         (Refusal::NoMessage { end }.into(), 404, "no-such-message"),
         (ForgetError::Unknown(bonnie.clone()).into(), 404, "unknown-secondary"),

@@ -1,5 +1,7 @@
 //! Listings and single messages as JSON.
 
+mod view;
+
 use std::task::{Context, Poll, Waker};
 
 use acklog_api as api;
@@ -177,13 +179,18 @@ async fn one_message_is_an_object_whatever_its_length() {
     let texts = ["short".to_owned(), "\u{1}long\"".repeat(100_000), "behind".to_owned()];
     let (_writer, log) = log_of(&texts);
     for (id, text_of) in texts.iter().enumerate() {
-        let got =
-            line(message((&log, &ListingRoom::default()), id as u64).await.ok().unwrap()).await;
+        let got = line(
+            message((&log, &ListingRoom::default()), log.durable_end(), id as u64)
+                .await
+                .ok()
+                .unwrap(),
+        )
+        .await;
         let expected = serde_json::to_string(&shown(id, text_of)).unwrap();
         assert!(got == expected, "message {id}");
     }
     for id in [3, u64::MAX] {
-        let problem = message((&log, &ListingRoom::default()), id).await.err();
+        let problem = message((&log, &ListingRoom::default()), log.durable_end(), id).await.err();
         assert_eq!(problem, Some(RequestProblem::NoMessage { end: LogEnd::new(3) }));
     }
 }
@@ -249,7 +256,12 @@ async fn a_listing_says_what_it_is_and_that_this_depends_on_what_was_asked_for()
     assert_eq!(list.headers()[CONTENT_TYPE], "application/x-ndjson");
     assert_eq!(list.headers()[VARY], "accept");
     assert_eq!(
-        message((&log, &ListingRoom::default()), 0).await.ok().unwrap().headers().get(VARY),
+        message((&log, &ListingRoom::default()), log.durable_end(), 0)
+            .await
+            .ok()
+            .unwrap()
+            .headers()
+            .get(VARY),
         None
     );
 }
@@ -320,9 +332,9 @@ async fn small_messages_wait_for_no_listing_and_large_ones_have_their_room() {
     let room = ListingRoom::new(20_000);
     let held = room.clone().hold(20_000).await;
     for id in [0, 2] {
-        assert!(message((&log, &room), id).await.is_ok());
+        assert!(message((&log, &room), log.durable_end(), id).await.is_ok());
     }
-    let mut large = Box::pin(message((&log, &room), 1));
+    let mut large = Box::pin(message((&log, &room), log.durable_end(), 1));
     let mut context = Context::from_waker(Waker::noop());
     assert!(large.as_mut().poll(&mut context).is_pending());
     drop(held);

@@ -7,17 +7,18 @@ use std::time::Duration;
 use acklog_api::follow::{EventId, Open};
 use acklog_api::headers as names;
 use acklog_log::{LogReader, ReadError};
-use acklog_types::{IdRange, LogEnd, MessageId, WriteConcern};
+use acklog_types::{IdRange, LogEnd, LogId, WriteConcern};
 use hyper::Response;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
 use tokio::time::timeout;
 
 use super::accept::{Accepted, ReadForm};
 
-use super::respond;
+use super::{message, respond};
 use crate::server::http::accepted::RequestKind;
 use crate::server::http::follow::{
-    FollowForm, FollowHub, FollowStream, Follower, FollowerLimit, StreamBegin, error_event,
+    Beginning, FollowForm, FollowHub, FollowStream, Follower, FollowerLimit, SoughtTime, Waiter,
+    error_stream,
 };
 use crate::server::http::known_master::KnownMaster;
 use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
@@ -52,6 +53,8 @@ struct KnownRead {
     form: ReadForm,
     level: ReadLevel,
     concern: WriteConcern,
+    /// The log that it begins with; none where the node has none yet.
+    log: Option<LogId>,
     /// Whether it goes on with what comes later.
     follows: bool,
     /// How long it waits for its first message.
@@ -86,13 +89,25 @@ impl LogView {
         let last_event = last_event(headers)?.or(request.last_event);
         let concern = request.concern.unwrap_or(self.default_concern);
         let level = self.level(concern).await?;
-        let timeout = request.timeout;
-        let read = KnownRead { form, level, concern, follows, timeout, is_head };
+        let (log, timeout) = (self.positions.log(), request.timeout);
+        let read = KnownRead { form, level, concern, log, follows, timeout, is_head };
         let answer = self.answer(read, request, last_event).await;
         let mut response =
             answer.unwrap_or_else(|problem| problem.answer_to(RequestKind::Idempotent));
         self.write_positions(level, response.headers_mut());
         Ok(response)
+    }
+
+    /// Answers with one message, as an object, under the read concern of reads that name none.
+    ///
+    /// # Errors
+    /// When the node does not show a message of that id, or cannot read it.
+    pub(in crate::server::http) async fn message(
+        &self,
+        id: u64,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        let level = self.level(self.default_concern).await?;
+        message((&self.log, &self.room), self.positions.end(level), id).await
     }
 
     async fn answer(
@@ -101,25 +116,26 @@ impl LogView {
         request: ReadRequest,
         last_event: Option<EventId>,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
-        let begin = match last_event {
+        let (position, since) = match last_event {
             None => self.begin(request.begin, read.level).await?,
-            Some(event) => match self.behind(event) {
+            Some(event) => match self.behind(event, read.log) {
                 // Browsers show their page no answer but a stream.
                 Err(problem @ RequestProblem::OtherLog { .. }) if read.follows && !read.is_head => {
-                    let body = ResponseBody::Full(Some(error_event(read.stream_form(), problem)));
+                    let body = ResponseBody::Full(Some(error_stream(read.stream_form(), problem)));
                     return Ok(read.stream(body));
                 }
-                begin => begin?,
+                begin => (begin?, None),
             },
         };
-        let until = LogEnd::new(begin.get().saturating_add(request.limit).min(request.until));
-        let (until, log_end) = (until.max(begin), self.positions.log_end());
-        if (read.follows || read.timeout.is_some()) && !read.is_head && begin > log_end {
-            return Err(RequestProblem::BeyondEnd { from: begin, end: log_end });
+        let log_end = self.positions.log_end();
+        if (read.follows || read.timeout.is_some()) && !read.is_head && position > log_end {
+            return Err(RequestProblem::BeyondEnd { from: position, end: log_end });
         }
+        let (limit, until) = (request.limit, LogEnd::new(request.until));
+        let begin = Beginning { position, since, limit, until };
         match read.follows {
-            true => self.follow(read, begin, until).await,
-            false => self.list(read, begin, until).await,
+            true => self.follow(read, begin),
+            false => self.list(read, begin).await,
         }
     }
 
@@ -127,28 +143,31 @@ impl LogView {
     async fn list(
         &self,
         read: KnownRead,
-        begin: LogEnd,
-        until: LogEnd,
+        mut begin: Beginning,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
-        let is_empty = |end: LogEnd| end.min(until) <= begin;
+        let waiter = self.hub.waiter(read.level, read.log);
         if let Some(limit) = read.timeout
             && !read.is_head
-            && is_empty(self.positions.end(read.level))
-            && until > begin
+            && (begin.since.is_some() || self.positions.end(read.level) <= begin.position)
+            && begin.end() > begin.position
         {
             let _follower = self.enter()?;
-            let waiter = self.hub.waiter(read.level);
-            let waiting = poll_fn(|cx| waiter.poll_beyond(begin, cx));
-            if let Ok(None) = timeout(limit, waiting).await {
-                return Err(RequestProblem::Stopped);
+            if let Ok(waited) = timeout(limit, self.first(&waiter, &mut begin)).await {
+                waited?;
             }
         }
-        let end = self.positions.end(read.level).min(until).max(begin);
+        let (start, until) = (begin.position, begin.end());
+        let end = match begin.since {
+            None => self.positions.end(read.level).min(until).max(start),
+            Some(_) => start,
+        };
+        // Behind the end: a message that is shown from here on is of this log.
+        waiter.check_log()?;
         let (form, content_type) = match read.form {
             ReadForm::Lines => (ListingForm::LINES, APPLICATION_NDJSON),
             _ => (ListingForm::ARRAY, APPLICATION_JSON),
         };
-        let stream = self.stream(IdRange::new(begin, end), form);
+        let stream = self.stream(IdRange::new(start, end), form);
         let mut response = match read.is_head {
             true => Response::new(ResponseBody::pieces(stream)),
             false => respond(stream, content_type.clone()).await?,
@@ -160,24 +179,36 @@ impl LogView {
         Ok(response)
     }
 
+    /// Waits for the first message of a read. When it is cancelled, `begin` is as far as the read
+    /// has come.
+    async fn first(&self, waiter: &Waiter, begin: &mut Beginning) -> Result<(), RequestProblem> {
+        while begin.end() > begin.position {
+            poll_fn(|cx| waiter.poll_beyond(begin.position, cx)).await?;
+            if begin.since.is_none() {
+                break;
+            }
+            let before = *begin;
+            let looked = self.log.aside(move |log| before.again(log)).await;
+            *begin = looked.map_err(ReadError::from)??;
+        }
+        Ok(())
+    }
+
     /// Answers with a stream.
-    async fn follow(
+    fn follow(
         &self,
         read: KnownRead,
-        position: LogEnd,
-        until: LogEnd,
+        begin: Beginning,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
+        let position = begin.position;
         if read.is_head {
             let nothing = self.stream(IdRange::empty(position), ListingForm::LINES);
             return Ok(read.stream(ResponseBody::pieces(nothing)));
         }
         let follower = self.enter()?;
-        let batch = match read.form {
-            ReadForm::Events => self.open_batch(position).await?,
-            _ => None,
-        };
+        let log = read.log.or_else(|| self.positions.log());
         let open = Open {
-            log: self.positions.log().map(|log| log.to_string()),
+            log: log.map(|log| log.to_string()),
             epoch: self.positions.epoch(),
             start: self.positions.log_start().get(),
             end: self.positions.end(read.level).get(),
@@ -186,11 +217,15 @@ impl LogView {
         };
         let stream = FollowStream::new(
             (self.log.clone(), self.room.clone(), self.positions.clone()),
-            (read.stream_form(), StreamBegin { position, batch, until }),
+            (read.stream_form(), begin),
             &open,
-            (self.hub.waiter(read.level), follower),
+            (self.hub.waiter(read.level, log), follower),
         );
-        Ok(read.stream(ResponseBody::pieces(stream)))
+        let mut response = read.stream(ResponseBody::pieces(stream));
+        if let Some(end) = begin.known_end() {
+            response.headers_mut().insert(name(names::ACKLOG_NEXT), HeaderValue::from(end.get()));
+        }
+        Ok(response)
     }
 
     fn stream(&self, range: IdRange, form: ListingForm) -> MessageStream {
@@ -229,24 +264,29 @@ impl LogView {
         }
     }
 
-    /// Returns where a read begins.
-    async fn begin(&self, begin: ReadBegin, level: ReadLevel) -> Result<LogEnd, RequestProblem> {
+    /// Returns where a read begins, and the time that may be found there or later.
+    async fn begin(
+        &self,
+        begin: ReadBegin,
+        level: ReadLevel,
+    ) -> Result<(LogEnd, Option<SoughtTime>), RequestProblem> {
         match begin {
-            ReadBegin::From(id) => Ok(LogEnd::new(id)),
+            ReadBegin::From(id) => Ok((LogEnd::new(id), None)),
             ReadBegin::Last(count) => {
                 let first = self.positions.end(level).get().saturating_sub(count);
-                Ok(LogEnd::new(first).max(self.positions.log_start()))
+                Ok((LogEnd::new(first).max(self.positions.log_start()), None))
             }
             ReadBegin::Since(ms) => {
-                let found = self.log.aside(move |log| log.position_at(ms)).await;
+                let log_end = self.positions.log_end();
+                let found = self.log.aside(move |log| Beginning::seek(log, ms, log_end)).await;
                 Ok(found.map_err(ReadError::from)??)
             }
         }
     }
 
     /// Returns where a read begins that continues behind an event.
-    fn behind(&self, given: EventId) -> Result<LogEnd, RequestProblem> {
-        match self.positions.log() {
+    fn behind(&self, given: EventId, log: Option<LogId>) -> Result<LogEnd, RequestProblem> {
+        match log {
             Some(log) if EventId::log_part(log) != given.log => {
                 Err(RequestProblem::OtherLog { given, log })
             }
@@ -255,16 +295,6 @@ impl LogView {
             }
             _ => Err(RequestProblem::UnknownEpoch { given }),
         }
-    }
-
-    /// Returns the first message of the batch in the middle of which a position lies.
-    async fn open_batch(&self, position: LogEnd) -> Result<Option<MessageId>, RequestProblem> {
-        if position >= self.log.durable_end() {
-            return Ok(None);
-        }
-        let found = self.log.aside(move |log| log.batch_begin(position)).await;
-        let begin = found.map_err(ReadError::from)??;
-        Ok((begin < position).then(|| begin.next_id()))
     }
 
     /// Writes the headers that tell the positions of the log.

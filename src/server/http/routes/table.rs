@@ -17,6 +17,8 @@ pub(super) enum Route {
     Common(CommonRoute),
     /// An action of a master, which a secondary refuses and names its master.
     Master(MasterRoute),
+    /// Anything at a path that only a master has, asked of a secondary.
+    NotASecondarys,
 }
 
 /// An action of a node of either role.
@@ -72,7 +74,7 @@ impl RouteTable {
         let allow = path.allow(self.role);
         match path {
             Path::Secondary(_) | Path::Receipt(_) if self.role == ServedRole::Secondary => {
-                return Err(RequestProblem::NotAMastersPath);
+                return Ok(Route::NotASecondarys);
             }
             _ if method == Method::OPTIONS => {
                 return Ok(Route::Common(CommonRoute::Options(allow)));

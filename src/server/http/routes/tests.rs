@@ -212,7 +212,11 @@ fn other_paths_are_unknown() {
             assert_eq!(status(ServedRole::Master, method, path), 404, "{method} {path}");
         }
     }
-    assert_eq!(status(ServedRole::Secondary, "DELETE", "/secondaries/bonnie"), 404);
+    for method in METHODS {
+        for path in ["/secondaries/bonnie", "/messages/3/receipt"] {
+            assert_eq!(find(ServedRole::Secondary, method, path), Ok(Route::NotASecondarys));
+        }
+    }
 }
 
 #[test]

@@ -64,7 +64,8 @@ impl EventFeed {
         if !is_change && !self.is_heard || is_heartbeat(&event) || self.merges(&event) {
             return;
         }
-        if !is_change && !self.sampler.keep(event.ids()) {
+        // By the time at which it is told, as its listeners see it.
+        if !is_change && !self.sampler.keep(Instant::now(), event.ids()) {
             return self.roll(now);
         }
         if let Event::Connection(ConnectionEvent::Joined { peer, address: None, .. }) = &event {

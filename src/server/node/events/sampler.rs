@@ -1,12 +1,18 @@
 //! A bound on the events of messages and frames: above it only some messages are followed.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use acklog_types::IdRange;
 
-/// Most events of messages and frames in a second. Fewer: less is seen of a busy node. More:
-/// listening costs the node more, and a page cannot draw them.
-const EVENTS_MAX: u32 = 2000;
+/// Most events of messages and frames in a second, whenever it begins. Fewer: less is seen of a
+/// busy node. More: listening costs the node more, and a page cannot draw them.
+const EVENTS_MAX: usize = 2000;
+
+/// The factor by which fewer messages are followed each time that the bound comes nearer by half.
+/// 2: on a busy node the bound is reached, and what comes then is cut off. More: less is seen of
+/// the second in which a node becomes busy.
+const RAISE_FACTOR: u64 = 4;
 
 /// The time that the bound is about.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -28,37 +34,54 @@ pub(super) struct LeftOut {
 #[derive(Debug)]
 pub(super) struct Sampler {
     began: Instant,
-    recorded: u32,
+    /// The times of the events that were recorded in the last second.
+    recorded: VecDeque<Instant>,
+    /// Events since `began`.
+    events: u64,
+    /// Those of them that were not recorded.
     left_out: u64,
     every: u64,
-    /// The number of events at which fewer messages are followed. Each time it comes nearer to the
-    /// bound by half.
-    raise_at: u32,
+    /// The number of events in a second at which fewer messages are followed. Each time it comes
+    /// nearer to the bound by half.
+    raise_at: usize,
 }
 
 impl Sampler {
     /// Creates a sampler that follows all messages.
     pub(super) fn new(now: Instant) -> Self {
-        Self { began: now, recorded: 0, left_out: 0, every: 1, raise_at: EVENTS_MAX / 2 }
+        let recorded = VecDeque::with_capacity(EVENTS_MAX);
+        let raise_at = EVENTS_MAX / 2;
+        Self { began: now, recorded, events: 0, left_out: 0, every: 1, raise_at }
     }
 
-    /// Decides whether an event about these messages is recorded; one about none is, within the
-    /// bound.
-    pub(super) fn keep(&mut self, ids: Option<IdRange>) -> bool {
+    /// Decides whether an event about these messages, at this time, is recorded; one about none is,
+    /// within the bound.
+    pub(super) fn keep(&mut self, now: Instant, ids: Option<IdRange>) -> bool {
+        self.events += 1;
+        let is_over = |at: &Instant| now.saturating_duration_since(*at) >= WINDOW;
+        while self.recorded.front().is_some_and(is_over) {
+            self.recorded.pop_front();
+        }
         let is_followed = ids.filter(|ids| !ids.is_empty()).is_none_or(|ids| {
             let followed = ids.start().get().checked_next_multiple_of(self.every);
             followed.is_some_and(|id| id < ids.end().get())
         });
-        if !is_followed || self.recorded == EVENTS_MAX {
+        if !is_followed || self.recorded.len() == EVENTS_MAX {
             self.left_out += 1;
             return false;
         }
-        self.recorded += 1;
-        if self.recorded == self.raise_at {
-            self.every = self.every.saturating_mul(2).min(1 << 32);
-            self.raise_at += (EVENTS_MAX - self.raise_at).div_ceil(2);
+        self.recorded.push_back(now);
+        if self.recorded.len() >= self.raise_at {
+            self.every = self.every.saturating_mul(RAISE_FACTOR).min(1 << 32);
+            self.raise_at = self.next_raise();
         }
         true
+    }
+
+    /// Returns the number of events halfway between those of the last second and the bound.
+    fn next_raise(&self) -> usize {
+        let recorded = self.recorded.len();
+        recorded + (EVENTS_MAX - recorded).div_ceil(2)
     }
 
     /// Begins the next second, if this one is over. Returns what was left out in it, if anything
@@ -67,18 +90,21 @@ impl Sampler {
         if now.saturating_duration_since(self.began) < WINDOW {
             return None;
         }
-        let left_out = LeftOut { count: self.left_out, every: self.every };
+        let left_out = LeftOut { count: std::mem::take(&mut self.left_out), every: self.every };
         // So many that half the bound is enough, if each event is about one message. Where events
         // are about many, fewer are followed as the second goes on.
-        let events = u64::from(self.recorded) + self.left_out;
-        let every = events.div_ceil(u64::from(EVENTS_MAX / 2)).next_power_of_two();
-        *self = Self { every, ..Self::new(now) };
+        let events = std::mem::take(&mut self.events);
+        self.every = events.div_ceil(EVENTS_MAX as u64 / 2).next_power_of_two();
+        self.began = now;
+        self.raise_at = self.next_raise().max(EVENTS_MAX / 2);
         Some(left_out).filter(|left_out| left_out.count > 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use acklog_types::LogEnd;
 
     use super::*;
@@ -87,12 +113,12 @@ mod tests {
         Some(IdRange::new(LogEnd::new(start), LogEnd::new(end)))
     }
 
-    /// Lets `messages` single messages pass, each with two events, from this id on. Returns those
-    /// that were recorded whole, and the number of events that were recorded.
-    fn pass(sampler: &mut Sampler, from: u64, messages: u64) -> (Vec<u64>, u64) {
+    /// Lets `messages` single messages pass at a time, each with two events, from this id on.
+    /// Returns those that were recorded whole, and the number of events that were recorded.
+    fn pass(sampler: &mut Sampler, now: Instant, from: u64, messages: u64) -> (Vec<u64>, u64) {
         let (mut whole, mut recorded) = (Vec::new(), 0);
         for id in from..from + messages {
-            let kept = [sampler.keep(ids(id, id + 1)), sampler.keep(ids(id, id + 1))];
+            let kept = [sampler.keep(now, ids(id, id + 1)), sampler.keep(now, ids(id, id + 1))];
             recorded += kept.iter().filter(|&&kept| kept).count() as u64;
             if kept == [true, true] {
                 whole.push(id);
@@ -105,42 +131,100 @@ mod tests {
     fn a_calm_node_is_seen_whole_and_a_busy_one_within_the_bound() {
         let start = Instant::now();
         let mut sampler = Sampler::new(start);
-        assert_eq!(pass(&mut sampler, 0, 400).1, 800, "all of them");
+        assert_eq!(pass(&mut sampler, start, 0, 400).1, 800, "all of them");
         assert_eq!(sampler.roll(start + WINDOW / 2), None, "the second is not over");
         assert_eq!(sampler.roll(start + WINDOW), None, "nothing was left out");
         let mut told = Vec::new();
-        for second in 2..12 {
-            let (_, recorded) = pass(&mut sampler, 0, 50_000);
-            assert!(recorded <= u64::from(EVENTS_MAX), "{recorded} events in a second");
-            let left_out = sampler.roll(start + second * WINDOW).unwrap();
+        for second in 1..11 {
+            let (_, recorded) = pass(&mut sampler, start + second * WINDOW, 0, 50_000);
+            assert!(recorded <= EVENTS_MAX as u64, "{recorded} events in a second");
+            let left_out = sampler.roll(start + (second + 1) * WINDOW).unwrap();
             assert_eq!(recorded + left_out.count, 100_000);
             told.push(left_out.every);
         }
         let every = *told.last().unwrap();
         assert_eq!(every, 128, "half the bound is enough for that");
         assert!(told.iter().skip(1).all(|&told| told == every), "{told:?}");
-        let (whole, recorded) = pass(&mut sampler, 0, 50_000);
+        let (whole, recorded) = pass(&mut sampler, start + 11 * WINDOW, 0, 50_000);
         let followed: Vec<u64> = (0..50_000).filter(|id| id % every == 0).collect();
         assert_eq!(whole, followed, "each of them with all its events");
         assert_eq!(recorded, 2 * followed.len() as u64);
         for second in 12..60 {
             sampler.roll(start + second * WINDOW);
         }
-        assert_eq!(pass(&mut sampler, 7, 1).1, 2, "calm again, and seen whole");
+        assert_eq!(pass(&mut sampler, start + 60 * WINDOW, 7, 1).1, 2, "calm again, seen whole");
+    }
+
+    /// The events of each message.
+    const STEPS: u64 = 5;
+
+    /// Lets messages pass that begin at these times in microseconds, each with five events a
+    /// millisecond apart. Returns the times of the recorded events, and for each second that was
+    /// told of how many messages of its middle part should be there whole, and how many are.
+    fn run(begins: &[u64]) -> (Vec<u64>, Vec<(usize, usize)>) {
+        let mut events: Vec<(u64, u64)> = Vec::new();
+        for (id, begin) in begins.iter().enumerate() {
+            events.extend((0..STEPS).map(|step| (begin + 1000 * step, id as u64)));
+        }
+        events.sort_unstable();
+        let start = Instant::now();
+        let (mut sampler, mut times, mut whole) = (Sampler::new(start), Vec::new(), Vec::new());
+        let (mut recorded, mut from) = (HashMap::new(), 0);
+        for (at, id) in events {
+            let now = start + Duration::from_micros(at);
+            if sampler.keep(now, ids(id, id + 1)) {
+                times.push(at);
+                *recorded.entry(id).or_insert(0) += 1;
+            }
+            let began = sampler.began;
+            let left_out = sampler.roll(now);
+            if sampler.began != began {
+                let every = left_out.map_or(1, |left_out| left_out.every);
+                let is_inside = |id: &u64| {
+                    let begin = begins[*id as usize];
+                    begin > from && begin + 1000 * STEPS <= at && id.is_multiple_of(every)
+                };
+                let followed: Vec<u64> = (0..begins.len() as u64).filter(is_inside).collect();
+                let count = followed.iter().filter(|id| recorded.get(id) == Some(&STEPS)).count();
+                whole.push((followed.len(), count));
+                from = at;
+            }
+        }
+        (times, whole)
+    }
+
+    #[test]
+    fn no_second_has_more_than_the_bound_whenever_it_begins_and_what_is_followed_is_whole() {
+        // Calm, then from just before the end of a second on so many messages a second.
+        for rate in [300, 1000, 10_000, 40_000] {
+            let calm = (0..95).map(|n| n * 10_000);
+            let busy = (0..rate * 4).map(|n| 950_000 + n * 1_000_000 / rate);
+            let begins: Vec<u64> = calm.chain(busy).collect();
+            let (times, whole) = run(&begins);
+            let densest = times.windows(EVENTS_MAX + 1).map(|times| times[EVENTS_MAX] - times[0]);
+            assert!(densest.min().is_none_or(|span| span >= 1_000_000), "{rate} a second");
+            assert!(times.len() > 2500, "{rate} a second: {}", times.len());
+            assert!(whole.len() >= 4);
+            for (followed, whole) in whole {
+                assert_eq!(followed, whole, "{rate} a second");
+            }
+        }
     }
 
     #[test]
     fn a_run_is_recorded_where_a_message_of_it_is_followed() {
-        let mut sampler = Sampler { every: 8, ..Sampler::new(Instant::now()) };
-        assert!(sampler.keep(ids(5, 9)) && sampler.keep(ids(8, 9)) && sampler.keep(None));
-        assert!(sampler.keep(ids(9, 9)), "an empty page");
-        assert!(!sampler.keep(ids(9, 16)) && !sampler.keep(ids(u64::MAX - 1, u64::MAX)));
+        let now = Instant::now();
+        let mut sampler = Sampler { every: 8, ..Sampler::new(now) };
+        assert!(sampler.keep(now, ids(5, 9)) && sampler.keep(now, ids(8, 9)));
+        assert!(sampler.keep(now, None) && sampler.keep(now, ids(9, 9)), "an empty page");
+        assert!(!sampler.keep(now, ids(9, 16)) && !sampler.keep(now, ids(u64::MAX - 1, u64::MAX)));
     }
 
     #[test]
     fn what_names_no_message_is_bounded_too() {
-        let mut sampler = Sampler::new(Instant::now());
-        let kept = (0..10_000).filter(|_| sampler.keep(None)).count();
-        assert_eq!(kept, EVENTS_MAX as usize);
+        let now = Instant::now();
+        let mut sampler = Sampler::new(now);
+        let kept = (0..10_000).filter(|_| sampler.keep(now, None)).count();
+        assert_eq!(kept, EVENTS_MAX);
     }
 }
