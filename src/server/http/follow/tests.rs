@@ -133,7 +133,7 @@ async fn a_follower_that_waits_for_memory_is_sent_signs_of_life_and_then_the_mes
             }
             let begun = Instant::now();
             for _ in 0..3 {
-                let sign = text(&mut stream).await;
+                let sign = timeout(Duration::from_secs(60), text(&mut stream)).await.unwrap();
                 assert!(
                     sign == "{}\n" || sign.starts_with("event: tail\ndata: {\"end\":3,"),
                     "{sign}"
