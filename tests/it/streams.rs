@@ -1,8 +1,7 @@
 //! Append streams on real nodes, and appends on condition that the log ends at a certain id.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::Shutdown;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -11,81 +10,12 @@ use crate::support::*;
 
 const QUICK: [&str; 2] = ["--heartbeat-interval", "100ms"];
 
-/// An append stream, byte for byte: chunks go in, lines come out.
-struct Stream {
-    to_node: TcpStream,
-    from_node: BufReader<TcpStream>,
-    /// The rest of the chunks that came.
-    body: Vec<u8>,
-}
-
-impl Stream {
-    /// Begins a stream, whose answer begins before a line is sent.
-    fn begin(http: SocketAddr) -> Self {
-        let mut to_node = TcpStream::connect(http).unwrap();
-        to_node.set_read_timeout(Some(PATIENCE)).unwrap();
-        let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-                    Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
-        to_node.write_all(head.as_bytes()).unwrap();
-        let mut from_node = BufReader::new(to_node.try_clone().unwrap());
-        let mut line = String::new();
-        while line != "\r\n" {
-            line.clear();
-            from_node.read_line(&mut line).unwrap();
-            assert!(!line.starts_with("HTTP") || line.contains(" 200 "), "{line}");
-        }
-        Self { to_node, from_node, body: Vec::new() }
-    }
-
-    /// Sends bytes as one chunk.
-    fn send(&mut self, bytes: &str) {
-        let chunk = format!("{:x}\r\n{bytes}\r\n", bytes.len());
-        self.to_node.write_all(chunk.as_bytes()).unwrap();
-    }
-
-    /// Ends the request.
-    fn end(&mut self) {
-        self.to_node.write_all(b"0\r\n\r\n").unwrap();
-    }
-
-    /// Reads the next answer; none at the end.
-    fn next(&mut self) -> Option<Value> {
-        loop {
-            if let Some(end) = self.body.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.body.drain(..=end).collect();
-                return Some(serde_json::from_slice(&line).unwrap());
-            }
-            let mut size = String::new();
-            self.from_node.read_line(&mut size).unwrap();
-            let size = usize::from_str_radix(size.trim_end(), 16).unwrap();
-            if size == 0 {
-                assert!(self.body.is_empty(), "{:?}", self.body);
-                return None;
-            }
-            let mut chunk = vec![0; size + 2];
-            self.from_node.read_exact(&mut chunk).unwrap();
-            self.body.extend_from_slice(&chunk[..size]);
-        }
-    }
-
-    /// Reads the next so many answers, in the order of their lines.
-    fn answers(&mut self, count: usize) -> Vec<Value> {
-        let mut answers: Vec<_> = (0..count).map(|_| self.next().expect("an answer")).collect();
-        answers.sort_by_key(|answer| answer["line"].as_u64().unwrap());
-        answers
-    }
-}
-
 /// Returns the line, the id and the status of answers; null where there is none.
 fn told(answers: &[Value]) -> Vec<(u64, Value, Value)> {
     let told = |answer: &Value| {
         (answer["line"].as_u64().unwrap(), answer["id"].clone(), answer["status"].clone())
     };
     answers.iter().map(told).collect()
-}
-
-fn line(text: &str, write_concern: u64) -> String {
-    format!("{{\"message\":\"{text}\",\"w\":{write_concern}}}\n")
 }
 
 #[test]

@@ -36,8 +36,8 @@ use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes,
 /// stream holds more memory.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What is sent to a client that ended its half, to find out whether it is there: white space
-/// between two values.
+/// The bytes that are sent to a client that sends nothing more, or whose bytes are not read, to find
+/// out whether it is there: white space between two values.
 const PROBE: &[u8] = b" ";
 
 /// The state between both halves of a stream.
@@ -63,6 +63,8 @@ enum Reading {
     /// More may come.
     #[default]
     Open,
+    /// More may come, for which there is no room. So nobody reads the end of the connection.
+    Paused,
     /// All of its lines were read, or as many as the node still reads.
     Ended,
     /// It broke off: the client is gone.
@@ -76,9 +78,11 @@ impl StreamState {
         }
     }
 
-    fn end(&self, reading: Reading) {
-        self.reading.set(reading);
-        self.wake_writer();
+    /// Notes how far the request is read. The writing half looks after a client that is not read.
+    fn set_reading(&self, reading: Reading) {
+        if self.reading.replace(reading) != reading && reading != Reading::Open {
+            self.wake_writer();
+        }
     }
 
     fn refuse(&self, line: u64, problem: &RequestProblem) {
@@ -164,11 +168,12 @@ impl LineReader {
                     self.splitter.last().into_iter().for_each(|line| self.sink.take(line));
                 }
                 if self.sink.appender.is_empty() {
-                    return state.end(Reading::Ended);
+                    return state.set_reading(Reading::Ended);
                 }
             }
             let has_room = self.sink.has_room();
             let reads = !is_over && piece.is_empty() && has_room;
+            state.set_reading(if reads { Reading::Open } else { Reading::Paused });
             tokio::select! {
                 biased;
                 frame = body.frame(), if reads => match frame {
@@ -178,11 +183,11 @@ impl LineReader {
                         Err(_) => is_over = true,
                     },
                     None => is_over = true,
-                    Some(Err(_)) => return state.end(Reading::Broken),
+                    Some(Err(_)) => return state.set_reading(Reading::Broken),
                 },
                 handed = self.sink.appender.hand_over(), if !self.sink.appender.is_empty() => {
                     if handed.is_err() {
-                        return state.end(Reading::Broken);
+                        return state.set_reading(Reading::Broken);
                     }
                 }
                 () = state.answered.notified(), if !has_room => {}
@@ -310,8 +315,7 @@ impl BodyPieces for AnswerStream {
                 return Poll::Ready(Some(Err(gone.into())));
             }
             Reading::Ended if self.state.waiting.get() == 0 => return Poll::Ready(None),
-            Reading::Ended => {
-                // Before that the reading half notices.
+            Reading::Paused | Reading::Ended => {
                 if let Some(presence) = &mut self.presence
                     && let Poll::Ready(probe) = presence.poll_probe(cx)
                 {
@@ -321,6 +325,7 @@ impl BodyPieces for AnswerStream {
                     }));
                 }
             }
+            // The reading half notices.
             Reading::Open => {}
         }
         self.state.writer.set(Some(cx.waker().clone()));
