@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use acklog_api::MessageCopy;
-use acklog_types::Share;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -26,7 +25,7 @@ use super::line_answers::{
 };
 use super::lines::{LineSplitter, StreamLine};
 use super::request::{ParsedAppend, parse_line};
-use crate::server::http::body::BodyLimits;
+use crate::server::http::body::{BodyLimits, PartialLine};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::receipt::copies_of;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
@@ -153,7 +152,7 @@ struct LineReader {
     sink: LineSink,
     splitter: LineSplitter,
     /// The memory of the line that is not complete.
-    partial: Option<Share>,
+    partial: PartialLine,
 }
 
 impl LineReader {
@@ -191,6 +190,7 @@ impl LineReader {
                     }
                 }
                 () = state.answered.notified(), if !has_room => {}
+                () = self.partial.taken() => self.give_up_line(),
                 // The lines that came are answered. One that is not complete is none.
                 () = closing.cancelled(), if !is_over => (is_over, is_cut) = (true, true),
             }
@@ -208,15 +208,16 @@ impl LineReader {
         let taken = piece.len() - rest.len();
         piece.advance(taken);
         match self.splitter.partial_bytes() {
-            0 => self.partial = None,
-            bytes => {
-                if !self.sink.limits.hold(&mut self.partial, bytes) {
-                    self.splitter.skip_line();
-                    self.partial = None;
-                    self.sink.refuse(&RequestProblem::TooManyBodies);
-                }
-            }
+            0 => self.partial.release(),
+            bytes if self.partial.hold(bytes) => {}
+            _ => self.give_up_line(),
         }
+    }
+
+    /// Answers the line that is not complete, for which there is no memory.
+    fn give_up_line(&mut self) {
+        self.splitter.skip_line();
+        self.sink.refuse(&RequestProblem::TooManyBodies);
     }
 }
 
@@ -247,8 +248,9 @@ impl AnswerStream {
     ) -> Self {
         let (state, splitter) = (Rc::default(), LineSplitter::new(limits.body_bytes()));
         let answers = AnswerRoom::new(limits.stream_answers.clone());
+        let partial = PartialLine::new(limits.clone());
         let sink = LineSink { state: Rc::clone(&state), appender, limits, line: 0, answers };
-        let reader = Some((LineReader { sink, splitter, partial: None }, first, body));
+        let reader = Some((LineReader { sink, splitter, partial }, first, body));
         let receipts = JoinSet::new();
         Self { state, outcomes, rest: None, master, receipts, reader, task: None, presence: None }
     }
