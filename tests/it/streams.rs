@@ -140,6 +140,9 @@ fn a_node_that_stops_answers_each_line_and_ends_the_answer() {
     let (mut master, _) = master(&[]);
     let mut stream = Stream::begin(master.http);
     let mut idle = Stream::begin(master.http);
+    // As curl does. It has no answer yet, since it sent nothing.
+    let mut asked = Stream::open(master.http, "Expect: 100-continue\r\n");
+    assert_eq!(asked.head(), "HTTP/1.1 100 Continue\r\n\r\n");
     stream.send(&(line("a", 1) + &line("waits", 2).repeat(3) + "{\"message\":\"not who"));
     assert_eq!(told(&stream.answers(1)), [(0, json!(0), Value::Null)]);
     wait_until("senders to wait", || health(master.http)["waitingSenders"] == 3);
@@ -149,7 +152,8 @@ fn a_node_that_stops_answers_each_line_and_ends_the_answer() {
         let told = (&answer["id"], &answer["code"], &answer["outcome"]);
         assert_eq!(told, (&json!(id), &json!("stopping"), &json!("stored")));
     }
-    assert_eq!((stream.next(), idle.next()), (None, None));
+    assert!(asked.head().starts_with("HTTP/1.1 200 "));
+    assert_eq!((stream.next(), idle.next(), asked.next()), (None, None, None));
     assert_eq!(master.process.wait(), Some(0));
 }
 

@@ -18,19 +18,32 @@ pub struct Stream {
 impl Stream {
     /// Begins a stream, whose answer begins before a line is sent.
     pub fn begin(http: SocketAddr) -> Self {
+        let mut stream = Self::open(http, "");
+        let head = stream.head();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        stream
+    }
+
+    /// Sends the head of a stream, with these further header lines.
+    pub fn open(http: SocketAddr, further: &str) -> Self {
         let mut to_node = TcpStream::connect(http).unwrap();
         to_node.set_read_timeout(Some(PATIENCE)).unwrap();
-        let head = "POST /messages HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-                    Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let head = format!(
+            "POST /messages HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n{further}\r\n"
+        );
         to_node.write_all(head.as_bytes()).unwrap();
-        let mut from_node = BufReader::new(to_node.try_clone().unwrap());
-        let mut line = String::new();
-        while line != "\r\n" {
-            line.clear();
-            from_node.read_line(&mut line).unwrap();
-            assert!(!line.starts_with("HTTP") || line.contains(" 200 "), "{line}");
-        }
+        let from_node = BufReader::new(to_node.try_clone().unwrap());
         Self { to_node, from_node, body: Vec::new() }
+    }
+
+    /// Reads the head of an answer.
+    pub fn head(&mut self) -> String {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(self.from_node.read_line(&mut head).unwrap() > 0, "{head}");
+        }
+        head
     }
 
     /// Sends bytes as one chunk.
