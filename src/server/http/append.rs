@@ -68,8 +68,7 @@ pub(super) async fn append_stream(
     mut body: Incoming,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
     if headers.contains_key(&IDEMPOTENCY_KEY) {
-        let text = "an append stream has a key in each line, as the member \"key\"";
-        return Err(RequestProblem::Key(text.to_owned()));
+        return Err(RequestProblem::StreamKey);
     }
     // A client that asks whether to go on is told so when the body is read, which must be before
     // the answer begins. One that is silent when the node stops has an answer of no lines.
