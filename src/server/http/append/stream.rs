@@ -162,6 +162,10 @@ impl LineReader {
         let (mut piece, mut is_over, mut is_cut) = (first.unwrap_or_default(), false, false);
         loop {
             self.take_lines(&mut piece);
+            if !is_over && self.sink.appender.is_used_up() {
+                // As at a stop.
+                (is_over, is_cut) = (true, true);
+            }
             if is_over && piece.is_empty() {
                 if !std::mem::replace(&mut is_cut, true) {
                     self.splitter.last().into_iter().for_each(|line| self.sink.take(line));
