@@ -10,7 +10,7 @@ use super::{PATIENCE, pause};
 /// An append stream, byte for byte: chunks go in, lines come out.
 pub struct Stream {
     pub to_node: TcpStream,
-    from_node: BufReader<TcpStream>,
+    pub from_node: BufReader<TcpStream>,
     /// The rest of the chunks that came.
     body: Vec<u8>,
 }
