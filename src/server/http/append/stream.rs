@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use acklog_api::MessageCopy;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -156,8 +156,20 @@ struct LineReader {
 }
 
 impl LineReader {
+    /// Creates the reading half of a stream, of which nothing is read yet.
+    fn new(state: Rc<StreamState>, appender: LineAppender, limits: BodyLimits) -> Self {
+        let splitter = LineSplitter::new(limits.body_bytes());
+        let answers = AnswerRoom::new(limits.stream_answers.clone());
+        let partial = PartialLine::new(limits.clone());
+        let sink = LineSink { state, appender, limits, line: 0, answers };
+        Self { sink, splitter, partial }
+    }
+
     /// Reads the request to its end, or until the node stops.
-    async fn run(mut self, first: Option<Bytes>, mut body: Incoming, closing: CancellationToken) {
+    async fn run<B>(mut self, first: Option<Bytes>, mut body: B, closing: CancellationToken)
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let state = self.sink.state.clone();
         let (mut piece, mut is_over, mut is_cut) = (first.unwrap_or_default(), false, false);
         loop {
@@ -250,11 +262,8 @@ impl AnswerStream {
         first: Option<Bytes>,
         body: Incoming,
     ) -> Self {
-        let (state, splitter) = (Rc::default(), LineSplitter::new(limits.body_bytes()));
-        let answers = AnswerRoom::new(limits.stream_answers.clone());
-        let partial = PartialLine::new(limits.clone());
-        let sink = LineSink { state: Rc::clone(&state), appender, limits, line: 0, answers };
-        let reader = Some((LineReader { sink, splitter, partial }, first, body));
+        let state = Rc::<StreamState>::default();
+        let reader = Some((LineReader::new(state.clone(), appender, limits), first, body));
         let receipts = JoinSet::new();
         Self { state, outcomes, rest: None, master, receipts, reader, task: None, presence: None }
     }
@@ -347,3 +356,6 @@ impl Drop for AnswerStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
