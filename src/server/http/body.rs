@@ -42,7 +42,8 @@ const STREAM_ANSWERS_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Longest pause of a client inside a body. Shorter: clients that share a slow line, where one is
 /// starved for a while, lose their requests. Longer: silent clients hold their share of
-/// [`BODIES_BYTES_MAX`]. A line of an append stream may pause for longer, until its share is needed.
+/// [`BODIES_BYTES_MAX`]. A line of an append stream may pause for longer, until its share is
+/// needed.
 const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Least bytes of a refused body that are discarded, so that its client can read the answer: twice

@@ -35,8 +35,8 @@ use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes,
 /// stream holds more memory.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// The bytes that are sent to a client that sends nothing more, or whose bytes are not read, to find
-/// out whether it is there: white space between two values.
+/// The bytes that are sent to a client that sends nothing more, or whose bytes are not read, to
+/// find out whether it is there: white space between two values.
 const PROBE: &[u8] = b" ";
 
 /// The state between both halves of a stream.
