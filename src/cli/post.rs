@@ -191,15 +191,15 @@ async fn waits_long(mut is_waiting: watch::Receiver<bool>) {
 }
 
 fn waiting_line(args: &PostArgs) -> String {
-    let nodes = match args.write_concern {
-        Some(WriteConcern::Nodes(0 | 1)) => "the master".to_owned(),
-        Some(WriteConcern::Nodes(nodes)) => format!("{nodes} nodes"),
-        Some(WriteConcern::Majority) => "a majority of the nodes".to_owned(),
-        Some(WriteConcern::All) => "all nodes".to_owned(),
-        None => "as many nodes as the default asks for".to_owned(),
+    let nodes_have = match args.write_concern {
+        Some(WriteConcern::Nodes(0 | 1)) => "the master has".to_owned(),
+        Some(WriteConcern::Nodes(nodes)) => format!("{nodes} nodes have"),
+        Some(WriteConcern::Majority) => "a majority of the nodes has".to_owned(),
+        Some(WriteConcern::All) => "all nodes have".to_owned(),
+        None => "as many nodes as the default asks for have".to_owned(),
     };
     format!(
-        "waiting until {nodes} have the {noun}; Ctrl-C ends the waiting only: \
+        "waiting until {nodes_have} the {noun}; Ctrl-C ends the waiting only: \
          the {noun} stays in the log",
         noun = args.noun()
     )

@@ -36,6 +36,7 @@ mod scenarios;
 mod scripts;
 mod signals;
 mod small;
+mod stream_clients;
 mod streams;
 mod support;
 mod syscalls;

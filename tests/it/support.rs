@@ -4,9 +4,11 @@
 mod http;
 mod nodes;
 mod process;
+mod stream;
 mod wait;
 
 pub use http::*;
 pub use nodes::*;
 pub use process::*;
+pub use stream::*;
 pub use wait::*;

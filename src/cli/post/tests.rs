@@ -135,6 +135,20 @@ async fn a_user_who_waits_is_told_what_ctrl_c_does() {
     assert_eq!(out, b"id 3, acked by master, bonnie\n");
 }
 
+#[test]
+fn one_node_has_a_message_and_several_have_it() {
+    for (write_concern, nodes) in [
+        (Some(WriteConcern::Nodes(1)), "the master has"),
+        (Some(WriteConcern::Nodes(2)), "2 nodes have"),
+        (Some(WriteConcern::Majority), "a majority of the nodes has"),
+        (None, "as many nodes as the default asks for have"),
+    ] {
+        let args = PostArgs { write_concern, ..args(Vec::new(), None) };
+        let note = waiting_line(&args);
+        assert!(note.starts_with(&format!("waiting until {nodes} the message; ")), "{note}");
+    }
+}
+
 #[tokio::test]
 async fn a_lost_answer_is_explained_and_sent_to_no_other_node() {
     for (key, advice) in [(None, "with --key trying again is safe"), (Some("k"), "same --key")] {

@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
+use tokio_util::sync::CancellationToken;
 
 pub use self::lines::{LineSplitter, StreamLine};
 pub(super) use self::request::{ParsedAppend, parse, parse_line};
@@ -59,27 +60,27 @@ pub(super) async fn append(
     Ok(created(&accepted, copies.as_deref()))
 }
 
-/// Begins an append stream. The answer goes on while lines are read.
+/// Begins an append stream. The answer goes on while lines are read, until `closing` is cancelled.
 ///
 /// # Errors
 /// When it has a key, which names a single append, its body breaks off before anything of it came,
 /// or there are too many streams.
 pub(super) async fn append_stream(
     (log, appender): (&LogReader, &Appender),
-    limits: &BodyLimits,
+    (limits, closing): (&BodyLimits, &CancellationToken),
     headers: &HeaderMap,
     mut body: Incoming,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
     if headers.contains_key(&IDEMPOTENCY_KEY) {
-        let text = "an append stream has a key in each line, as the member \"key\"";
-        return Err(RequestProblem::Key(text.to_owned()));
+        return Err(RequestProblem::StreamKey);
     }
     // A client that asks whether to go on is told so when the body is read, which must be before
-    // the answer begins.
+    // the answer begins. One that is silent when the node stops has an answer of no lines.
     let first = match headers.contains_key(EXPECT) {
-        true => body.frame().await.transpose().map_err(|_| RequestProblem::BodyBroken)?,
+        true => closing.run_until_cancelled(body.frame()).await.flatten(),
         false => None,
     };
+    let first = first.transpose().map_err(|_| RequestProblem::BodyBroken)?;
     let first = first.and_then(|frame| frame.into_data().ok());
     let stream = appender.stream().ok_or(RequestProblem::TooManyBodies)?;
     let stream = AnswerStream::new(stream, log.clone(), limits.clone(), first, body);

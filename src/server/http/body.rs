@@ -1,5 +1,6 @@
 //! Reads the bodies of requests, bounded in size, in total and in idle time.
 
+mod partial_line;
 mod unannounced;
 
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 use tokio::time::timeout;
 
+use self::partial_line::IdleLines;
+pub(super) use self::partial_line::PartialLine;
 use self::unannounced::{UnannouncedBodies, Yield};
 use super::problem::RequestProblem;
 
@@ -39,7 +42,8 @@ const STREAM_ANSWERS_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Longest pause of a client inside a body. Shorter: clients that share a slow line, where one is
 /// starved for a while, lose their requests. Longer: silent clients hold their share of
-/// [`BODIES_BYTES_MAX`].
+/// [`BODIES_BYTES_MAX`]. A line of an append stream may pause for longer, until its share is
+/// needed.
 const BODY_IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Least bytes of a refused body that are discarded, so that its client can read the answer: twice
@@ -58,6 +62,8 @@ pub(super) struct BodyLimits {
     all: Budget,
     /// The bodies whose length was not announced.
     unannounced: Arc<UnannouncedBodies>,
+    /// The memory of beginnings of lines that bodies may take.
+    idle_lines: Arc<IdleLines>,
     /// The answers of append streams that wait.
     pub(super) stream_answers: Budget,
 }
@@ -80,6 +86,7 @@ impl BodyLimits {
             small: Budget::new(SMALL_BODIES_BYTES_MAX),
             all: Budget::new(BODIES_BYTES_MAX.max(body_bytes)),
             unannounced: Arc::default(),
+            idle_lines: Arc::default(),
             stream_answers: Budget::new(STREAM_ANSWERS_BYTES_MAX),
         }
     }
@@ -176,10 +183,16 @@ impl BodyLimits {
         RequestProblem::BodyTooLong { limit: self.body_bytes }
     }
 
-    /// Raises a body's share to `bytes` bytes. Returns whether they were free.
+    /// Raises a body's share to `bytes` bytes. Returns whether they were free, or could be taken
+    /// from lines that are idle.
     pub(super) fn hold(&self, share: &mut Option<Share>, bytes: usize) -> bool {
-        (bytes <= SMALL_BODY_BYTES_MAX && self.small.hold(share, bytes))
-            || self.all.hold(share, bytes)
+        loop {
+            let is_held = (bytes <= SMALL_BODY_BYTES_MAX && self.small.hold(share, bytes))
+                || self.all.hold(share, bytes);
+            if is_held || !self.idle_lines.give_up_one() {
+                return is_held;
+            }
+        }
     }
 
     /// Returns the next piece of a body of which `before` bytes have arrived; none at its end.

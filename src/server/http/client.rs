@@ -257,7 +257,7 @@ impl<S: Stream> ClientWatch<S> {
 
     /// Returns what tells an answer that is streamed whether its client is there.
     pub(super) fn presence(&self) -> ClientPresence<S> {
-        ClientPresence { watch: self.clone(), check: None, probe_at: None }
+        ClientPresence { watch: self.clone(), timer: None, next: NextProbe::default() }
     }
 
     /// Waits until the client of a waiting request is gone: its connection is broken or, where its
@@ -266,22 +266,18 @@ impl<S: Stream> ClientWatch<S> {
     /// HTTP/1.0 knows no interim answers: such a client counts as gone [`HALF_CLOSED_GRACE`] after
     /// the end of its half.
     pub(super) async fn gone(&self, version: Version) -> io::Error {
-        let mut in_doubt: Option<Instant> = None;
-        let mut probe_after = HALF_CLOSED_GRACE;
+        let mut next = NextProbe::default();
         loop {
             let state = poll_fn(|cx| self.0.stream.borrow().poll_is_closed(cx)).await;
             let doubt = match state.and_then(|is_closed| self.doubt(is_closed)) {
                 Err(error) => return error,
                 Ok(doubt) => doubt,
             };
-            if let Some(doubt) = doubt {
-                let since = *in_doubt.get_or_insert_with(Instant::now);
-                if since.elapsed() >= probe_after {
-                    probe_after += PROBE_EVERY;
-                    if let Err(error) = self.probe(version, doubt) {
-                        return error;
-                    }
-                }
+            if next.is_due(doubt)
+                && let Some(doubt) = doubt
+                && let Err(error) = self.probe(version, doubt)
+            {
+                return error;
             }
             sleep(CHECK_EVERY).await;
         }
@@ -319,33 +315,47 @@ impl<S: Stream> ClientWatch<S> {
     }
 }
 
+/// The time of the next probe.
+#[derive(Debug, Default)]
+struct NextProbe(Option<Instant>);
+
+impl NextProbe {
+    /// Returns whether a client is to be probed now that is in this doubt.
+    fn is_due(&mut self, doubt: Option<Doubt>) -> bool {
+        if doubt.is_none() {
+            self.0 = None;
+            return false;
+        }
+        let now = Instant::now();
+        let due = self.0.get_or_insert(now + HALF_CLOSED_GRACE);
+        let is_due = now >= *due;
+        if is_due {
+            *due = now + PROBE_EVERY;
+        }
+        is_due
+    }
+}
+
 /// Tells an answer that is streamed when its client is to be probed. Interim answers cannot be sent
 /// inside of an answer, so the answer itself sends something.
 pub(super) struct ClientPresence<S> {
     watch: ClientWatch<S>,
-    /// The timer of the next check, while the system reports nothing more.
-    check: Option<Pin<Box<Sleep>>>,
-    /// The time of the next probe, once the client's half has ended.
-    probe_at: Option<Instant>,
+    /// The time of the next check.
+    timer: Option<Pin<Box<Sleep>>>,
+    next: NextProbe,
 }
 
 impl<S: Stream> Presence for ClientPresence<S> {
     fn poll_probe(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            if let Some(check) = &mut self.check {
-                ready!(check.as_mut().poll(cx));
-                self.check = None;
+            if let Some(timer) = &mut self.timer {
+                ready!(timer.as_mut().poll(cx));
+                self.timer = None;
             }
             let is_closed = ready!(self.watch.0.stream.borrow().poll_is_closed(cx))?;
-            self.check = Some(Box::pin(sleep(CHECK_EVERY)));
-            if !is_closed {
-                continue;
-            }
-            // The response to a probe is a reset.
-            self.watch.0.stream.borrow().check()?;
-            let now = Instant::now();
-            if *self.probe_at.get_or_insert(now + HALF_CLOSED_GRACE) <= now {
-                self.probe_at = Some(now + PROBE_EVERY);
+            let doubt = self.watch.doubt(is_closed)?;
+            self.timer = Some(Box::pin(sleep(CHECK_EVERY)));
+            if self.next.is_due(doubt) {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -13,7 +13,7 @@ mod answer;
 use acklog_api::follow::EventId;
 use acklog_log::ReadError;
 use acklog_protocol::{ForgetError, Refusal};
-use acklog_types::{BATCH_BYTES_MAX, DiskFault, LogEnd, LogId};
+use acklog_types::{BATCH_BYTES_MAX, DiskFault, IdempotencyKeyError, LogEnd, LogId};
 pub(super) use answer::{IDEMPOTENT_REPLAYED, NO_STORE};
 use thiserror::Error;
 
@@ -194,12 +194,24 @@ pub(super) enum RequestProblem {
     /// The body is not a valid append request.
     #[error("{0}; send a JSON object like {{\"message\": \"text\", \"writeConcern\": 2}}")]
     Body(String),
-    /// The idempotency key is invalid.
+    /// The header with the idempotency key is invalid.
     #[error(
         "the header Idempotency-Key cannot be used: {0}; send it once, with 1 to 128 visible ASCII \
          characters, or leave it out"
     )]
     Key(String),
+    /// The idempotency key in a line of an append stream is invalid.
+    #[error(
+        "the member \"key\" cannot be used: {0}; make it a string of 1 to 128 visible ASCII \
+         characters, or leave it out"
+    )]
+    LineKey(IdempotencyKeyError),
+    /// An append stream has a header with an idempotency key, which names a single append.
+    #[error(
+        "an append stream has its keys in its lines, each as the member \"key\"; leave the header \
+         Idempotency-Key out"
+    )]
+    StreamKey,
     /// The bytes are not a request.
     #[error(
         "this is no HTTP/1.1 request: the request line, a header or a length is malformed, or it \
@@ -341,7 +353,7 @@ fn methods(allow: &str) -> &str {
     if allow.is_empty() { "none on this node" } else { allow }
 }
 
-/// Returns the master's name, quoted, to follow the word "master", where it is known.
+/// Returns a number of nodes in words.
 fn nodes(write_concern: u16) -> String {
     match write_concern {
         1 => "1 node".to_owned(),

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace};
 
 use self::table::{CommonRoute, FaultsRoute, MasterRoute, Route, RouteTable};
@@ -46,6 +47,8 @@ pub(super) struct App {
     limits: BodyLimits,
     /// For faults, which are short however long messages may be.
     faults_limits: BodyLimits,
+    /// Cancelled when the server stops.
+    closing: CancellationToken,
 }
 
 enum NodeHandle {
@@ -86,7 +89,8 @@ impl App {
         let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let hosts = HostCheck::new(config.hosts.clone());
         let faults_limits = BodyLimits::new(0);
-        Self { node, hosts, ids_are_stable, view, allow_faults, limits, faults_limits }
+        let closing = CancellationToken::new();
+        Self { node, hosts, ids_are_stable, view, allow_faults, limits, faults_limits, closing }
     }
 
     fn table(&self) -> RouteTable {
@@ -172,13 +176,9 @@ impl App {
             MasterRoute::Append(_) => {
                 refuse_encoded(headers)?;
                 if append::is_stream(headers) {
-                    return append::append_stream(
-                        (master.reader(), appender),
-                        &self.limits,
-                        headers,
-                        body,
-                    )
-                    .await;
+                    let bounds = (&self.limits, &self.closing);
+                    let log = master.reader();
+                    return append::append_stream((log, appender), bounds, headers, body).await;
                 }
                 append::append((master.reader(), appender), &self.limits, headers, body).await
             }
@@ -266,6 +266,7 @@ impl Handler for App {
 
     fn stop(&self) {
         self.view.hub.close();
+        self.closing.cancel();
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {

@@ -23,6 +23,13 @@ use tokio::task::yield_now;
 /// are fewer mailboxes than a process may have connections.
 const SEQUENCE_BITS: u32 = 44;
 
+/// Numbers of clients in a mailbox.
+const NUMBERS: u64 = 1 << SEQUENCE_BITS;
+
+/// Numbers that are left where a stream ends for want of them. Fewer: the bytes of its request that
+/// are read already may have more lines. More: nothing is gained.
+const NUMBERS_SPARE: u64 = 1 << 20;
+
 /// Most mailboxes: as many as have a name.
 const MAILBOXES_MAX: usize = 1 << (u64::BITS - SEQUENCE_BITS);
 
@@ -87,12 +94,14 @@ pub(super) struct Mailboxes(Arc<Mutex<MailboxTable>>);
 #[derive(Debug, Default)]
 struct MailboxTable {
     mailboxes: Vec<Arc<Mailbox>>,
-    /// Those whose reader is gone, each with the first number that no client had.
+    /// Those whose reader is gone, each with the first id that no client had, in the first half of
+    /// its numbers.
     free: Vec<(usize, WaiterId)>,
 }
 
-/// The mailbox of one reader, whose name is another's once this is dropped. An outcome that is
-/// still on its way then reaches a reader that does not know its client.
+/// The mailbox of one reader, whose name is another's once this is dropped, unless half of its
+/// numbers are used by then. An outcome that is still on its way then reaches a reader that does
+/// not know its client.
 #[derive(Debug)]
 pub(super) struct OwnMailbox {
     all: Mailboxes,
@@ -107,18 +116,37 @@ impl OwnMailbox {
         self.next
     }
 
-    /// Numbers the next client.
+    /// Numbers the next client. Behind the last number comes the first one again: those who had it
+    /// were answered years ago. For a stream it would count as a line that was, so a stream ends
+    /// [before](Self::is_used_up).
     pub(super) fn number(&mut self) -> WaiterId {
-        let waiter = self.next;
-        self.next = WaiterId::new(waiter.get() + 1);
+        let (waiter, number) = (self.next, number_of(self.next) + 1);
+        self.next = id_of(self.name, number % NUMBERS);
         waiter
+    }
+
+    /// Returns whether few numbers are left.
+    pub(super) fn is_used_up(&self) -> bool {
+        number_of(self.next) >= NUMBERS - NUMBERS_SPARE
     }
 }
 
 impl Drop for OwnMailbox {
     fn drop(&mut self) {
-        lock(&self.all.0).free.push((self.name, self.next));
+        if number_of(self.next) < NUMBERS / 2 {
+            lock(&self.all.0).free.push((self.name, self.next));
+        }
     }
+}
+
+/// Returns the number of a client within its mailbox.
+const fn number_of(waiter: WaiterId) -> u64 {
+    waiter.get() % NUMBERS
+}
+
+/// Returns the id of a client.
+const fn id_of(mailbox: usize, number: u64) -> WaiterId {
+    WaiterId::new(mailbox as u64 * NUMBERS + number)
 }
 
 impl Mailboxes {
@@ -135,7 +163,7 @@ impl Mailboxes {
             None if table.mailboxes.len() < MAILBOXES_MAX => {
                 let name = table.mailboxes.len();
                 table.mailboxes.push(mailbox.clone());
-                (name, WaiterId::new((name as u64) << SEQUENCE_BITS))
+                (name, id_of(name, 0))
             }
             None => return None,
         };
@@ -196,7 +224,7 @@ impl Completions {
 
     /// Adds the outcome of one client, or of several with consecutive ids and messages.
     pub(super) fn push(&mut self, released: Released) {
-        let name = (released.waiter.get() >> SEQUENCE_BITS) as usize;
+        let name = (released.waiter.get() / NUMBERS) as usize;
         if self.by_mailbox.len() <= name {
             self.by_mailbox.resize_with(name + 1, Vec::new);
         }
@@ -246,5 +274,31 @@ async fn deliver(mailbox: Arc<Mailbox>, clients: Rc<RefCell<PendingClients>>) {
                 let _ = client.send(outcome);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_stay_within_their_mailbox_and_a_name_whose_numbers_are_half_used_is_retired() {
+        let mailboxes = Mailboxes::default();
+        let open = || mailboxes.open().unwrap();
+        let (mut own, neighbour) = (open(), open());
+        assert_eq!((own.number(), neighbour.next()), (id_of(0, 0), WaiterId::new(1 << 44)));
+        drop(own);
+        let mut own = open();
+        assert_eq!((own.name, own.next(), own.is_used_up()), (0, id_of(0, 1), false));
+        own.next = WaiterId::new((1 << 44) - 2);
+        assert!(own.is_used_up());
+        let ids = [(); 3].map(|()| own.number());
+        assert_eq!(ids, [id_of(0, NUMBERS - 2), id_of(0, NUMBERS - 1), id_of(0, 0)]);
+        own.next = id_of(0, NUMBERS / 2 - 1);
+        drop(own);
+        let mut own = open();
+        assert_eq!(own.number(), id_of(0, NUMBERS / 2 - 1));
+        drop(own);
+        assert_eq!(open().name, 2);
     }
 }

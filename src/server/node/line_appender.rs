@@ -141,6 +141,11 @@ impl LineAppender {
         self.clients.borrow_mut().own.number();
     }
 
+    /// Returns whether the stream must end soon, since few of its lines can still be numbered.
+    pub fn is_used_up(&self) -> bool {
+        self.clients.borrow().own.is_used_up()
+    }
+
     /// Returns whether no line waits to be handed over.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()

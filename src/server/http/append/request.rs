@@ -116,9 +116,7 @@ fn append(members: Members<'_>, message_bytes_max: usize) -> Result<ParsedAppend
     };
     let key = match members.key {
         None => None,
-        Some(MemberValue::Text(text)) => {
-            Some(text.parse().map_err(|error| RequestProblem::Key(format!("{error}")))?)
-        }
+        Some(MemberValue::Text(text)) => Some(text.parse().map_err(RequestProblem::LineKey)?),
         Some(other) => return Err(wrong("key", "a string", &other)),
     };
     let shows_copies = match members.receipt {
@@ -268,7 +266,8 @@ impl<'de> Visitor<'de> for MembersVisitor {
                     return Err(A::Error::custom(format_args!(
                         "the member {name:?} is not known; known are \"message\" or \
                          \"messages\", \"writeConcern\" (or \"w\"), \"timeoutMs\", \
-                         \"expectedEnd\" and \"receipt\""
+                         \"expectedEnd\", \"receipt\" and, in a line of an append stream, \
+                         \"key\""
                     )));
                 }
             };

@@ -13,10 +13,9 @@ use std::task::{Context, Poll, Waker};
 
 use acklog_api::MessageCopy;
 use acklog_log::LogReader;
-use acklog_types::Share;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +26,7 @@ use super::line_answers::{
 };
 use super::lines::{LineSplitter, StreamLine};
 use super::request::{ParsedAppend, parse_line};
-use crate::server::http::body::BodyLimits;
+use crate::server::http::body::{BodyLimits, PartialLine};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::receipt::copies_of;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
@@ -37,8 +36,8 @@ use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes}
 /// stream holds more memory.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What is sent to a client that ended its half, to find out whether it is there: white space
-/// between two values.
+/// The bytes that are sent to a client that sends nothing more, or whose bytes are not read, to
+/// find out whether it is there: white space between two values.
 const PROBE: &[u8] = b" ";
 
 /// The state between both halves of a stream.
@@ -64,6 +63,8 @@ enum Reading {
     /// More may come.
     #[default]
     Open,
+    /// More may come, for which there is no room. So nobody reads the end of the connection.
+    Paused,
     /// All of its lines were read, or as many as the node still reads.
     Ended,
     /// It broke off: the client is gone.
@@ -77,9 +78,11 @@ impl StreamState {
         }
     }
 
-    fn end(&self, reading: Reading) {
-        self.reading.set(reading);
-        self.wake_writer();
+    /// Notes how far the request is read. The writing half looks after a client that is not read.
+    fn set_reading(&self, reading: Reading) {
+        if self.reading.replace(reading) != reading && reading != Reading::Open {
+            self.wake_writer();
+        }
     }
 
     fn refuse(&self, line: u64, problem: &RequestProblem) {
@@ -150,26 +153,43 @@ struct LineReader {
     sink: LineSink,
     splitter: LineSplitter,
     /// The memory of the line that is not complete.
-    partial: Option<Share>,
+    partial: PartialLine,
 }
 
 impl LineReader {
+    /// Creates the reading half of a stream, of which nothing is read yet.
+    fn new(state: Rc<StreamState>, appender: LineAppender, limits: BodyLimits) -> Self {
+        let splitter = LineSplitter::new(limits.body_bytes());
+        let answers = AnswerRoom::new(limits.stream_answers.clone());
+        let partial = PartialLine::new(limits.clone());
+        let sink = LineSink { state, appender, limits, line: 0, answers };
+        Self { sink, splitter, partial }
+    }
+
     /// Reads the request to its end, or until the node stops.
-    async fn run(mut self, first: Option<Bytes>, mut body: Incoming, closing: CancellationToken) {
+    async fn run<B>(mut self, first: Option<Bytes>, mut body: B, closing: CancellationToken)
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let state = self.sink.state.clone();
         let (mut piece, mut is_over, mut is_cut) = (first.unwrap_or_default(), false, false);
         loop {
             self.take_lines(&mut piece);
+            if !is_over && self.sink.appender.is_used_up() {
+                // As at a stop.
+                (is_over, is_cut) = (true, true);
+            }
             if is_over && piece.is_empty() {
                 if !std::mem::replace(&mut is_cut, true) {
                     self.splitter.last().into_iter().for_each(|line| self.sink.take(line));
                 }
                 if self.sink.appender.is_empty() {
-                    return state.end(Reading::Ended);
+                    return state.set_reading(Reading::Ended);
                 }
             }
             let has_room = self.sink.has_room();
             let reads = !is_over && piece.is_empty() && has_room;
+            state.set_reading(if reads { Reading::Open } else { Reading::Paused });
             tokio::select! {
                 biased;
                 frame = body.frame(), if reads => match frame {
@@ -179,14 +199,15 @@ impl LineReader {
                         Err(_) => is_over = true,
                     },
                     None => is_over = true,
-                    Some(Err(_)) => return state.end(Reading::Broken),
+                    Some(Err(_)) => return state.set_reading(Reading::Broken),
                 },
                 handed = self.sink.appender.hand_over(), if !self.sink.appender.is_empty() => {
                     if handed.is_err() {
-                        return state.end(Reading::Broken);
+                        return state.set_reading(Reading::Broken);
                     }
                 }
                 () = state.answered.notified(), if !has_room => {}
+                () = self.partial.taken() => self.give_up_line(),
                 // The lines that came are answered. One that is not complete is none.
                 () = closing.cancelled(), if !is_over => (is_over, is_cut) = (true, true),
             }
@@ -204,15 +225,16 @@ impl LineReader {
         let taken = piece.len() - rest.len();
         piece.advance(taken);
         match self.splitter.partial_bytes() {
-            0 => self.partial = None,
-            bytes => {
-                if !self.sink.limits.hold(&mut self.partial, bytes) {
-                    self.splitter.skip_line();
-                    self.partial = None;
-                    self.sink.refuse(&RequestProblem::TooManyBodies);
-                }
-            }
+            0 => self.partial.release(),
+            bytes if self.partial.hold(bytes) => {}
+            _ => self.give_up_line(),
         }
+    }
+
+    /// Answers the line that is not complete, for which there is no memory.
+    fn give_up_line(&mut self) {
+        self.splitter.skip_line();
+        self.sink.refuse(&RequestProblem::TooManyBodies);
     }
 }
 
@@ -241,10 +263,8 @@ impl AnswerStream {
         first: Option<Bytes>,
         body: Incoming,
     ) -> Self {
-        let (state, splitter) = (Rc::default(), LineSplitter::new(limits.body_bytes()));
-        let answers = AnswerRoom::new(limits.stream_answers.clone());
-        let sink = LineSink { state: Rc::clone(&state), appender, limits, line: 0, answers };
-        let reader = Some((LineReader { sink, splitter, partial: None }, first, body));
+        let state = Rc::<StreamState>::default();
+        let reader = Some((LineReader::new(state.clone(), appender, limits), first, body));
         let receipts = JoinSet::new();
         Self { state, outcomes, rest: None, log, receipts, reader, task: None, presence: None }
     }
@@ -311,8 +331,7 @@ impl BodyPieces for AnswerStream {
                 return Poll::Ready(Some(Err(gone.into())));
             }
             Reading::Ended if self.state.waiting.get() == 0 => return Poll::Ready(None),
-            Reading::Ended => {
-                // Before that the reading half notices.
+            Reading::Paused | Reading::Ended => {
                 if let Poll::Ready(probe) = self.presence.poll_probe(cx) {
                     return Poll::Ready(Some(match probe {
                         Ok(()) => Ok(Bytes::from_static(PROBE)),
@@ -320,6 +339,7 @@ impl BodyPieces for AnswerStream {
                     }));
                 }
             }
+            // The reading half notices.
             Reading::Open => {}
         }
         self.state.writer.set(Some(cx.waker().clone()));
@@ -335,3 +355,6 @@ impl Drop for AnswerStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

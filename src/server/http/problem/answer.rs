@@ -39,6 +39,8 @@ impl RequestProblem {
             | Self::NoTarget
             | Self::ChunkedTwice
             | Self::Key(_)
+            | Self::LineKey(_)
+            | Self::StreamKey
             | Self::BadHost(_)
             | Self::NotMastersWait(_)
             | Self::NotMastersRead { .. }

@@ -2,7 +2,7 @@
 
 use acklog_api::follow::EventId;
 use acklog_protocol::Receipt;
-use acklog_types::{LogId, MessageId, NodeName};
+use acklog_types::{IdempotencyKeyError, LogId, MessageId, NodeName};
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
 };
@@ -83,6 +83,8 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
         (RequestProblem::Body(text()), 400, "bad-request"),
         (RequestProblem::Faults(text()), 400, "bad-request"),
         (RequestProblem::Key(text()), 400, "bad-request"),
+        (RequestProblem::LineKey(IdempotencyKeyError::Character), 400, "bad-request"),
+        (RequestProblem::StreamKey, 400, "bad-request"),
         (RequestProblem::BodyBroken, 400, "bad-request"),
         (RequestProblem::NoRequest, 400, "bad-request"),
         (RequestProblem::NoTarget, 400, "bad-request"),

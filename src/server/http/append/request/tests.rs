@@ -131,6 +131,24 @@ fn unknown_and_repeated_members_are_refused_even_when_null() {
 }
 
 #[test]
+fn a_key_stands_in_a_line_alone_and_is_told_apart_from_the_header() {
+    let line = |body: &str| parse_line(body.as_bytes(), MAX);
+    let key = line(r#"{"message":"a","key":"K"}"#).unwrap().key;
+    assert_eq!(key.as_ref().map(IdempotencyKey::as_str), Some("K"));
+    let long = format!(r#"{{"message":"a","key":"{}"}}"#, "k".repeat(129));
+    for body in [r#"{"message":"a","key":""}"#, r#"{"message":"a","key":"a b"}"#, &long] {
+        let detail = line(body).unwrap_err().to_string();
+        assert!(detail.starts_with("the member \"key\" cannot be used: "), "{detail}");
+        assert!(detail.contains("1 to 128 visible ASCII") && !detail.contains("header"));
+    }
+    let wrong = line(r#"{"message":"a","key":5}"#).unwrap_err().to_string();
+    assert!(wrong.contains("\"key\" is a string, not the number 5"), "{wrong}");
+    let unknown = line(r#"{"message":"a","kee":5}"#).unwrap_err().to_string();
+    assert!(unknown.contains("in a line of an append stream, \"key\""), "{unknown}");
+    assert!(refused(r#"{"message":"a","key":"K"}"#).contains("the header Idempotency-Key"));
+}
+
+#[test]
 fn no_detail_repeats_more_than_a_little_of_the_body() {
     let long = "x".repeat(100_000);
     for body in [

@@ -1,0 +1,106 @@
+//! The reading half of a stream, in virtual time.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::time::Duration;
+
+use acklog_log::Opened;
+use acklog_protocol::{MasterOptions, Outcome, STRANGERS_MAX};
+use acklog_types::{Faults, LogId, WriteConcern};
+use hyper::body::Frame;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::server::node::start_master;
+
+/// A body of which a piece arrives whenever the test sends one.
+struct Sent(mpsc::UnboundedReceiver<Bytes>);
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+fn options() -> MasterOptions {
+    MasterOptions {
+        name: "master".parse().unwrap(),
+        log: LogId::new(1),
+        http_port: None,
+        request_timeout: Duration::from_millis(1500),
+        heartbeat_interval: Duration::from_secs(1),
+        cluster_size: None,
+        secondaries: None,
+        default_write_concern: WriteConcern::Nodes(1),
+        quorum: None,
+        max_waiting: 10,
+        max_strangers: STRANGERS_MAX,
+        idempotency_window: 10,
+        seed: 1,
+    }
+}
+
+/// Runs a test beside the reading half of a stream on a master with a log in memory.
+fn with_reader(
+    limits: &BodyLimits,
+    test: impl AsyncFnOnce(mpsc::UnboundedSender<Bytes>, Rc<StreamState>, LineOutcomes),
+) {
+    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let log = Opened::in_memory();
+        let master =
+            start_master(options(), Faults::default(), log, listener, stop.clone(), &tasks);
+        let (appender, outcomes) = master.appender().stream().unwrap();
+        let (sender, body) = mpsc::unbounded_channel();
+        let state = Rc::<StreamState>::default();
+        let reader = LineReader::new(state.clone(), appender, limits.clone());
+        let reading = spawn_local(reader.run(None, Sent(body), CancellationToken::new()));
+        test(sender, state, outcomes).await;
+        reading.await.unwrap();
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+    });
+}
+
+#[test]
+fn a_line_whose_memory_a_body_takes_is_refused_and_the_next_one_is_appended() {
+    let limits = BodyLimits::new(1024 * 1024);
+    with_reader(&limits, async |sender, state, mut outcomes| {
+        // Too long for the budget of small bodies.
+        sender.send(Bytes::from(vec![b'x'; 100_000])).unwrap();
+        sleep(Duration::from_secs(20)).await;
+        let (mut body, all) = (None, 128 * 1024 * 1024);
+        assert!(!limits.hold(&mut body, all) && state.refused.borrow().is_empty());
+        sleep(Duration::from_secs(20)).await;
+        assert!(state.refused.borrow().is_empty(), "a stream may be silent");
+        assert!(limits.hold(&mut body, all));
+        while state.refused_lines.get() == 0 {
+            yield_now().await;
+        }
+        let refused = String::from_utf8(state.refused.take()).unwrap();
+        assert!(
+            refused.contains("\"too-busy\"") && refused.ends_with("\"line\":0}\n"),
+            "{refused}"
+        );
+        sender.send(Bytes::from_static(b"rest\n{\"message\":\"next\"}\n")).unwrap();
+        drop(sender);
+        let next = std::future::poll_fn(|cx| outcomes.poll_next(cx)).await;
+        let is_stored = matches!(&next.outcome, Outcome::Committed(it) if it.id.get() == 0);
+        assert!(next.line == 1 && is_stored, "{next:?}");
+        assert_eq!((state.refused_lines.get(), state.waiting.get()), (1, 2));
+    });
+}
