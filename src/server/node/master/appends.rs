@@ -5,9 +5,7 @@ use std::time::Instant;
 use acklog_protocol::{
     Admission, AppendRequest, FirstUse, LeaderInput, Machine, Outcome, Refusal, Wait,
 };
-use acklog_types::{
-    Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId, record_bytes,
-};
+use acklog_types::{Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId};
 use tracing::{Level, debug, enabled};
 
 use super::comparisons::{Compared, compare, log_replay};
@@ -62,7 +60,7 @@ impl Core<LeaderDriver> {
             key: append.key.as_ref().map(|key| key.hash),
             expected_end: append.expected_end,
             messages: append.batch.len() as u64,
-            bytes: append_bytes(&append),
+            bytes: append.record_bytes(),
         };
         let admitted = self.machine.get_mut().append(now, waiter, request);
         self.admitted(now, waiter, append, admitted);
@@ -169,14 +167,9 @@ impl Core<LeaderDriver> {
     }
 }
 
-/// Returns the size of the records of an append, in bytes.
-pub(super) fn append_bytes(append: &ClientAppend) -> usize {
-    record_bytes(append.key.as_deref().map(HashedKey::key), &append.batch)
-}
-
 /// Returns how much work an append is for the core task, in bytes that take as long to copy.
 pub(super) fn append_work(append: &ClientAppend) -> usize {
-    append_bytes(append) + RECORD_WORK * append.batch.len()
+    append.record_bytes() + RECORD_WORK * append.batch.len()
 }
 
 /// Returns the beginning of a message, for a log line.

@@ -104,7 +104,7 @@ impl Core<LeaderDriver> {
             key: None,
             expected_end: None,
             messages: append.batch.len() as u64,
-            bytes: super::appends::append_bytes(&append),
+            bytes: append.record_bytes(),
         };
         match self.machine.get_mut().append_series(now, waiter, request) {
             Ok(id) => self.write_each(id, &append.batch),
