@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::commands::{Commands, LeaderCommand};
 use super::completions::{Mailboxes, OwnMailbox, Released};
-use super::line_batch::{LineAppend, LineBatch};
+use super::line_batch::{LineAppend, LineBatch, StreamTurn};
 use super::{ClientAppend, NodeStopped};
 
 /// Bytes, and lines, from which on a batch takes no more. Smaller: more commands, and more wake-ups
@@ -162,13 +162,13 @@ impl LineAppender {
     /// # Errors
     /// When the node has stopped; it never received them.
     pub async fn hand_over(&mut self) -> Result<(), NodeStopped> {
-        let turn = self.turn.clone().acquire_owned().await.map_err(|_| NodeStopped)?;
+        let permit = self.turn.clone().acquire_owned().await.map_err(|_| NodeStopped)?;
         let commands = self.clients.borrow().commands.clone();
         let room = commands.room().await?;
         let lines = std::mem::take(&mut self.lines);
-        let share = self.share.take();
+        let turn = StreamTurn::new(self.share.take(), permit);
         (self.bytes, self.count, self.held_bytes) = (0, 0, 0);
-        room.send(LeaderCommand::AppendLines(LineBatch::new(lines, share, turn)))
+        room.send(LeaderCommand::AppendLines(LineBatch::new(lines, turn)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lines of an append stream on their way to the core task.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use acklog_types::{Share, WaiterId};
 use tokio::sync::OwnedSemaphorePermit;
@@ -38,20 +39,35 @@ impl LineAppend {
 #[derive(Debug)]
 pub(super) struct LineBatch {
     pub(super) lines: VecDeque<LineAppend>,
-    /// The memory that they are charged for.
+    /// Held until they are taken.
+    pub(super) turn: StreamTurn,
+}
+
+/// The turn of a stream: it hands over the next batch once all clones of this are dropped. A line
+/// that is compared on another thread has one.
+#[derive(Clone, Debug)]
+pub(super) struct StreamTurn {
+    _held: Arc<HeldByLines>,
+}
+
+#[derive(Debug)]
+struct HeldByLines {
+    /// The memory that the lines are charged for.
     _share: Option<Share>,
-    /// Lets the stream hand over the next batch, once it is dropped.
-    _turn: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl StreamTurn {
+    /// Creates the turn of lines that are charged for memory.
+    pub(super) fn new(share: Option<Share>, permit: OwnedSemaphorePermit) -> Self {
+        Self { _held: Arc::new(HeldByLines { _share: share, _permit: permit }) }
+    }
 }
 
 impl LineBatch {
-    /// Creates a batch, which is charged for memory and holds the turn of its stream.
-    pub(super) fn new(
-        lines: VecDeque<LineAppend>,
-        share: Option<Share>,
-        turn: OwnedSemaphorePermit,
-    ) -> Self {
-        Self { lines, _share: share, _turn: turn }
+    /// Creates a batch, of which there is one in a turn of its stream.
+    pub(super) fn new(lines: VecDeque<LineAppend>, turn: StreamTurn) -> Self {
+        Self { lines, turn }
     }
 
     /// Returns whether its clients are among these `count`, from `first` on.
