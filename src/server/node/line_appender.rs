@@ -115,7 +115,7 @@ impl LineAppender {
                 && last.append.wait == append.wait
                 && last.waiter.get() + last.count() == next.get()
         });
-        let bytes = append.record_bytes() + if joins { 0 } else { size_of::<LineAppend>() };
+        let bytes = if joins { append.record_bytes() } else { LineAppend::bytes_of(&append) };
         if !self.hold(self.bytes + bytes, hold) {
             return false;
         }

@@ -126,7 +126,8 @@ impl Core<LeaderDriver> {
         }
     }
 
-    fn keep(&mut self, rest: RestOfBatch) {
+    fn keep(&mut self, mut rest: RestOfBatch) {
+        rest.batch.shrink();
         self.role.stalled.of(rest.lacks).push_back(rest.batch);
     }
 
@@ -152,6 +153,7 @@ impl Core<LeaderDriver> {
             }
             let is_large = is_large(append_work(&line.append));
             if is_large && !may_be_large {
+                batch.shrink();
                 self.role.large.push(LargeAppend::Lines(batch));
                 return None;
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acklog_log::Opened;
 use acklog_protocol::{MasterOptions, Outcome, Refusal};
-use acklog_types::LogEnd;
+use acklog_types::{Budget, LogEnd};
 
 use super::tests::{PATIENCE, append, batch, options, receipt, with_master_of};
 use super::*;
@@ -99,6 +99,25 @@ fn a_line_that_needs_no_place_is_answered_where_as_many_senders_wait_as_may() {
         assert_eq!(receipt(told.remove(&0).unwrap()), (0, true));
         assert!(matches!(told[&1], Outcome::Refused(Refusal::EndMoved { .. })));
         assert_eq!(receipt(told.remove(&2).unwrap()), (2, false));
+    });
+}
+
+#[test]
+fn lines_that_are_held_up_are_charged_for_their_size_and_no_more() {
+    with_places(1, async |master| {
+        let budget = Budget::new(1 << 20);
+        let (mut stream, mut answers) = master.appender().stream().unwrap();
+        let lines = (0..900).map(|_| append("Msg".into(), None, 1));
+        for line in lines.chain([append("waits".into(), None, 2), append("next".into(), None, 2)]) {
+            assert!(stream.push(line, |share, bytes| budget.hold(share, bytes)));
+        }
+        assert!(budget.used() > 900 * 25);
+        stream.hand_over().await.unwrap();
+        let mut told = 0;
+        while told < 900 {
+            told += next(&mut answers).await.1;
+        }
+        assert!((30..1024).contains(&budget.used()), "{} bytes", budget.used());
     });
 }
 
