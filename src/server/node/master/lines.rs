@@ -143,8 +143,10 @@ impl Core<LeaderDriver> {
         let (mut is_whole, mut may_be_large) = (true, take != Take::Next);
         while let Some(line) = batch.lines.front_mut() {
             let room = self.machine.get_ref().room_to_wait(line.append.wait);
+            // Those that wait for no secondary need no places.
+            let places = if room < usize::MAX { room.min(turn.places) } else { room };
             if take != Take::All {
-                let is_share_used = turn.places == 0 && room > 0 && room < usize::MAX;
+                let is_share_used = places == 0 && room > 0;
                 let is_over = turn.work >= ITERATION_WORK_MAX;
                 let lacks = is_over.then_some(Shortage::Time);
                 if let Some(lacks) = lacks.or(is_share_used.then_some(Shortage::Places)) {
@@ -159,9 +161,9 @@ impl Core<LeaderDriver> {
             }
             may_be_large = take == Take::All;
             // Without room the machine says what becomes of them: it knows a key, or refuses them.
-            let next = match room.min(turn.places) {
-                free @ 1.. if take != Take::All && free < line.count() as usize => {
-                    line.take_front(free)
+            let next = match places {
+                1.. if take != Take::All && places < line.count() as usize => {
+                    line.take_front(places)
                 }
                 _ => batch.lines.pop_front()?,
             };
