@@ -98,9 +98,9 @@ pub(super) fn open(
 }
 
 impl LineAppender {
-    /// Adds the next line, if there is memory for it, which `hold` takes: it makes a share one of so
-    /// many bytes, and returns whether there are. A plain line, of a single message without a key
-    /// and a condition, joins the plain ones before it. Returns whether the line was added.
+    /// Adds the next line, if there is memory for it, which `hold` takes: it makes a share one of
+    /// so many bytes, and returns whether there are. A plain line, of a single message without a
+    /// key and a condition, joins the plain ones before it. Returns whether the line was added.
     pub fn push(
         &mut self,
         append: ClientAppend,
