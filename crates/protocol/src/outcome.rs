@@ -37,6 +37,16 @@ pub struct AppendRequest {
     pub bytes: usize,
 }
 
+/// The origin of an append, by which its room is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AppendOrigin {
+    /// A request of its own, which is refused where there is no room.
+    Single,
+    /// A line of an append stream, which is kept until there is room. So streams always want more,
+    /// and leave some room for single appends.
+    Stream,
+}
+
 /// The master's decision about a batch that is not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {

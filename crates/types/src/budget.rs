@@ -58,6 +58,15 @@ impl Budget {
     }
 }
 
+impl Share {
+    /// Gives back what is held beyond `bytes` bytes.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.budget.0.used.fetch_sub(less, Ordering::Relaxed);
+        self.bytes -= less;
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -67,6 +76,19 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_that_shrinks_gives_the_rest_back() {
+        let (budget, mut held) = (Budget::new(10), None);
+        assert!(budget.hold(&mut held, 10));
+        let mut share = held.unwrap();
+        share.shrink_to(3);
+        assert!(budget.used() == 3 && budget.hold(&mut None, 7));
+        share.shrink_to(4);
+        assert_eq!(budget.used(), 3, "it does not grow");
+        drop(share);
+        assert_eq!(budget.used(), 0);
+    }
 
     #[test]
     fn a_share_grows_and_moves_and_is_given_back() {

@@ -156,7 +156,7 @@ impl<R: NodeRole> Core<R> {
             self.collect(&mut inbox, &mut arrivals, receives);
             let now = now();
             self.iterate(now, deadline, &mut arrivals);
-            has_more = self.drain(now) || !arrivals.commands.is_empty();
+            has_more = self.drain(now) || !arrivals.commands.is_empty() || self.role.has_more();
             if super::now().saturating_duration_since(now) >= LONG_ITERATION {
                 yield_now().await;
             }

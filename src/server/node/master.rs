@@ -186,6 +186,8 @@ mod disk_tests;
 mod forget_tests;
 #[cfg(test)]
 mod handshake_tests;
+#[cfg(test)]
+mod lines_tests;
 
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,7 @@ mod timer;
 use std::time::{Instant, SystemTime};
 
 use acklog_protocol::Wait;
-use acklog_types::{Batch, IdempotencyKey, KeyHash, LogEnd, Share};
+use acklog_types::{Batch, IdempotencyKey, KeyHash, LogEnd, Share, record_bytes};
 pub use appender::{Appender, NoOutcome};
 pub use events::{EventHub, EventItem, EventListener, Heard, RecordedEvent};
 pub use faults::NodeFaults;
@@ -66,6 +66,13 @@ pub struct ClientAppend {
     pub wait: Wait,
     /// The memory that the batch is charged for, until the core task has taken it.
     pub share: Option<Share>,
+}
+
+impl ClientAppend {
+    /// Returns the size of its records, in bytes.
+    fn record_bytes(&self) -> usize {
+        record_bytes(self.key.as_deref().map(HashedKey::key), &self.batch)
+    }
 }
 
 /// An idempotency key with its hash, which is computed on the HTTP thread: the core task has no

@@ -6,7 +6,7 @@ use acklog_types::{LogView, MessageId, UnreadBatch, WaiterId};
 
 use super::Master;
 use super::leader::{ComparedAppend, FirstUse, WaitReason};
-use crate::outcome::{Admission, AppendRequest, Refusal, Wait};
+use crate::outcome::{Admission, AppendOrigin, AppendRequest, Refusal, Wait};
 
 impl<L: LogView> Master<L> {
     /// Takes a batch, or has it compared first with the one that has its idempotency key. Its
@@ -24,11 +24,36 @@ impl<L: LogView> Master<L> {
         waiter: WaiterId,
         request: AppendRequest,
     ) -> Result<Admission, Refusal> {
-        assert!(request.messages > 0, "a batch of no message");
-        self.take_batch(now, waiter, request, None)
+        self.take_batch(now, waiter, (request, AppendOrigin::Single), None)
     }
 
-    /// Returns how many more clients that ask for this may wait now.
+    /// Takes a line of an append stream in the same way. Where there is no room for it, its caller
+    /// keeps it and asks again, in the order of its stream: it is refused as
+    /// [`Refusal::DiskBehind`] or [`Refusal::TooManyWaiting`] for no other reason, so that a known
+    /// key is found and a condition checked before. Some room is left for single appends.
+    ///
+    /// # Errors
+    /// When the batch is refused; then nothing was changed.
+    ///
+    /// # Panics
+    /// When there is no message.
+    pub fn append_line(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        request: AppendRequest,
+    ) -> Result<Admission, Refusal> {
+        self.take_batch(now, waiter, (request, AppendOrigin::Stream), None)
+    }
+
+    /// Returns whether lines need not be kept because of the disk: it has room for them, or a fault
+    /// for which they are refused.
+    pub fn disk_takes_lines(&self) -> bool {
+        self.leader.disk_takes_lines()
+    }
+
+    /// Returns how many more lines that ask for this may wait now; as many as may be where they
+    /// wait for no secondary.
     pub fn room_to_wait(&self, wait: Wait) -> usize {
         self.leader.room_to_wait(wait, self.peers.cluster())
     }
@@ -37,7 +62,8 @@ impl<L: LogView> Master<L> {
     /// and a client of its own, which is shown no copies: lines of an append stream. Each shares
     /// nothing with the others but the moment at which they were taken. The tickets of the clients
     /// follow the first one, as their messages follow the one that is returned. Each client is
-    /// answered as in [`append`](Self::append).
+    /// answered as in [`append`](Self::append), and there is as much room as for
+    /// [`append_line`](Self::append_line).
     ///
     /// # Errors
     /// When the appends are refused, all of them for the same reason; then nothing was changed.
@@ -54,7 +80,7 @@ impl<L: LogView> Master<L> {
         let AppendRequest { wait, key, expected_end, messages, .. } = request;
         let is_plain = key.is_none() && expected_end.is_none() && !wait.shows_copies;
         assert!(messages > 0 && is_plain, "{request:?}");
-        let write_concern = self.check_append(now, &request)?;
+        let write_concern = self.check_append(now, &request, AppendOrigin::Stream)?;
         if (self.room_to_wait(wait) as u64) < messages {
             return Err(self.leader.too_many_waiting());
         }
@@ -86,8 +112,8 @@ impl<L: LogView> Master<L> {
                 Ok(Admission::Waits)
             }
             // Meanwhile a batch with the client's own key may have come.
-            ComparedAppend::OtherKey(first, request) => {
-                self.take_batch(now, waiter, request, Some(first))
+            ComparedAppend::OtherKey(first, asked) => {
+                self.take_batch(now, waiter, asked, Some(first))
             }
         }
     }
@@ -98,22 +124,29 @@ impl<L: LogView> Master<L> {
         &mut self,
         now: Instant,
         waiter: WaiterId,
-        request: AppendRequest,
+        (request, origin): (AppendRequest, AppendOrigin),
         compared: Option<MessageId>,
     ) -> Result<Admission, Refusal> {
+        assert!(request.messages > 0, "a batch of no message");
         let first = request.key.and_then(|key| self.leader.find_key(key));
         if let Some(first) = first.filter(|&first| Some(first) != compared) {
-            self.leader.start_key_comparison(now, waiter, first, request);
+            self.leader.start_key_comparison(now, waiter, first, (request, origin));
             return Ok(Admission::Compare(first));
         }
-        let write_concern = self.check_append(now, &request)?;
+        let write_concern = self.check_append(now, &request, origin)?;
         let events = &mut self.out.events;
         Ok(Admission::Append(self.leader.append(now, waiter, request, write_concern, events)))
     }
 
     /// Checks whether a batch may be taken now. Returns its write concern as a number of nodes.
-    fn check_append(&mut self, now: Instant, request: &AppendRequest) -> Result<u16, Refusal> {
-        let write_concern = self.leader.check_append(request, self.peers.cluster())?;
+    fn check_append(
+        &mut self,
+        now: Instant,
+        request: &AppendRequest,
+        origin: AppendOrigin,
+    ) -> Result<u16, Refusal> {
+        let cluster = self.peers.cluster();
+        let write_concern = self.leader.check_append((request, origin), cluster)?;
         if write_concern > 1 {
             self.peers.watch_majority(self.time.at(now), &mut self.out.events);
         }
@@ -134,7 +167,7 @@ impl<L: LogView> Master<L> {
         id: MessageId,
         wait: Wait,
     ) -> Result<(), Refusal> {
-        let wait = (wait, WaitReason::Ack);
+        let wait = (wait, WaitReason::Ack, AppendOrigin::Single);
         let (cluster, events) = (self.peers.cluster(), &mut self.out.events);
         if let Some(outcome) = self.leader.join(now, waiter, (id, 1), wait, cluster, events)? {
             self.out.release(waiter, outcome);

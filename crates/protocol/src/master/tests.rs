@@ -17,6 +17,7 @@ use super::leader::WaitReason;
 use super::*;
 use crate::events::Events;
 use crate::frame::{ErrorCode, Frame, Handshake, Positions, RefusalCode, Request, Response};
+use crate::outcome::AppendOrigin;
 use crate::{
     Admission, AppendRequest, CloseReason, DiskHealth, FaultHooks, Outcome, Refusal, SessionEnd,
     Wait,
@@ -299,7 +300,8 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
     let wait =
         Wait { write_concern: Some(WriteConcern::Nodes(1)), timeout: None, ..Wait::default() };
     let joined = |node: &mut Node, id| {
-        let (wait, cluster) = ((wait, WaitReason::Replay), node.machine.peers.cluster());
+        let wait = (wait, WaitReason::Replay, AppendOrigin::Single);
+        let cluster = node.machine.peers.cluster();
         let (waiter, id) = (WaiterId::new(9), MessageId::new(id));
         node.machine
             .leader

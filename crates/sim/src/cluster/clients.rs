@@ -103,7 +103,7 @@ impl Cluster {
         let first = waiters.next().expect("there is a line");
         waiters.for_each(drop);
         let taken = master.machine.get_mut().append_series(now, first, request);
-        let id = taken.inspect_err(|refusal| self.judge_refusal(wanted, None, refusal))?;
+        let id = taken.inspect_err(|refusal| self.judge_refused_lines(wanted, refusal))?;
         before.iter().for_each(|before| self.judge_taken(wanted, before));
         let Some(master) = &mut self.master else { unreachable!("there is always a master") };
         assert_eq!(master.log.writer.append_each(self.now.as_millis() as u64, &batch), id);

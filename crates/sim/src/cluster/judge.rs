@@ -163,7 +163,7 @@ impl Cluster {
     pub(super) fn judge_taken(&self, wanted: u64, before: &MasterHealth) {
         let largest = self.options.cluster_size.unwrap_or(NODES_MAX);
         assert!(wanted <= u64::from(largest), "{wanted} nodes can never have it");
-        assert!(!self.is_crowded(wanted), "more clients wait than may");
+        assert!(!self.is_crowded(wanted, self.options.max_waiting), "more clients wait than may");
         assert!(before.quorum.is_none_or(|quorum| quorum.is_there()), "taken without a quorum");
         assert!(!before.read_only, "a read-only master takes no messages");
         assert!(!self.stopping, "a master that stops takes no messages");
@@ -181,7 +181,8 @@ impl Cluster {
                 *asked == wanted && wanted > u64::from(largest) && *reachable == largest
             }
             Refusal::TooManyWaiting { limit } => {
-                self.is_crowded(wanted) && *limit == self.options.max_waiting
+                let max = self.options.max_waiting;
+                self.is_crowded(wanted, max) && *limit == max
             }
             Refusal::NoQuorum { healthy, required, .. } => {
                 health.quorum.is_some_and(|quorum| {
@@ -216,8 +217,25 @@ impl Cluster {
         assert!(is_true, "no reason for that: {why}");
     }
 
-    /// Returns whether one more client that waits for `wanted` nodes would be one too many.
-    fn is_crowded(&self, wanted: u64) -> bool {
-        wanted > 1 && self.checker.waiting_for_secondaries() >= self.options.max_waiting
+    /// Judges that the master may refuse lines of an append stream. They leave a sixteenth of the
+    /// places to single appends.
+    ///
+    /// # Panics
+    /// When it had no such reason.
+    pub(super) fn judge_refused_lines(&self, wanted: u64, why: &Refusal) {
+        let max = self.options.max_waiting;
+        match why {
+            Refusal::TooManyWaiting { limit } => {
+                let is_true = self.is_crowded(wanted, max - max / 16) && *limit == max;
+                assert!(is_true, "no reason for that: {why}");
+            }
+            why => self.judge_refusal(wanted, None, why),
+        }
+    }
+
+    /// Returns whether one more client that waits for `wanted` nodes would be one too many, where
+    /// so many may wait.
+    fn is_crowded(&self, wanted: u64, places: usize) -> bool {
+        wanted > 1 && self.checker.waiting_for_secondaries() >= places
     }
 }

@@ -125,13 +125,13 @@ impl LineSink {
 
     fn push(&mut self, parsed: ParsedAppend) -> Result<(), RequestProblem> {
         let ParsedAppend { batch, count, wait, expected_end, key } = parsed;
-        if !self.appender.hold(batch.text_bytes(), |share, bytes| self.limits.hold(share, bytes)) {
+        let kind = LineKind { is_keyed: key.is_some(), count };
+        let key = key.map(|key| Box::new(key.into()));
+        let append = ClientAppend { batch, key, expected_end, wait, share: None };
+        if !self.appender.push(append, |share, bytes| self.limits.hold(share, bytes)) {
             return Err(RequestProblem::TooManyBodies);
         }
-        let kind = LineKind { is_keyed: key.is_some(), count };
         self.state.kinds.borrow_mut().note(self.line, kind);
-        let key = key.map(|key| Box::new(key.into()));
-        self.appender.push(ClientAppend { batch, key, expected_end, wait, share: None });
         Ok(())
     }
 

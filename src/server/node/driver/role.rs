@@ -74,6 +74,11 @@ pub(in crate::server::node) trait NodeRole: Sized {
         None
     }
 
+    /// Returns whether [`take_deferred`](Self::take_deferred) has something to do at once.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     /// Ends the task.
     fn end(core: Core<Self>, inbox: Inbox<Self>, commands: VecDeque<Queued<Self::Command>>);
 }

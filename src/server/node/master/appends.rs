@@ -5,9 +5,7 @@ use std::time::Instant;
 use acklog_protocol::{
     Admission, AppendRequest, FirstUse, LeaderInput, Machine, Outcome, Refusal, Wait,
 };
-use acklog_types::{
-    Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId, record_bytes,
-};
+use acklog_types::{Batch, IdRange, IdempotencyKey, MESSAGE_TARGET, MessageId, WaiterId};
 use tracing::{Level, debug, enabled};
 
 use super::comparisons::{Compared, compare, log_replay};
@@ -15,6 +13,7 @@ use super::large_appends::{LargeAppend, RECORD_WORK, is_large};
 use super::leader::LeaderDriver;
 use crate::server::node::completions::Released;
 use crate::server::node::driver::Core;
+use crate::server::node::line_batch::StreamTurn;
 use crate::server::node::{ClientAppend, HashedKey, wall_clock_ms};
 
 /// Bytes of a message that a log line shows.
@@ -28,8 +27,8 @@ impl Core<LeaderDriver> {
     /// Passes the result of a comparison to the machine.
     pub(super) fn compared(&mut self, now: Instant, compared: Compared) {
         match compared {
-            Compared::Batch { waiter, first, compared } => {
-                self.batch_compared(now, waiter, first, compared);
+            Compared::Batch { waiter, first, turn, compared } => {
+                self.batch_compared(now, waiter, first, turn, compared);
             }
             Compared::Log(session, is_same) => {
                 self.role.comparisons.forget_log(session);
@@ -57,37 +56,50 @@ impl Core<LeaderDriver> {
 
     /// Asks the machine about an append, and carries out its decision.
     pub(super) fn append(&mut self, now: Instant, waiter: WaiterId, append: ClientAppend) {
-        let request = AppendRequest {
-            wait: append.wait,
-            key: append.key.as_ref().map(|key| key.hash),
-            expected_end: append.expected_end,
-            messages: append.batch.len() as u64,
-            bytes: append_bytes(&append),
-        };
-        let admitted = self.machine.get_mut().append(now, waiter, request);
-        self.admitted(now, waiter, append, admitted);
+        let admitted = self.machine.get_mut().append(now, waiter, append_request(&append));
+        if let Some((_, refusal)) = self.admitted(now, waiter, append, None, admitted) {
+            self.refuse(waiter, refusal);
+        }
+    }
+
+    /// Asks the machine about a line that is no plain one, in a turn of its stream, and carries out
+    /// its decision. Returns the append where it is refused, and why.
+    pub(super) fn append_line(
+        &mut self,
+        now: Instant,
+        waiter: WaiterId,
+        append: ClientAppend,
+        turn: &StreamTurn,
+    ) -> Option<(ClientAppend, Refusal)> {
+        let admitted = self.machine.get_mut().append_line(now, waiter, append_request(&append));
+        self.admitted(now, waiter, append, Some(turn), admitted)
     }
 
     /// Carries out the machine's decision about a batch. A comparison is done at once where the
-    /// stored batch is in memory and small.
+    /// stored batch is in memory and small. Returns the batch where it is refused, and why.
     fn admitted(
         &mut self,
         now: Instant,
         waiter: WaiterId,
         append: ClientAppend,
+        turn: Option<&StreamTurn>,
         mut admitted: Result<Admission, Refusal>,
-    ) {
+    ) -> Option<(ClientAppend, Refusal)> {
         loop {
             let first = match admitted {
-                Ok(Admission::Append(id)) => return self.write(id, &append),
+                Ok(Admission::Append(id)) => {
+                    self.write(id, &append);
+                    return None;
+                }
                 Ok(Admission::Compare(first)) => first,
-                Ok(Admission::Waits) => return,
-                Err(refusal) => return self.refuse(waiter, refusal),
+                Ok(Admission::Waits) => return None,
+                Err(refusal) => return Some((append, refusal)),
             };
             let size = self.reader.size_in_memory(first);
             if size.is_none_or(|bytes| bytes > AT_ONCE_BYTES_MAX) {
                 let log = self.reader.clone();
-                return self.role.comparisons.begin(log, waiter, append, first);
+                self.role.comparisons.begin(log, waiter, append, first, turn.cloned());
+                return None;
             }
             let found = compare(&self.reader, &append, first);
             log_replay(&append, first, found.as_ref().ok());
@@ -102,13 +114,21 @@ impl Core<LeaderDriver> {
         now: Instant,
         waiter: WaiterId,
         first: MessageId,
+        turn: Option<StreamTurn>,
         compared: Result<(ClientAppend, FirstUse), acklog_log::ReadError>,
     ) {
         match compared {
             Ok((append, first_use)) => {
                 log_replay(&append, first, Some(&first_use));
                 let admitted = self.machine.get_mut().key_compared(now, waiter, Ok(first_use));
-                self.admitted(now, waiter, append, admitted);
+                let refused = self.admitted(now, waiter, append, turn.as_ref(), admitted);
+                match (refused, turn) {
+                    (Some((append, refusal)), Some(turn)) => {
+                        self.refuse_compared(waiter, append, turn, refusal);
+                    }
+                    (Some((_, refusal)), None) => self.refuse(waiter, refusal),
+                    (None, _) => {}
+                }
             }
             Err(error) => {
                 let decided = self.machine.get_mut().key_compared(now, waiter, Err(error.into()));
@@ -169,14 +189,20 @@ impl Core<LeaderDriver> {
     }
 }
 
-/// Returns the size of the records of an append, in bytes.
-pub(super) fn append_bytes(append: &ClientAppend) -> usize {
-    record_bytes(append.key.as_deref().map(HashedKey::key), &append.batch)
+/// Returns the request to the machine for an append.
+pub(super) fn append_request(append: &ClientAppend) -> AppendRequest {
+    AppendRequest {
+        wait: append.wait,
+        key: append.key.as_ref().map(|key| key.hash),
+        expected_end: append.expected_end,
+        messages: append.batch.len() as u64,
+        bytes: append.record_bytes(),
+    }
 }
 
 /// Returns how much work an append is for the core task, in bytes that take as long to copy.
 pub(super) fn append_work(append: &ClientAppend) -> usize {
-    append_bytes(append) + RECORD_WORK * append.batch.len()
+    append.record_bytes() + RECORD_WORK * append.batch.len()
 }
 
 /// Returns the beginning of a message, for a log line.

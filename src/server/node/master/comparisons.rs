@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use crate::server::node::line_batch::StreamTurn;
 use crate::server::node::{ClientAppend, HashedKey};
 
 /// Most threads that compare. More would take the processor from those that serve new messages; one
@@ -43,6 +44,8 @@ pub(super) enum Compared {
     Batch {
         waiter: WaiterId,
         first: MessageId,
+        /// The turn of its stream, where it is a line of one.
+        turn: Option<StreamTurn>,
         compared: Result<(ClientAppend, FirstUse), ReadError>,
     },
     /// Whether a secondary's log is the same as this one.
@@ -58,13 +61,15 @@ impl Comparisons {
         (Self { threads, log_threads, logs: BTreeMap::new(), done, tasks }, results)
     }
 
-    /// Starts to compare a client's batch with the one that begins with `first`.
+    /// Starts to compare a client's batch with the one that begins with `first`. The turn of its
+    /// stream, where it is a line of one, is held meanwhile.
     pub(super) fn begin(
         &self,
         log: LogReader,
         waiter: WaiterId,
         append: ClientAppend,
         first: MessageId,
+        turn: Option<StreamTurn>,
     ) {
         let compared = self
             .threads
@@ -74,7 +79,7 @@ impl Comparisons {
             let compared =
                 compared.await.unwrap_or_else(|no_thread: NoThread| Err(no_thread.into()));
             // Fails when the node has stopped.
-            let _ = done.send(Compared::Batch { waiter, first, compared });
+            let _ = done.send(Compared::Batch { waiter, first, turn, compared });
         });
     }
 

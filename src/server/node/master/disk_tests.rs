@@ -13,8 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::tests::{PATIENCE, append, batch, options, receipt as receipt_of};
 use super::*;
-use crate::server::node::ClientAppend;
-use crate::server::node::NoOutcome;
+use crate::server::node::{ClientAppend, LineOutcome, NoOutcome};
 
 /// A master, and the committer of its log: no thread runs it, so the disk takes as long as the test
 /// wants.
@@ -32,13 +31,18 @@ impl Slow {
     async fn take(&mut self, append: ClientAppend) -> JoinHandle<Result<Outcome, NoOutcome>> {
         let appender = self.master.appender();
         let sender = tokio::task::spawn_local(async move { appender.append(append).await });
-        let id = MessageId::new(self.taken);
+        self.is_taken(self.taken).await;
         self.taken += 1;
+        sender
+    }
+
+    /// Waits until the core task has taken the message with this id.
+    async fn is_taken(&self, id: u64) {
+        let id = MessageId::new(id);
         // Each answer is an iteration of the core's. A large append waits for a quiet moment.
         while self.master.reader().read_appended(id).unwrap().range().is_empty() {
             self.master.health().await.unwrap();
         }
-        sender
     }
 }
 
@@ -85,6 +89,44 @@ fn what_waits_for_the_disk_is_bounded_and_what_comes_then_is_refused() {
         slow.committer.write();
         slow.committer.sync();
         assert!(matches!(last.await.unwrap().unwrap(), Outcome::Committed(_)), "room again");
+    });
+}
+
+#[test]
+fn a_stream_that_is_faster_than_the_disk_is_held_up_and_leaves_room_to_others() {
+    const LINES: u64 = 400;
+    const TEXT_BYTES: u64 = 200 * 1024;
+    with_slow_master(Sizes::DEFAULT.segment_bytes, async |mut slow| {
+        let (mut stream, mut outcomes) = slow.master.appender().stream().unwrap();
+        let stream = tokio::task::spawn_local(async move {
+            let text = "x".repeat(TEXT_BYTES as usize);
+            for _ in 0..LINES {
+                assert!(stream.push(append(batch(1, &text), None, 1), |_, _| true));
+                stream.hand_over().await.unwrap();
+            }
+            // Until then its lines are not canceled.
+            stream
+        });
+        slow.taken = (32 << 20) / (TEXT_BYTES + 25);
+        slow.is_taken(slow.taken).await;
+        slow.taken += 1;
+        let single = slow.taken;
+        let sender = slow.take(append(batch(1, "Msg"), None, 1)).await;
+        let mut told = 0;
+        while told < LINES {
+            let next = poll_fn(|cx| Poll::Ready(outcomes.poll_next(cx))).await;
+            if let Poll::Ready(LineOutcome { line, count, outcome }) = next {
+                let id = line + u64::from(line >= single);
+                assert_eq!((line, receipt_of(outcome)), (told, (id, false)));
+                told += count;
+            } else {
+                slow.committer.write();
+                slow.committer.sync();
+                slow.master.health().await.unwrap();
+            }
+        }
+        assert_eq!(receipt_of(sender.await.unwrap().unwrap()), (single, false));
+        stream.await.unwrap();
     });
 }
 

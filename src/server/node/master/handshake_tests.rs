@@ -30,7 +30,7 @@ fn a_handshake_that_waits_for_the_disk_holds_up_nobody_and_is_answered_then() {
     background.close();
     let (log, background) = open();
     disk.freeze_reads(true);
-    with_master_of(log, async |master, comm| {
+    with_master_of(options(), log, async |master, comm| {
         let mut stream = TcpStream::connect(comm).await.unwrap();
         let handshake = Handshake {
             log: Some(new_log),

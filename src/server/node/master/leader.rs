@@ -119,11 +119,16 @@ impl NodeRole for LeaderDriver {
 
     fn take_deferred(core: &mut Core<Self>, now: Instant) {
         if let Some(due) = core.role.large.pop_due(now) {
-            match due {
-                LargeAppend::Single(waiter, append) => core.append(now, waiter, append),
+            let is_taken = match due {
+                LargeAppend::Single(waiter, append) => {
+                    core.append(now, waiter, append);
+                    true
+                }
                 LargeAppend::Lines(batch) => core.take_large_line(now, batch),
+            };
+            if is_taken {
+                core.role.large.note_taken(now, core.writer.end());
             }
-            core.role.large.note_taken(now, core.writer.end());
         }
         core.take_stalled(now);
     }
@@ -189,12 +194,16 @@ impl NodeRole for LeaderDriver {
                 let _ = answer.send(());
             }
         }
-        core.note_room(now);
+        core.note_room();
         core.role.large.note_durable(crate::server::node::now(), core.reader.durable_end());
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.large.next_deadline().into_iter().chain(self.stalled.next_deadline()).min()
+        self.large.next_deadline()
+    }
+
+    fn has_more(&self) -> bool {
+        self.stalled.is_due()
     }
 
     fn end(core: Core<Self>, inbox: Inbox<Self>, commands: VecDeque<Queued<LeaderCommand>>) {

@@ -41,18 +41,22 @@ pub(super) fn options() -> MasterOptions {
 
 /// Runs a test beside a master with a log in memory, whose core task must end afterwards.
 fn with_master(test: impl AsyncFnOnce(MasterHandle)) {
-    with_master_of(Opened::in_memory(), async |master, _| test(master).await);
+    with_master_of(options(), Opened::in_memory(), async |master, _| test(master).await);
 }
 
-/// The same with a log of the test's own; the test gets the address at which secondaries dial.
-pub(super) fn with_master_of(log: Opened, test: impl AsyncFnOnce(MasterHandle, SocketAddr)) {
+/// The same with options and a log of the test's own; the test gets the address at which
+/// secondaries dial.
+pub(super) fn with_master_of(
+    options: MasterOptions,
+    log: Opened,
+    test: impl AsyncFnOnce(MasterHandle, SocketAddr),
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let comm = listener.local_addr().unwrap();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let master =
-            start_master(options(), Faults::default(), log, listener, stop.clone(), &tasks);
+        let master = start_master(options, Faults::default(), log, listener, stop.clone(), &tasks);
         timeout(PATIENCE, test(master, comm)).await.expect("the test hangs");
         stop.cancel();
         tasks.close();

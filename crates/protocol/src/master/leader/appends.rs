@@ -11,11 +11,16 @@ use crate::events::{Detail, Events, MessageEvent, NodeEvent};
 use crate::machine::Effect;
 use crate::master::io::{LeaderEffect, Output};
 use crate::master::peers::ClusterView;
-use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal, Wait};
+use crate::outcome::{AppendOrigin, AppendRequest, Outcome, Receipt, Refusal, Wait};
 
 /// Most clients that are answered at once because their time is up; the others are due immediately
 /// afterwards. Fewer: more iterations. More: other clients wait for longer behind them.
 const EXPIRED_MAX: usize = 512;
+
+/// Lines of append streams take all but one of so many places of those that wait for secondaries;
+/// with fewer places than that, all of them. Fewer: streams get by with less. More: single appends
+/// are refused sooner, since streams take all that there is as soon as they are that fast.
+const PLACES_PER_SINGLE: usize = 16;
 
 impl<L: LogView> Leader<L> {
     /// Checks whether a new batch may be taken now. Returns its write concern as a number of nodes.
@@ -27,12 +32,9 @@ impl<L: LogView> Leader<L> {
     /// When the batch is refused.
     pub(in crate::master) fn check_append(
         &self,
-        request: &AppendRequest,
+        (request, origin): (&AppendRequest, AppendOrigin),
         cluster: ClusterView,
     ) -> Result<u16, Refusal> {
-        if let Some(bytes) = self.own.backlog() {
-            return Err(Refusal::DiskBehind { bytes });
-        }
         if self.stopping {
             return Err(Refusal::ShuttingDown);
         }
@@ -46,7 +48,11 @@ impl<L: LogView> Leader<L> {
         if let Some(expected) = request.expected_end.filter(|&expected| expected != end) {
             return Err(Refusal::EndMoved { expected, end });
         }
-        if self.is_crowded(write_concern) {
+        // Last what passes soon: a line waits for it, and for nothing else.
+        if let Some(bytes) = self.own.backlog(origin) {
+            return Err(Refusal::DiskBehind { bytes });
+        }
+        if self.is_crowded(write_concern, origin) {
             return Err(self.too_many_waiting());
         }
         Ok(write_concern)
@@ -57,15 +63,21 @@ impl<L: LogView> Leader<L> {
         Refusal::TooManyWaiting { limit: self.options.max_waiting }
     }
 
-    /// Returns how many more clients with this write concern may wait now.
+    /// Returns how many more lines of append streams with this write concern may wait now.
     pub(in crate::master) fn room_to_wait(&self, wait: Wait, cluster: ClusterView) -> usize {
         match self.resolve(wait.write_concern, cluster) {
             Ok(write_concern) if write_concern > 1 => {
                 let waiting = self.gate.waiting_for_secondaries();
-                self.options.max_waiting.saturating_sub(waiting)
+                self.waiting_max(AppendOrigin::Stream).saturating_sub(waiting)
             }
             _ => usize::MAX,
         }
+    }
+
+    /// Returns whether lines of append streams need not wait for the disk: it has room for them, or
+    /// a fault for which they are refused.
+    pub(in crate::master) fn disk_takes_lines(&self) -> bool {
+        self.own.backlog(AppendOrigin::Stream).is_none() || self.fault().is_some()
     }
 
     /// Takes a batch that was [checked](Self::check_append), and gives it its ids, of which the
@@ -136,7 +148,7 @@ impl<L: LogView> Leader<L> {
         now: Instant,
         ticket: WaiterId,
         (id, messages): (MessageId, u64),
-        (wait, reason): (Wait, WaitReason),
+        (wait, reason, origin): (Wait, WaitReason, AppendOrigin),
         cluster: ClusterView,
         events: &mut Events,
     ) -> Result<Option<Outcome>, Refusal> {
@@ -155,7 +167,7 @@ impl<L: LogView> Leader<L> {
             self.own.fault().filter(|fault| !receipt.stored && !fault.is_passing())
         {
             Outcome::DiskFailed(receipt, fault.clone())
-        } else if self.is_crowded(write_concern) {
+        } else if self.is_crowded(write_concern, origin) {
             Outcome::TooManyWaiting(receipt)
         } else {
             self.let_wait(now, ticket, (pending, wait), events);
@@ -218,8 +230,17 @@ impl<L: LogView> Leader<L> {
     }
 
     /// Returns whether one more client with this write concern would be one too many.
-    fn is_crowded(&self, write_concern: u16) -> bool {
-        write_concern > 1 && self.gate.waiting_for_secondaries() >= self.options.max_waiting
+    fn is_crowded(&self, write_concern: u16, origin: AppendOrigin) -> bool {
+        write_concern > 1 && self.gate.waiting_for_secondaries() >= self.waiting_max(origin)
+    }
+
+    /// Returns the number of clients that may wait for secondaries beside one of this origin.
+    fn waiting_max(&self, origin: AppendOrigin) -> usize {
+        let max = self.options.max_waiting;
+        match origin {
+            AppendOrigin::Single => max,
+            AppendOrigin::Stream => max - max / PLACES_PER_SINGLE,
+        }
     }
 
     fn let_wait(

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use acklog_types::{MessageId, WaiterId};
 
-use crate::outcome::AppendRequest;
+use crate::outcome::{AppendOrigin, AppendRequest};
 
 /// A client whose batch is being compared.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(super) struct HeldAppend {
     /// Time at which the client stops waiting; none: never.
     deadline: Option<Instant>,
     pub(super) request: AppendRequest,
+    pub(super) origin: AppendOrigin,
 }
 
 /// The clients whose batches are being compared.
@@ -29,10 +30,10 @@ impl HeldAppends {
         now: Instant,
         ticket: WaiterId,
         first: MessageId,
-        request: AppendRequest,
+        (request, origin): (AppendRequest, AppendOrigin),
     ) {
         let deadline = request.wait.timeout.and_then(|timeout| now.checked_add(timeout));
-        self.0.insert(ticket, HeldAppend { first, since: now, deadline, request });
+        self.0.insert(ticket, HeldAppend { first, since: now, deadline, request, origin });
     }
 
     /// Takes out a client, if it waits here. The time that it waited is a part of its time limit.

@@ -15,7 +15,7 @@ use super::held_appends::HeldAppend;
 use crate::events::{Detail, Events, MessageEvent};
 use crate::master::io::Output;
 use crate::master::peers::ClusterView;
-use crate::outcome::{AppendRequest, Outcome, Receipt, Refusal};
+use crate::outcome::{AppendOrigin, AppendRequest, Outcome, Receipt, Refusal};
 
 /// The result for a batch that was compared.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(in crate::master) enum ComparedAppend {
     /// Its client is to be answered.
     Answered(Outcome),
     /// It has another key than the batch that begins with this message: it may be new.
-    OtherKey(MessageId, AppendRequest),
+    OtherKey(MessageId, (AppendRequest, AppendOrigin)),
 }
 
 impl<L: LogView> Leader<L> {
@@ -42,9 +42,9 @@ impl<L: LogView> Leader<L> {
         now: Instant,
         ticket: WaiterId,
         first: MessageId,
-        request: AppendRequest,
+        asked: (AppendRequest, AppendOrigin),
     ) {
-        self.comparing.insert(now, ticket, first, request);
+        self.comparing.insert(now, ticket, first, asked);
     }
 
     /// Takes in what a batch is to the one that may have its key: the same, another one, or one
@@ -60,19 +60,27 @@ impl<L: LogView> Leader<L> {
         cluster: ClusterView,
         events: &mut Events,
     ) -> Result<ComparedAppend, Refusal> {
-        let Some(HeldAppend { first, request, .. }) = self.comparing.remove(now, ticket) else {
+        let Some(HeldAppend { first, request, origin, .. }) = self.comparing.remove(now, ticket)
+        else {
             events.emit(Detail::Messages, || MessageEvent::ComparedInVain { waiter: ticket });
             return Ok(ComparedAppend::Settled);
         };
         match found {
             Ok(FirstUse::SameMessage) => {
-                let (batch, replay) =
-                    ((first, request.messages), (request.wait, WaitReason::Replay));
-                let answer = self.join(now, ticket, batch, replay, cluster, events)?;
-                Ok(answer.map_or(ComparedAppend::Settled, ComparedAppend::Answered))
+                let batch = (first, request.messages);
+                let replay = (request.wait, WaitReason::Replay, origin);
+                match self.join(now, ticket, batch, replay, cluster, events)? {
+                    // A line is kept until there is room, unless it never will be.
+                    Some(Outcome::TooManyWaiting(_))
+                        if origin == AppendOrigin::Stream && !self.stopping =>
+                    {
+                        Err(self.too_many_waiting())
+                    }
+                    answer => Ok(answer.map_or(ComparedAppend::Settled, ComparedAppend::Answered)),
+                }
             }
             Ok(FirstUse::OtherMessage) => Err(Refusal::KeyReused { first }),
-            Ok(FirstUse::OtherKey) => Ok(ComparedAppend::OtherKey(first, request)),
+            Ok(FirstUse::OtherKey) => Ok(ComparedAppend::OtherKey(first, (request, origin))),
             Err(UnreadBatch::Passing(detail)) => {
                 let fault = DiskFault::Stalled { detail };
                 let receipt = self.receipt_of_unknown(first, &request, cluster)?;

@@ -6,11 +6,16 @@ use std::time::Instant;
 use acklog_types::{DiskFault, LogEnd, MessageId};
 
 use super::end_times::EndTimes;
+use crate::outcome::AppendOrigin;
 use crate::unflushed::Unflushed;
 
 /// Most bytes of messages that wait for the disk. Less would refuse bursts that a disk takes within
 /// a second; more would hold memory, and clients in doubt, for a disk that hangs.
 const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The same for lines of append streams. Less: a disk that writes in large pieces has nothing to do
+/// at times. More: single appends are refused while a stream is faster than the disk.
+const LINES_BACKLOG_BYTES_MAX: usize = BACKLOG_BYTES_MAX / 2;
 
 /// The ends of the master's own log, and the state of its disk.
 ///
@@ -99,9 +104,13 @@ impl OwnLog {
         self.durable.reached(end)
     }
 
-    /// Returns how many bytes wait for the disk, if they are too many to take more.
-    pub(super) fn backlog(&self) -> Option<usize> {
-        Some(self.unflushed.bytes()).filter(|&bytes| bytes > BACKLOG_BYTES_MAX)
+    /// Returns how many bytes wait for the disk, if they are too many to take more of this origin.
+    pub(super) fn backlog(&self, origin: AppendOrigin) -> Option<usize> {
+        let max = match origin {
+            AppendOrigin::Single => BACKLOG_BYTES_MAX,
+            AppendOrigin::Stream => LINES_BACKLOG_BYTES_MAX,
+        };
+        Some(self.unflushed.bytes()).filter(|&bytes| bytes > max)
     }
 
     /// Returns why the disk takes nothing.
@@ -127,16 +136,19 @@ mod tests {
     #[test]
     fn ids_follow_each_other_and_the_disk_takes_no_more_while_too_much_waits() {
         let (mut log, now) = (OwnLog::new(LogEnd::new(5), true), Instant::now());
+        let (single, line) = (AppendOrigin::Single, AppendOrigin::Stream);
         assert_eq!(log.append(now, 2, BACKLOG_BYTES_MAX), MessageId::new(5));
         assert_eq!((log.log_end(), log.durable_end()), (LogEnd::new(7), LogEnd::new(5)));
-        assert_eq!(log.backlog(), None);
+        assert_eq!((log.backlog(single), log.backlog(line)), (None, Some(BACKLOG_BYTES_MAX)));
         assert_eq!(log.append(now, 1, 1), MessageId::new(7));
-        assert_eq!(log.backlog(), Some(BACKLOG_BYTES_MAX + 1));
+        assert_eq!(log.backlog(single), Some(BACKLOG_BYTES_MAX + 1));
         log.durable(now, LogEnd::new(7));
-        assert_eq!((log.durable_end(), log.backlog()), (LogEnd::new(7), None));
+        assert_eq!((log.durable_end(), log.backlog(line)), (LogEnd::new(7), None));
+        log.append(now, 1, LINES_BACKLOG_BYTES_MAX - 1);
+        assert_eq!(log.backlog(line), None);
         let mut in_memory = OwnLog::new(LogEnd::ZERO, false);
         in_memory.append(now, 1, 2 * BACKLOG_BYTES_MAX);
-        assert_eq!(in_memory.backlog(), None, "nothing waits for a disk");
+        assert_eq!(in_memory.backlog(line), None, "nothing waits for a disk");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::events::Events;
 use crate::machine::Effect;
 use crate::master::io::LeaderEffect;
 use crate::master::peers::PeerEvent;
-use crate::outcome::{AppendRequest, Outcome, Refusal, Wait};
+use crate::outcome::{AppendOrigin, AppendRequest, Outcome, Refusal, Wait};
 use crate::progress::{NextRun, SentRun};
 
 const PEER: MemberId = MemberId(0);
@@ -68,7 +68,7 @@ fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() 
     let wait =
         Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None, ..Wait::default() };
     let request = AppendRequest { wait, key: None, expected_end: None, messages: 1, bytes: 1 };
-    let write_concern = leader.check_append(&request, cluster(1)).unwrap();
+    let write_concern = leader.check_append((&request, AppendOrigin::Single), cluster(1)).unwrap();
     let id = leader.append(now, WaiterId::new(1), request, write_concern, &mut events);
     assert_eq!((id, leader.next_run(now, PEER, 8)), (MessageId::new(5), None));
     leader.durable(now, LogEnd::new(6), &mut Default::default());
@@ -94,8 +94,8 @@ fn a_node_that_cannot_write_is_not_one_of_the_quorum() {
     let (mut leader, _) = leader();
     let wait = Wait::default();
     let request = AppendRequest { wait, key: None, expected_end: None, messages: 1, bytes: 1 };
-    assert!(leader.check_append(&request, cluster(1)).is_ok());
-    let refused = leader.check_append(&request, cluster(0));
+    assert!(leader.check_append((&request, AppendOrigin::Single), cluster(1)).is_ok());
+    let refused = leader.check_append((&request, AppendOrigin::Single), cluster(0));
     let missing = Refusal::NoQuorum { healthy: 1, cluster_size: 2, required: 2 };
     assert_eq!(refused, Err(missing));
     leader.disk_stalled(DiskFault::Full { detail: String::new() }, &mut Events::default());

@@ -1,6 +1,7 @@
 //! Series: lines of an append stream that are taken together, each with a client of its own.
 
 use super::*;
+use crate::FirstUse;
 
 impl Node {
     fn append_series(
@@ -15,6 +16,10 @@ impl Node {
         let request =
             AppendRequest { wait, key: None, expected_end: None, messages: count, bytes: 1 };
         self.machine.append_series(self.now, WaiterId::new(first), request)
+    }
+
+    fn append_line(&mut self, waiter: u64, request: AppendRequest) -> Result<Admission, Refusal> {
+        self.machine.append_line(self.now, WaiterId::new(waiter), request)
     }
 
     fn compare_keyed(&mut self, waiter: u64, key: u128) {
@@ -135,4 +140,65 @@ fn a_failed_disk_answers_the_part_of_a_series_that_it_does_not_have() {
     node.machine.step(node.now, Input::DiskFault(no_space()));
     assert_eq!(node.answers(), [(102, 3, 7, 0, false)]);
     assert_eq!(node.machine.health(node.now).waiting_senders, 2);
+}
+
+/// Returns the append of one message that this many nodes must have.
+fn request(nodes: u64) -> AppendRequest {
+    let wait = Wait { write_concern: Some(WriteConcern::Nodes(nodes)), ..Wait::default() };
+    AppendRequest { wait, key: None, expected_end: None, messages: 1, bytes: 1 }
+}
+
+#[test]
+fn lines_leave_places_to_single_appends_and_need_none_where_they_wait_for_no_secondary() {
+    let options = MasterOptions { max_waiting: 32, ..options() };
+    let mut node = Node::new(options, restored(), true);
+    node.append_series(100, 29, 2, None).unwrap();
+    assert_eq!(node.machine.room_to_wait(request(2).wait), 1);
+    assert_eq!(node.append_line(200, request(2)), Ok(Admission::Append(MessageId::new(34))));
+    let crowded = Err(Refusal::TooManyWaiting { limit: 32 });
+    assert_eq!(node.append_line(201, request(2)), crowded);
+    assert!(node.append_line(202, request(1)).is_ok());
+    assert!(node.append(1, 2).is_ok() && node.append(2, 2).is_ok());
+    assert_eq!(node.append(3, 2).map(Admission::Append), crowded);
+}
+
+#[test]
+fn lines_leave_half_of_what_may_wait_for_the_disk_to_single_appends() {
+    let mut node = Node::restarted(true);
+    let half = 32 * 1024 * 1024;
+    node.append_line(100, AppendRequest { bytes: half, ..request(1) }).unwrap();
+    assert!(node.machine.disk_takes_lines());
+    node.append_line(101, request(1)).unwrap();
+    assert!(!node.machine.disk_takes_lines());
+    let behind = Err(Refusal::DiskBehind { bytes: half + 1 });
+    assert_eq!(node.append_line(102, request(1)), behind);
+    assert_eq!(node.append_series(102, 2, 1, None).map(Admission::Append), behind);
+    assert!(node.append(1, 1).is_ok());
+    node.step(Input::Durable(LogEnd::new(6)));
+    assert!(node.machine.disk_takes_lines() && node.append_line(102, request(1)).is_ok());
+}
+
+#[test]
+fn a_line_is_refused_for_lack_of_room_only_where_it_would_be_taken_otherwise() {
+    let mut node = Node::restarted(true);
+    node.append_series(100, 10, 2, None).unwrap();
+    node.append_line(110, AppendRequest { bytes: 64 * 1024 * 1024, ..request(1) }).unwrap();
+    let (wait, key) = (request(2).wait, Some(KeyHash::new(2)));
+    let known = AppendRequest { key, ..request(2) };
+    assert_eq!(node.append_line(111, known), Ok(Admission::Compare(MessageId::new(4))));
+    // Nobody else has that message: it would wait.
+    let same = |node: &mut Node, waiter| {
+        node.machine.key_compared(node.now, WaiterId::new(waiter), Ok(FirstUse::SameMessage))
+    };
+    assert_eq!(same(&mut node, 111), Err(Refusal::TooManyWaiting { limit: 10 }));
+    assert_eq!(node.machine.room_to_wait(wait), 0);
+    let expected = LogEnd::new(5);
+    let refused =
+        node.append_line(112, AppendRequest { expected_end: Some(expected), ..request(1) });
+    assert_eq!(refused, Err(Refusal::EndMoved { expected, end: LogEnd::new(16) }));
+    node.step(Input::DiskFault(no_space()));
+    assert_eq!(node.append_line(113, request(1)), Err(Refusal::DiskFault(no_space())));
+    assert!(node.machine.disk_takes_lines(), "so it need not be kept");
+    node.step(Input::Shutdown);
+    assert_eq!(node.append_line(114, request(1)), Err(Refusal::ShuttingDown));
 }
