@@ -36,8 +36,7 @@ fn main() {
     follower.machine.events().set_detail(Detail::Frames);
 
     let batch = Batch::from(text.as_str());
-    let wait =
-        Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None, ..Wait::default() };
+    let wait = Wait::until(Some(WriteConcern::Nodes(2)), None);
     let (key, bytes) = (None, record_bytes(None, &batch));
     let request = AppendRequest { wait, key, expected_end: None, messages: 1, bytes };
     let admitted = master.append(now, WaiterId::new(1), request);

@@ -20,6 +20,13 @@ pub struct Wait {
     pub shows_copies: bool,
 }
 
+impl Wait {
+    /// Returns the condition of an answer that shows no copies.
+    pub const fn until(write_concern: Option<WriteConcern>, timeout: Option<Duration>) -> Self {
+        Self { write_concern, timeout, shows_copies: false }
+    }
+}
+
 /// An append, without the messages themselves: only their number and size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendRequest {

@@ -337,5 +337,5 @@ fn some_concern(input: &mut BytesIn<'_>) -> Option<WriteConcern> {
 fn some_wait(input: &mut BytesIn<'_>) -> Wait {
     let write_concern = some_concern(input);
     let millis = input.one_of([None, Some(0), Some(500), Some(5000), Some(366 * 24 * 3_600_000)]);
-    Wait { write_concern, timeout: millis.map(Duration::from_millis), ..Wait::default() }
+    Wait::until(write_concern, millis.map(Duration::from_millis))
 }

@@ -125,7 +125,7 @@ pub(super) fn wait(query: Option<&str>) -> Result<Option<Wait>, RequestProblem> 
             Err(bad("timeoutMs limits the wait for a write concern: give a writeConcern, too"))
         }
         (None, None) => Ok(None),
-        (write_concern, timeout) => Ok(Some(Wait { write_concern, timeout, ..Wait::default() })),
+        (write_concern, timeout) => Ok(Some(Wait::until(write_concern, timeout))),
     }
 }
 

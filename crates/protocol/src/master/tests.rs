@@ -154,11 +154,7 @@ impl Node {
     }
 
     fn append(&mut self, waiter: u64, nodes: u64) -> Result<MessageId, Refusal> {
-        let wait = Wait {
-            write_concern: Some(WriteConcern::Nodes(nodes)),
-            timeout: None,
-            ..Wait::default()
-        };
+        let wait = Wait::until(Some(WriteConcern::Nodes(nodes)), None);
         let request = AppendRequest { wait, key: None, expected_end: None, messages: 1, bytes: 1 };
         match self.machine.append(self.now, WaiterId::new(waiter), request)? {
             Admission::Append(id) => Ok(id),
@@ -297,8 +293,7 @@ fn a_failed_disk_answers_who_waits_for_it_and_counts_no_more() {
     assert!(health.read_only);
     assert_eq!(health.disk, Some(DiskHealth::Faulty(no_space())));
     assert_eq!(health.quorum.map(|quorum| quorum.healthy), Some(0));
-    let wait =
-        Wait { write_concern: Some(WriteConcern::Nodes(1)), timeout: None, ..Wait::default() };
+    let wait = Wait::until(Some(WriteConcern::Nodes(1)), None);
     let joined = |node: &mut Node, id| {
         let wait = (wait, WaitReason::Replay, AppendOrigin::Single);
         let cluster = node.machine.peers.cluster();

@@ -24,7 +24,7 @@ impl Cluster {
         write_concern: Option<WriteConcern>,
         timeout: Option<Duration>,
     ) -> Result<(WaiterId, MessageId), Refusal> {
-        self.send(&text.into(), None, Wait { write_concern, timeout, ..Wait::default() }, None)
+        self.send(&text.into(), None, Wait::until(write_concern, timeout), None)
     }
 
     /// Sends a batch to the master, perhaps one that was sent before under the same key, and

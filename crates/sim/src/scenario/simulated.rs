@@ -253,11 +253,7 @@ impl Backend for Simulated {
         if !self.has_master() {
             return Ok(self.lost_request());
         }
-        let wait = Wait {
-            write_concern: append.write_concern,
-            timeout: append.timeout,
-            ..Wait::default()
-        };
+        let wait = Wait::until(append.write_concern, append.timeout);
         let begun = self.cluster.now();
         let expected_end = append.expected_end.map(LogEnd::new);
         let taken = self.cluster.send(&append.batch(), append.key.as_ref(), wait, expected_end);
@@ -266,8 +262,7 @@ impl Backend for Simulated {
 
     fn stream(&mut self, lines: &StreamStep) -> Result<Vec<Ticket>, Trouble> {
         let (begun, mut tickets) = (self.cluster.now(), Vec::new());
-        let wait =
-            Wait { write_concern: lines.write_concern, timeout: lines.timeout, ..Wait::default() };
+        let wait = Wait::until(lines.write_concern, lines.timeout);
         if !self.has_master() {
             return Ok(lines.texts.iter().map(|_| self.lost_request()).collect());
         }
@@ -305,8 +300,7 @@ impl Backend for Simulated {
             return Ok(self.lost_request());
         }
         let begun = self.cluster.now();
-        let wanted =
-            Wait { write_concern: wait.write_concern, timeout: wait.timeout, ..Wait::default() };
+        let wanted = Wait::until(wait.write_concern, wait.timeout);
         let taken = self.cluster.wait(MessageId::new(wait.id), wanted);
         Ok(self.request(begun, taken))
     }

@@ -39,7 +39,7 @@ impl Schedule {
                 Some(WriteConcern::Nodes(self.rng.random_range(0..=most)))
             }
         };
-        let wait = Wait { write_concern, timeout: self.some_timeout(), ..Wait::default() };
+        let wait = Wait::until(write_concern, self.some_timeout());
         self.stream(wait);
         for _ in 0..self.rng.random_range(1..=4) {
             let batch = self.some_batch();

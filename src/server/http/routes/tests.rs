@@ -305,10 +305,7 @@ fn a_message_may_be_waited_for_with_the_words_of_an_append() {
     let found = |query: &str| find(ServedRole::Master, "GET", &format!("/messages/3?{query}"));
     let waits = |write_concern, ms: Option<u64>| {
         let timeout = ms.map(Duration::from_millis);
-        Ok(Route::Master(MasterRoute::Wait(
-            3,
-            Wait { write_concern: Some(write_concern), timeout, ..Wait::default() },
-        )))
+        Ok(Route::Master(MasterRoute::Wait(3, Wait::until(Some(write_concern), timeout))))
     };
     assert_eq!(found(""), Ok(common_message(3)));
     assert_eq!(found("writeConcern=3"), waits(WriteConcern::Nodes(3), None));

@@ -73,11 +73,7 @@ pub(super) fn batch(messages: usize, text: &str) -> Batch {
 
 pub(super) fn append(batch: Batch, key: Option<&str>, write_concern: u64) -> ClientAppend {
     let key = key.map(|key| Box::new(key.parse::<acklog_types::IdempotencyKey>().unwrap().into()));
-    let wait = Wait {
-        write_concern: Some(WriteConcern::Nodes(write_concern)),
-        timeout: None,
-        ..Wait::default()
-    };
+    let wait = Wait::until(Some(WriteConcern::Nodes(write_concern)), None);
     ClientAppend { batch, key, expected_end: None, wait, share: None }
 }
 
@@ -214,11 +210,8 @@ fn thousands_of_senders_are_answered_once_each_and_health_is_answered_among_them
             let (appender, answered) = (appender.clone(), answered.clone());
             senders.spawn_local(async move {
                 // A timeout that has passed when it is taken: all are answered in one iteration.
-                let wait = Wait {
-                    write_concern: Some(WriteConcern::Nodes(2)),
-                    timeout: Some(Duration::from_millis(200)),
-                    ..Wait::default()
-                };
+                let wait =
+                    Wait::until(Some(WriteConcern::Nodes(2)), Some(Duration::from_millis(200)));
                 let append = ClientAppend { wait, ..append("Msg".into(), None, 2) };
                 let outcome = appender.append(append).await.unwrap();
                 answered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -65,8 +65,7 @@ fn cluster(live: u16) -> ClusterView {
 #[test]
 fn a_message_is_sent_once_it_is_durable_and_its_client_is_answered_by_the_ack() {
     let ((mut leader, now), mut events) = (leader(), Events::default());
-    let wait =
-        Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None, ..Wait::default() };
+    let wait = Wait::until(Some(WriteConcern::Nodes(2)), None);
     let request = AppendRequest { wait, key: None, expected_end: None, messages: 1, bytes: 1 };
     let write_concern = leader.check_append((&request, AppendOrigin::Single), cluster(1)).unwrap();
     let id = leader.append(now, WaiterId::new(1), request, write_concern, &mut events);

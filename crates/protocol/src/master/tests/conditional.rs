@@ -10,8 +10,7 @@ impl Node {
         end: u64,
         key: Option<u128>,
     ) -> Result<Admission, Refusal> {
-        let wait =
-            Wait { write_concern: Some(WriteConcern::Nodes(1)), timeout: None, ..Wait::default() };
+        let wait = Wait::until(Some(WriteConcern::Nodes(1)), None);
         let (key, expected_end) = (key.map(KeyHash::new), Some(LogEnd::new(end)));
         let request = AppendRequest { wait, key, expected_end, messages: 2, bytes: 1 };
         self.machine.append(self.now, WaiterId::new(waiter), request)

@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const FIRST: MessageId = MessageId::new(4);
 
 fn request(key: u128, timeout: Option<Duration>) -> AppendRequest {
-    let wait = Wait { write_concern: Some(WriteConcern::Nodes(1)), timeout, ..Wait::default() };
+    let wait = Wait::until(Some(WriteConcern::Nodes(1)), timeout);
     let key = Some(KeyHash::new(key));
     AppendRequest { wait, key, expected_end: None, messages: 1, bytes: 1 }
 }
@@ -104,11 +104,7 @@ fn a_sender_waits_for_a_comparison_as_long_as_it_asked_for_in_all() {
     assert_eq!(node.tell_first_use(1, Ok(FirstUse::SameMessage)), Ok(Admission::Waits));
     assert_eq!(node.outcomes(), [], "it was answered before");
     // The time that it waited for the comparison is a part of its time limit.
-    let wait = Wait {
-        write_concern: Some(WriteConcern::Nodes(2)),
-        timeout: Some(SECOND),
-        ..Wait::default()
-    };
+    let wait = Wait::until(Some(WriteConcern::Nodes(2)), Some(SECOND));
     let request = AppendRequest { wait, ..request(2, None) };
     node.machine.append(node.now, WaiterId::new(2), request).unwrap();
     node.now += SECOND / 4;

@@ -11,8 +11,7 @@ impl Node {
         nodes: u64,
         timeout: Option<Duration>,
     ) -> Result<MessageId, Refusal> {
-        let wait =
-            Wait { write_concern: Some(WriteConcern::Nodes(nodes)), timeout, ..Wait::default() };
+        let wait = Wait::until(Some(WriteConcern::Nodes(nodes)), timeout);
         let request =
             AppendRequest { wait, key: None, expected_end: None, messages: count, bytes: 1 };
         self.machine.append_series(self.now, WaiterId::new(first), request)
@@ -101,8 +100,7 @@ fn a_series_has_one_time_limit_and_each_of_it_an_answer_when_it_passes() {
 #[test]
 fn a_series_is_taken_where_there_is_room_for_all_of_it() {
     let mut node = Node::restarted(true);
-    let asked =
-        Wait { write_concern: Some(WriteConcern::Nodes(2)), timeout: None, ..Wait::default() };
+    let asked = Wait::until(Some(WriteConcern::Nodes(2)), None);
     assert_eq!(node.machine.room_to_wait(asked), 10);
     node.append_series(100, 7, 2, None).unwrap();
     assert_eq!(node.machine.room_to_wait(asked), 3);
