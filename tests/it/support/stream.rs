@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -88,12 +89,17 @@ impl Stream {
     }
 
     /// Sends a line over and over again, until the node has read no further for a while.
+    ///
+    /// # Panics
+    /// If the node is not full in time.
     pub fn fill(&mut self, line: &str, is_full: impl Fn() -> bool) {
         let lines = line.repeat(1000);
         let chunk = format!("{:x}\r\n{lines}\r\n", lines.len());
         let (mut rest, mut was_full) = (chunk.as_bytes(), false);
         self.to_node.set_nonblocking(true).unwrap();
+        let begun = Instant::now();
         loop {
+            assert!(begun.elapsed() < PATIENCE, "the node is not full yet");
             match self.to_node.write(rest) {
                 Ok(sent) => rest = &rest[sent..],
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => panic!("{error}"),
