@@ -72,6 +72,8 @@ async fn run_until(
             () = ready(()) => {
                 printer.out.flush()?;
                 tokio::select! {
+                    // What came before the link changed is printed before that is told.
+                    biased;
                     () = &mut stop => break,
                     item = follow.next() => item,
                     Ok(()) = link.changed() => {

@@ -183,11 +183,16 @@ impl LineReader {
                 if !std::mem::replace(&mut is_cut, true) {
                     self.splitter.last().into_iter().for_each(|line| self.sink.take(line));
                 }
+                self.partial.release();
                 if self.sink.appender.is_empty() {
                     return state.set_reading(Reading::Ended);
                 }
             }
             let has_room = self.sink.has_room();
+            if has_room && !piece.is_empty() {
+                // Another stream of the node gave its room back since the lines were taken.
+                continue;
+            }
             let reads = !is_over && piece.is_empty() && has_room;
             state.set_reading(if reads { Reading::Open } else { Reading::Paused });
             tokio::select! {
@@ -220,6 +225,8 @@ impl LineReader {
         while self.sink.has_room()
             && let Some(line) = self.splitter.next(&mut rest)
         {
+            // It is the appender's from here on; another line may begin behind it.
+            self.partial.release();
             self.sink.take(line);
         }
         let taken = piece.len() - rest.len();

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::begin::Beginning;
-use super::form::{FollowForm, error_event, event, opening, probe};
+use super::form::{FollowForm, error_event, error_stream, event, opening, probe};
 use super::hub::Waiter;
 use super::limit::Follower;
 use super::pages::Place;
@@ -56,6 +56,8 @@ pub(in crate::server::http) struct FollowStream {
     alone: Option<(Box<MessageStream>, LogEnd)>,
     /// What is sent next, whatever the log does.
     next: Option<Bytes>,
+    /// The event `open`, as long as it is not known where the stream begins, which it tells.
+    open: Option<Open>,
     caught_up: bool,
     is_done: bool,
     /// Whether other connections of the thread ran since the last page.
@@ -68,17 +70,21 @@ pub(in crate::server::http) struct FollowStream {
 }
 
 impl FollowStream {
-    /// Creates a stream. One of events begins with `open`.
+    /// Creates a stream. One of events begins with `open`, once it is known where that is.
     pub(in crate::server::http) fn new(
         (log, room, positions): (LogReader, ListingRoom, ReadPositions),
         (form, beginning): (FollowForm, Beginning),
-        open: &Open,
+        open: Open,
         (waiter, follower): (Waiter, Follower),
     ) -> Self {
         let is_events = form == FollowForm::Events;
-        let next = is_events.then(|| opening(open));
         let Beginning { position, since, .. } = beginning;
         let place = StreamPlace { position, batch: None, until: beginning.end() };
+        let open = is_events.then_some(open);
+        let (open, next) = match since.is_some() && place.until > position {
+            true => (open, None),
+            false => (None, open.as_ref().map(opening)),
+        };
         // Lines do not tell of batches, and the log begins with none open.
         let is_known = since.is_none() && !(is_events && position > LogEnd::ZERO);
         let beginning = (!is_known).then_some(beginning);
@@ -94,6 +100,7 @@ impl FollowStream {
             place,
             alone: None,
             next,
+            open,
             caught_up: !is_events,
             is_done: false,
             yielded: true,
@@ -121,6 +128,12 @@ impl FollowStream {
             if self.beginning.is_some() {
                 if let Err(error) = ready!(self.poll_begin(cx)) {
                     return Poll::Ready(Some(self.end_with(error.into())));
+                }
+                if self.beginning.is_none()
+                    && let Some(open) = self.open.take()
+                {
+                    let (end, next) = (self.waiter.end().get(), self.place.position.get());
+                    return Poll::Ready(Some(opening(&Open { end, next, ..open })));
                 }
                 continue;
             }
@@ -174,7 +187,10 @@ impl FollowStream {
     /// Ends the stream, and returns how it tells why.
     fn end_with(&mut self, problem: RequestProblem) -> Bytes {
         (self.alone, self.is_done) = (None, true);
-        error_event(self.form, problem)
+        match self.open.take() {
+            Some(_) => error_stream(self.form, problem),
+            None => error_event(self.form, problem),
+        }
     }
 
     /// Returns a shared page; none where the follower reads for itself from now on.
@@ -208,7 +224,7 @@ impl FollowStream {
     /// Returns what is sent beside messages: that everything was sent, once, and signs of life.
     fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let end = self.waiter.end().get();
-        if !self.caught_up && self.place.position.get() >= end {
+        if !self.caught_up && self.open.is_none() && self.place.position.get() >= end {
             self.caught_up = true;
             return Poll::Ready(event(CAUGHT_UP_EVENT, &CaughtUp { end }));
         }
@@ -224,6 +240,7 @@ impl FollowStream {
         let time = rfc3339(SystemTime::now());
         Poll::Ready(match self.form {
             FollowForm::Lines => Bytes::from_static(b"{}\n"),
+            FollowForm::Events if self.open.is_some() => probe(self.form),
             FollowForm::Events => event(TAIL_EVENT, &Tail { end, time }),
         })
     }

@@ -70,7 +70,7 @@ impl Node {
         FollowStream::new(
             (self.log.clone(), self.room.clone(), self.positions.clone()),
             (form, begin),
-            &open,
+            open,
             (
                 self.hub.waiter(ReadLevel::Own, self.positions.log()),
                 FollowerLimit::new(1).enter().unwrap(),
@@ -355,7 +355,7 @@ async fn a_follower_that_begins_in_a_batch_that_the_node_lacks_is_told_where_it_
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_time_that_a_lagging_node_lacks_is_looked_for_in_what_comes() {
     on_local_tasks(async {
         for form in [FollowForm::Lines, FollowForm::Events] {
@@ -369,6 +369,8 @@ async fn a_time_that_a_lagging_node_lacks_is_looked_for_in_what_comes() {
                 let until = LogEnd::new(u64::MAX);
                 let begin = Beginning { position, since, limit: 2, until };
                 let mut stream = node.follow_from(form, begin);
+                let sign = text(&mut stream).await;
+                assert_eq!(sign, if form == FollowForm::Lines { "{}\n" } else { ": \n\n" });
                 for ms in accepted {
                     node.append_at(ms);
                     // Some come while it looks.
@@ -379,6 +381,10 @@ async fn a_time_that_a_lagging_node_lacks_is_looked_for_in_what_comes() {
                 let ids = read.split("{\"id\":").skip(1);
                 let ids: Vec<u64> = ids.map(|rest| rest[..1].parse().unwrap()).collect();
                 assert_eq!(ids, shown, "{read}");
+                if form == FollowForm::Events {
+                    let open = format!("\"next\":{},", shown[0]);
+                    assert!(read.find(&open).unwrap() < read.find("{\"id\"").unwrap(), "{read}");
+                }
             }
         }
     })

@@ -175,7 +175,10 @@ impl LogView {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, content_type);
         headers.insert(VARY, HeaderValue::from_static("accept"));
-        headers.insert(name(names::ACKLOG_NEXT), HeaderValue::from(end.get()));
+        // Behind the end there may be messages of before the time that is still to be found.
+        if begin.since.is_none() {
+            headers.insert(name(names::ACKLOG_NEXT), HeaderValue::from(end.get()));
+        }
         Ok(response)
     }
 
@@ -218,7 +221,7 @@ impl LogView {
         let stream = FollowStream::new(
             (self.log.clone(), self.room.clone(), self.positions.clone()),
             (read.stream_form(), begin),
-            &open,
+            open,
             (self.hub.waiter(read.level, log), follower),
         );
         let mut response = read.stream(ResponseBody::pieces(stream));
