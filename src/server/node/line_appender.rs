@@ -125,7 +125,10 @@ impl LineAppender {
         self.count += 1;
         match self.lines.back_mut().filter(|_| joins) {
             Some(last) => append.batch.iter().for_each(|text| last.append.batch.push(text)),
-            None => self.lines.push_back(LineAppend { waiter, append, is_series: is_plain }),
+            None => {
+                let (is_series, is_replay) = (is_plain, false);
+                self.lines.push_back(LineAppend { waiter, append, is_series, is_replay });
+            }
         }
         true
     }

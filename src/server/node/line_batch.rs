@@ -16,6 +16,8 @@ pub(super) struct LineAppend {
     pub(super) append: ClientAppend,
     /// Whether each message is a line of its own, with a client of its own.
     pub(super) is_series: bool,
+    /// Whether it was compared, and is in the log already: it needs a place and nothing else.
+    pub(super) is_replay: bool,
 }
 
 impl LineAppend {
@@ -36,7 +38,7 @@ impl LineAppend {
         let append = ClientAppend { batch, key: None, expected_end: None, wait, share: None };
         let waiter = self.waiter;
         self.waiter = WaiterId::new(waiter.get() + lines as u64);
-        Self { waiter, append, is_series: true }
+        Self { waiter, append, is_series: true, is_replay: false }
     }
 }
 

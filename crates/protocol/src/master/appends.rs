@@ -46,10 +46,14 @@ impl<L: LogView> Master<L> {
         self.take_batch(now, waiter, (request, AppendOrigin::Stream), None)
     }
 
-    /// Returns whether lines need not be kept because of the disk: it has room for them, or a fault
-    /// for which they are refused.
+    /// Returns whether lines need not be kept because of the disk.
     pub fn disk_takes_lines(&self) -> bool {
         self.leader.disk_takes_lines()
+    }
+
+    /// Returns whether new messages are refused, however few wait.
+    pub fn refuses_appends(&self) -> bool {
+        self.leader.check_node(self.peers.cluster()).is_err()
     }
 
     /// Returns how many more lines that ask for this may wait now; as many as may be where they

@@ -192,6 +192,19 @@ impl Waiter {
         }
     }
 
+    /// Checks that the cluster has as many nodes as must hold what is shown.
+    ///
+    /// # Errors
+    /// When it has fewer: a member was forgotten, and no new message would ever be shown.
+    fn check_size(&self) -> Result<(), RequestProblem> {
+        match (self.level, self.hub.positions.cluster_size()) {
+            (ReadLevel::Nodes(nodes), Some(size)) if nodes > size => {
+                Err(RequestProblem::ReadConcern { nodes: nodes.into(), size })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the end of what may be shown, if that is beyond `position`.
     fn end_beyond(&self, position: LogEnd) -> Result<Option<LogEnd>, RequestProblem> {
         if self.is_closing() {
@@ -200,13 +213,15 @@ impl Waiter {
         // In this order: the log is published before a message of it is shown.
         let end = self.end();
         self.check_log()?;
+        self.check_size()?;
         Ok((end > position).then_some(end))
     }
 
     /// Waits until something beyond `position` may be shown, and returns the end of that.
     ///
     /// # Errors
-    /// When the node stops, or has another log than the reader began with.
+    /// When the node stops, has another log than the reader began with, or the cluster has fewer
+    /// nodes than the read concern.
     pub(in crate::server::http) fn poll_beyond(
         &self,
         position: LogEnd,
@@ -236,5 +251,23 @@ impl Drop for Waiter {
         if let Some(readers) = waiting.readers.get_mut(&self.level) {
             readers.remove(&self.key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use acklog_log::in_memory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_is_told_where_the_cluster_is_smaller_than_its_read_concern() {
+        let (_writer, log) = in_memory();
+        let hub = FollowHub::new(ReadPositions::of_one_node(log));
+        let waiter = hub.waiter(ReadLevel::Nodes(2), None);
+        let told = poll_fn(|cx| waiter.poll_beyond(LogEnd::ZERO, cx)).await;
+        assert!(matches!(told, Err(RequestProblem::ReadConcern { nodes: 2, size: 1 })), "{told:?}");
     }
 }

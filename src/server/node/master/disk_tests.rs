@@ -163,6 +163,32 @@ fn what_is_stored_when_the_disk_fails_is_told_as_stored() {
 }
 
 #[test]
+fn lines_that_are_kept_for_a_place_are_refused_when_the_disk_fails() {
+    with_slow_master(Sizes::DEFAULT.segment_bytes, async |mut slow| {
+        let appender = slow.master.appender();
+        let (mut waits, _answers) = appender.stream().unwrap();
+        let (mut kept, mut outcomes) = appender.stream().unwrap();
+        for stream in [&mut waits, &mut kept] {
+            for _ in 0..options().max_waiting {
+                assert!(stream.push(append(batch(1, "Msg"), None, 2), |_, _| true));
+            }
+            stream.hand_over().await.unwrap();
+        }
+        slow.master.health().await.unwrap();
+        slow.committer.write();
+        slow.committer.sync();
+        slow.taken = slow.master.reader().durable_end().get();
+        let sender = slow.take(append(batch(1, "Msg"), None, 1)).await;
+        slow.disk.fail_changes(0, u64::MAX);
+        slow.committer.write();
+        slow.committer.sync();
+        assert!(matches!(sender.await.unwrap().unwrap(), Outcome::DiskFailed(..)));
+        let told = poll_fn(|cx| outcomes.poll_next(cx)).await;
+        assert!(matches!(told.outcome, Outcome::Refused(Refusal::DiskFault(_))), "{told:?}");
+    });
+}
+
+#[test]
 fn what_is_stored_when_its_senders_time_is_up_is_told_as_stored() {
     with_slow_master(Sizes::DEFAULT.segment_bytes, async |mut slow| {
         tokio::time::pause();

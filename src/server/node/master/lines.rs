@@ -81,12 +81,15 @@ impl Core<LeaderDriver> {
             return;
         }
         self.role.stalled.set_due(false);
-        let share = (self.places() / self.role.stalled.len().max(1)).max(1);
+        let share = (self.places() / self.role.stalled.of(Shortage::Places).len().max(1)).max(1);
         let mut turn = Turn { work: 0, places: share };
         for shortage in Shortage::ALL {
             for _ in 0..self.role.stalled.of(shortage).len() {
                 if turn.work >= ITERATION_WORK_MAX {
                     return;
+                }
+                if shortage == Shortage::Places && !self.can_place_next() {
+                    break;
                 }
                 let Some(batch) = self.role.stalled.of(shortage).pop_front() else { break };
                 turn.places = share;
@@ -106,10 +109,20 @@ impl Core<LeaderDriver> {
     pub(super) fn note_room(&mut self) {
         let (role, machine) = (&mut self.role, self.machine.get_ref());
         let has_time = role.stalled.next(Shortage::Time).is_some();
-        let has_disk = role.stalled.next(Shortage::Disk).is_some() && machine.disk_takes_lines();
-        let next = role.stalled.next(Shortage::Places);
-        let has_places = next.is_some_and(|next| machine.room_to_wait(next.append.wait) > 0);
-        role.stalled.set_due(has_time || has_disk || has_places);
+        let has_disk = role.stalled.next(Shortage::Disk).is_some()
+            && (machine.disk_takes_lines() || machine.refuses_appends());
+        let is_due = has_time || has_disk || self.can_place_next();
+        self.role.stalled.set_due(is_due);
+    }
+
+    /// Returns whether the next line that is kept for lack of a place has one now, or is refused
+    /// for another reason.
+    fn can_place_next(&mut self) -> bool {
+        let (role, machine) = (&mut self.role, self.machine.get_ref());
+        role.stalled.next(Shortage::Places).is_some_and(|next| {
+            machine.room_to_wait(next.append.wait) > 0
+                || (!next.is_replay && machine.refuses_appends())
+        })
     }
 
     /// Returns how many lines that are kept for lack of a place may be taken now; as many as may be
@@ -161,13 +174,15 @@ impl Core<LeaderDriver> {
             }
             may_be_large = take == Take::All;
             // Without room the machine says what becomes of them: it knows a key, or refuses them.
+            // Where lines are split, the rest is copied.
+            let work = append_work(&line.append);
             let next = match places {
                 1.. if take != Take::All && places < line.count() as usize => {
                     line.take_front(places)
                 }
                 _ => batch.lines.pop_front()?,
             };
-            let (work, wait) = (append_work(&next.append), next.append.wait);
+            let wait = next.append.wait;
             if let Some((line, refusal)) = self.offer(now, next, &batch.turn) {
                 if let Some(lacks) = Shortage::of(&refusal).filter(|_| take != Take::All) {
                     batch.lines.push_front(line);
@@ -194,17 +209,17 @@ impl Core<LeaderDriver> {
         line: LineAppend,
         turn: &StreamTurn,
     ) -> Option<(LineAppend, Refusal)> {
-        let LineAppend { waiter, append, is_series } = line;
+        let LineAppend { waiter, append, is_series, is_replay } = line;
         if !is_series {
             let (append, refusal) = self.append_line(now, waiter, append, turn)?;
-            return Some((LineAppend { waiter, append, is_series }, refusal));
+            return Some((LineAppend { waiter, append, is_series, is_replay }, refusal));
         }
         match self.machine.get_mut().append_series(now, waiter, append_request(&append)) {
             Ok(id) => {
                 self.write_each(id, &append.batch);
                 None
             }
-            Err(refusal) => Some((LineAppend { waiter, append, is_series }, refusal)),
+            Err(refusal) => Some((LineAppend { waiter, append, is_series, is_replay }, refusal)),
         }
     }
 
@@ -219,7 +234,7 @@ impl Core<LeaderDriver> {
     ) {
         match Shortage::of(&refusal) {
             Some(lacks) => {
-                let line = LineAppend { waiter, append, is_series: false };
+                let line = LineAppend { waiter, append, is_series: false, is_replay: true };
                 let batch = LineBatch::new([line].into(), turn);
                 self.keep(RestOfBatch { batch, lacks, is_whole: true });
             }

@@ -39,11 +39,7 @@ impl<L: LogView> Leader<L> {
             return Err(Refusal::ShuttingDown);
         }
         let write_concern = self.resolve(request.wait.write_concern, cluster)?;
-        if let Some(fault) = self.fault() {
-            return Err(Refusal::DiskFault(fault));
-        }
-        self.check_losses()?;
-        self.check_quorum(cluster)?;
+        self.check_node(cluster)?;
         let end = self.own.log_end();
         if let Some(expected) = request.expected_end.filter(|&expected| expected != end) {
             return Err(Refusal::EndMoved { expected, end });
@@ -58,26 +54,38 @@ impl<L: LogView> Leader<L> {
         Ok(write_concern)
     }
 
+    /// Checks whether this node takes messages at all.
+    ///
+    /// # Errors
+    /// When it does not: the disk, other nodes that have more, or a quorum that is lost.
+    pub(in crate::master) fn check_node(&self, cluster: ClusterView) -> Result<(), Refusal> {
+        if let Some(fault) = self.fault() {
+            return Err(Refusal::DiskFault(fault));
+        }
+        self.check_losses()?;
+        self.check_quorum(cluster)
+    }
+
     /// Returns the refusal of a client that would be one too many to wait.
     pub(in crate::master) fn too_many_waiting(&self) -> Refusal {
         Refusal::TooManyWaiting { limit: self.options.max_waiting }
     }
 
-    /// Returns how many more lines of append streams with this write concern may wait now.
+    /// Returns how many more lines of append streams with this write concern may wait now. Each
+    /// client whose batch is being compared is taken for one that will wait.
     pub(in crate::master) fn room_to_wait(&self, wait: Wait, cluster: ClusterView) -> usize {
         match self.resolve(wait.write_concern, cluster) {
             Ok(write_concern) if write_concern > 1 => {
-                let waiting = self.gate.waiting_for_secondaries();
+                let waiting = self.gate.waiting_for_secondaries() + self.comparing.len();
                 self.waiting_max(AppendOrigin::Stream).saturating_sub(waiting)
             }
             _ => usize::MAX,
         }
     }
 
-    /// Returns whether lines of append streams need not wait for the disk: it has room for them, or
-    /// a fault for which they are refused.
+    /// Returns whether lines of append streams need not wait for the disk.
     pub(in crate::master) fn disk_takes_lines(&self) -> bool {
-        self.own.backlog(AppendOrigin::Stream).is_none() || self.fault().is_some()
+        self.own.backlog(AppendOrigin::Stream).is_none()
     }
 
     /// Takes a batch that was [checked](Self::check_append), and gives it its ids, of which the

@@ -71,6 +71,11 @@ impl HeldAppends {
         std::mem::take(&mut self.0).into_iter()
     }
 
+    /// Returns the number of clients.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Returns whether no client waits.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

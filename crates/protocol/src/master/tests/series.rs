@@ -177,6 +177,21 @@ fn lines_leave_half_of_what_may_wait_for_the_disk_to_single_appends() {
 }
 
 #[test]
+fn a_batch_that_is_compared_has_its_place_kept_for_it() {
+    let options = MasterOptions { max_waiting: 32, ..options() };
+    let mut node = Node::new(options, restored(), true);
+    node.append_series(100, 29, 2, None).unwrap();
+    let known = AppendRequest { key: Some(KeyHash::new(2)), ..request(2) };
+    assert_eq!(node.append_line(200, known), Ok(Admission::Compare(MessageId::new(4))));
+    assert_eq!(node.machine.room_to_wait(known.wait), 0);
+    let crowded = Err(Refusal::TooManyWaiting { limit: 32 });
+    assert_eq!(node.append_series(300, 1, 2, None).map(Admission::Append), crowded);
+    let compared = Ok(FirstUse::SameMessage);
+    let waits = node.machine.key_compared(node.now, WaiterId::new(200), compared);
+    assert_eq!((waits, node.machine.room_to_wait(known.wait)), (Ok(Admission::Waits), 0));
+}
+
+#[test]
 fn a_line_is_refused_for_lack_of_room_only_where_it_would_be_taken_otherwise() {
     let mut node = Node::restarted(true);
     node.append_series(100, 10, 2, None).unwrap();
@@ -196,7 +211,7 @@ fn a_line_is_refused_for_lack_of_room_only_where_it_would_be_taken_otherwise() {
     assert_eq!(refused, Err(Refusal::EndMoved { expected, end: LogEnd::new(16) }));
     node.step(Input::DiskFault(no_space()));
     assert_eq!(node.append_line(113, request(1)), Err(Refusal::DiskFault(no_space())));
-    assert!(node.machine.disk_takes_lines(), "so it need not be kept");
+    assert!(node.machine.refuses_appends(), "so it need not be kept");
     node.step(Input::Shutdown);
     assert_eq!(node.append_line(114, request(1)), Err(Refusal::ShuttingDown));
 }

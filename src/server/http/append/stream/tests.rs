@@ -104,3 +104,22 @@ fn a_line_whose_memory_a_body_takes_is_refused_and_the_next_one_is_appended() {
         assert_eq!((state.refused_lines.get(), state.waiting.get()), (1, 2));
     });
 }
+
+#[test]
+fn a_line_that_ends_as_its_memory_is_taken_costs_neither_itself_nor_the_next_one() {
+    let limits = BodyLimits::new(1024 * 1024);
+    with_reader(&limits, async |sender, state, mut outcomes| {
+        sender.send(format!("{{\"message\":\"{}", "x".repeat(100_000)).into()).unwrap();
+        sleep(Duration::from_secs(40)).await;
+        // Before the reading half learns that.
+        assert!(limits.hold(&mut None, 128 * 1024 * 1024));
+        sender.send(Bytes::from_static(b"\"}\n{\"mess")).unwrap();
+        sender.send(Bytes::from_static(b"age\":\"next\"}\n")).unwrap();
+        drop(sender);
+        for line in 0..2 {
+            let next = std::future::poll_fn(|cx| outcomes.poll_next(cx)).await;
+            assert_eq!((next.line, next.count), (line, 1), "{next:?}");
+        }
+        assert!(state.refused.borrow().is_empty(), "{:?}", state.refused);
+    });
+}
