@@ -47,18 +47,23 @@ impl Slow {
 }
 
 fn with_slow_master(segment_bytes: u64, test: impl AsyncFnOnce(Slow)) {
+    with_slow_master_of(options(), segment_bytes, test);
+}
+
+/// Runs a test beside a master with such options, on such a disk.
+fn with_slow_master_of(options: MasterOptions, segment_bytes: u64, test: impl AsyncFnOnce(Slow)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let disk = SimDisk::new();
         let sizes = Sizes { segment_bytes, ..Sizes::DEFAULT };
-        let new_log = options().log;
+        let new_log = options.log;
         let options_of_disk = DiskOptions { new_log, sizes, ..DiskOptions::OF_TESTS };
         let recovered = recover(Arc::new(disk.mounted()), options_of_disk).unwrap();
         let Recovered { opened, committer, .. } = recovered;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let master =
-            start_master(options(), Faults::default(), opened, listener, stop.clone(), &tasks);
+            start_master(options, Faults::default(), opened, listener, stop.clone(), &tasks);
         let slow = Slow { master, committer, disk, stop: stop.clone(), taken: 0 };
         timeout(PATIENCE, test(slow)).await.expect("the test hangs");
         stop.cancel();
@@ -164,12 +169,14 @@ fn what_is_stored_when_the_disk_fails_is_told_as_stored() {
 
 #[test]
 fn lines_that_are_kept_for_a_place_are_refused_when_the_disk_fails() {
-    with_slow_master(Sizes::DEFAULT.segment_bytes, async |mut slow| {
+    const PLACES: usize = 16;
+    let options = MasterOptions { max_waiting: PLACES, ..options() };
+    with_slow_master_of(options, Sizes::DEFAULT.segment_bytes, async |mut slow| {
         let appender = slow.master.appender();
         let (mut waits, _answers) = appender.stream().unwrap();
         let (mut kept, mut outcomes) = appender.stream().unwrap();
         for stream in [&mut waits, &mut kept] {
-            for _ in 0..options().max_waiting {
+            for _ in 0..PLACES {
                 assert!(stream.push(append(batch(1, "Msg"), None, 2), |_, _| true));
             }
             stream.hand_over().await.unwrap();
