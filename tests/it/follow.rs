@@ -1,85 +1,12 @@
 //! Readers that wait for messages and follow the log, on real nodes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::*;
-
-const EVENTS: &str = "Accept: text/event-stream";
-
-/// A reader that follows. It asks by HTTP/1.0, so that its lines come without chunks and its answer
-/// ends with the connection.
-struct Follower {
-    stream: BufReader<TcpStream>,
-    head: String,
-}
-
-impl Follower {
-    /// Asks, and reads the head of the answer.
-    fn ask(http: SocketAddr, query: &str, headers: &[&str]) -> Self {
-        let mut stream = TcpStream::connect(http).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-        write!(stream, "GET /messages{query} HTTP/1.0\r\n{headers}\r\n").unwrap();
-        let mut follower = Self { stream: BufReader::new(stream), head: String::new() };
-        while !follower.head.ends_with("\r\n\r\n") {
-            let read = follower.stream.read_line(&mut follower.head).unwrap();
-            assert!(read > 0, "{}", follower.head);
-        }
-        follower
-    }
-
-    /// Follows in lines from an id on.
-    fn lines(http: SocketAddr, from: u64) -> Self {
-        Self::ask(http, &format!("?follow=true&from={from}"), &[])
-    }
-
-    /// Follows as events, behind a last event where one is given. Returns also the first event.
-    fn events(http: SocketAddr, query: &str, last: Option<&str>) -> (Self, Value) {
-        let last = last.map(|id| format!("Last-Event-ID: {id}"));
-        let headers: Vec<&str> = [EVENTS].into_iter().chain(last.as_deref()).collect();
-        let mut follower = Self::ask(http, query, &headers);
-        follower.expect(&[": acklog", "retry: 1000", "", "event: open"]);
-        let open = follower.line();
-        assert_eq!(follower.line(), "");
-        (follower, serde_json::from_str(open.strip_prefix("data: ").unwrap()).unwrap())
-    }
-
-    /// Returns the next line.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).unwrap();
-        line.strip_suffix('\n').expect("a line that ends").to_owned()
-    }
-
-    #[track_caller]
-    fn expect<L: AsRef<str>>(&mut self, lines: &[L]) {
-        for line in lines {
-            assert_eq!(self.line(), line.as_ref());
-        }
-    }
-
-    /// Reads to the end of the answer.
-    fn rest(mut self) -> String {
-        let mut rest = String::new();
-        self.stream.read_to_string(&mut rest).unwrap();
-        rest
-    }
-}
-
-/// Returns the lines of the event of a message.
-fn event(log: &str, id: u64, text: &str) -> [String; 3] {
-    let data = json!({"id": id, "message": text});
-    [format!("id: {log}.1.{id}"), format!("data: {data}"), String::new()]
-}
-
-/// Returns the first digits of a log's identity.
-fn log_of(open: &Value) -> String {
-    open["log"].as_str().unwrap()[..8].to_owned()
-}
 
 fn append_batch(http: SocketAddr, texts: &[&str]) -> u64 {
     let body = json!({"messages": texts, "w": 1}).to_string();
@@ -243,51 +170,6 @@ fn readers_of_an_empty_secondary_are_told_when_its_master_comes_back_with_anothe
 }
 
 #[test]
-fn a_read_concern_shows_what_so_many_nodes_have() {
-    let (master, comm) = master(&["--cluster-size", "3"]);
-    append(master.http, "Msg0", "1");
-    let ends = |concern: &str| {
-        let answer = get(master.http, &format!("/messages?readConcern={concern}"));
-        answer.header("acklog-end").map(str::to_owned)
-    };
-    let shown = |end: &str| Some(end.to_owned());
-    let concerns = ["0", "1", "2", "3", "majority", "all"];
-    assert_eq!(concerns.map(ends), ["1", "1", "0", "0", "0", "0"].map(shown));
-    let (mut reader, open) = Follower::events(master.http, "?readConcern=majority", None);
-    assert_eq!((&open["end"], &open["readConcern"]), (&json!(0), &json!("majority")));
-    reader.expect(&["event: caughtup", r#"data: {"end":0}"#, ""]);
-    let bonnie = secondary("bonnie", comm, &[]);
-    reader.expect(&event(&log_of(&open), 0, "Msg0"));
-    // Behind an answer, a read with no higher concern shows the message.
-    for n in 1..20_u64 {
-        append(master.http, &format!("Msg{n}"), "2");
-        let end = (n + 1).to_string();
-        assert_eq!(["2", "majority"].map(ends), [&*end; 2].map(shown), "{n}");
-        assert_eq!(ends("3"), shown("0"));
-    }
-    let refused = get(master.http, "/messages?readConcern=4");
-    let code = refused.json()["code"].clone();
-    assert_eq!((refused.status, code), (400, json!("unsatisfiable-read-concern")));
-    assert_eq!(get(bonnie.http, "/messages?readConcern=1").json()[0]["message"], "Msg0");
-    // The secondary is told by its master, and of all three nodes one is missing.
-    let told = |concern: &str| {
-        let answer = get(bonnie.http, &format!("/messages?readConcern={concern}"));
-        answer.header("acklog-end").map(str::to_owned)
-    };
-    wait_until("the secondary to be told", || told("majority") == shown("20"));
-    assert_eq!(["1", "2", "3", "all"].map(told), ["20", "20", "0", "0"].map(shown));
-    let refused = get(bonnie.http, "/messages?readConcern=4");
-    let code = refused.json()["code"].clone();
-    assert_eq!((refused.status, code), (400, json!("unsatisfiable-read-concern")));
-    // A reader of a number is woken like one of a word.
-    let (mut reader, open) = Follower::events(bonnie.http, "?readConcern=3", None);
-    assert_eq!((&open["end"], &open["readConcern"]), (&json!(0), &json!(3)));
-    reader.expect(&["event: caughtup", r#"data: {"end":0}"#, ""]);
-    let _clyde = secondary("clyde", comm, &[]);
-    reader.expect(&event(&log_of(&open), 0, "Msg0"));
-}
-
-#[test]
 fn reads_that_are_refused_have_the_headers_that_the_document_declares() {
     let (master, _) = master(&["--max-followers", "1"]);
     let document = get(master.http, "/openapi.json").json();
@@ -315,52 +197,6 @@ fn reads_that_are_refused_have_the_headers_that_the_document_declares() {
             assert_eq!(answer.header(name).is_some(), is_declared, "{query}: {name}");
         }
     }
-}
-
-#[test]
-fn a_single_message_is_shown_under_the_default_read_concern() {
-    let majority = ["--default-read-concern", "majority"];
-    let (master, comm) = master(&[&["--cluster-size", "3"], &majority[..]].concat());
-    append(master.http, "Msg", "1");
-    let one = |http, method| request(http, method, "/messages/0", "");
-    let hidden = one(master.http, "GET");
-    let problem = hidden.json();
-    assert_eq!((hidden.status, &problem["code"]), (404, &json!("no-such-message")));
-    assert_eq!(one(master.http, "HEAD").status, 404);
-    assert_eq!(texts(master.http), [""; 0]);
-    let bonnie = secondary("bonnie", comm, &majority);
-    let shown = "{\"id\":0,\"message\":\"Msg\"}\n";
-    for http in [master.http, bonnie.http] {
-        wait_until("a majority has it", || one(http, "GET").body == shown);
-        assert_eq!(texts(http), ["Msg"]);
-    }
-}
-
-#[test]
-fn a_secondary_leaves_other_numbers_of_nodes_to_its_master() {
-    let (master, _, nodes) = cluster(&["--cluster-size", "5"], &["bonnie"]);
-    for nodes_asked in [2, 4] {
-        let refused = get(nodes[0].http, &format!("/messages?readConcern={nodes_asked}"));
-        assert_eq!((refused.status, refused.json()["code"].as_str()), (400, Some("bad-request")));
-        assert_eq!(refused.json()["retry"], false);
-        let detail = refused.json()["detail"].to_string();
-        assert!(detail.contains(&format!("http://{}", master.http)), "{detail}");
-    }
-    for told in [3, 5] {
-        assert_eq!(get(nodes[0].http, &format!("/messages?readConcern={told}")).status, 200);
-    }
-}
-
-#[test]
-fn a_secondary_without_a_master_does_not_know_how_many_nodes_there_are() {
-    // Takes connections, and never says anything.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let bonnie = secondary("bonnie", silent.local_addr().unwrap(), &[]);
-    let refused = get(bonnie.http, "/messages?readConcern=2");
-    let problem = refused.json();
-    assert_eq!((refused.status, problem["code"].as_str()), (400, Some("bad-request")));
-    assert_eq!(problem["retry"], true, "once it has a master it knows: {problem}");
-    assert_eq!(get(bonnie.http, "/messages?readConcern=majority").json(), json!([]));
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The tools of all integration tests: nodes as child processes, requests to them, and waiting for
 //! conditions.
 
+mod follower;
 mod http;
 mod nodes;
 mod process;
 mod stream;
 mod wait;
 
+pub use follower::*;
 pub use http::*;
 pub use nodes::*;
 pub use process::*;
