@@ -110,13 +110,10 @@ impl Waiting {
     pub(super) fn end_overdue(&mut self, more: Duration) {
         self.take_queue();
         let now = Instant::now();
-        let is_overdue = |append: &mut StreamedAppend| append.is_overdue(now, more);
-        let (mut late, mut kept) = (Vec::new(), VecDeque::new());
-        for mut append in self.unsent.drain(..) {
-            if is_overdue(&mut append) { late.push(append) } else { kept.push_back(append) }
-        }
+        let is_overdue = |append: &StreamedAppend| append.is_overdue(now, more);
+        let (mut late, kept): (VecDeque<_>, _) = self.unsent.drain(..).partition(is_overdue);
         self.unsent = kept;
-        late.extend(self.refused.extract_if(.., is_overdue));
+        late.extend(self.refused.extract_if(.., |append| is_overdue(append)));
         let no_time = || Failure::of_cause(Cause::NoTime, false);
         late.into_iter().for_each(|append| append.fail_late(no_time()));
     }

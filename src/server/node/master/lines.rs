@@ -34,6 +34,13 @@ struct Turn {
     places: usize,
 }
 
+impl Turn {
+    /// Returns a turn in which nothing was done, and in which a stream may take all places.
+    const fn unbounded() -> Self {
+        Self { work: 0, places: usize::MAX }
+    }
+}
+
 /// Lines that are left of a batch, to be kept.
 #[derive(Debug)]
 struct RestOfBatch {
@@ -48,21 +55,21 @@ impl Core<LeaderDriver> {
     /// now. Returns how much work it was.
     pub(super) fn take_lines(&mut self, now: Instant, batch: LineBatch) -> usize {
         self.take_stalled(now);
-        let mut turn = Turn { work: 0, places: usize::MAX };
+        let mut turn = Turn::unbounded();
         self.take_or_keep(now, batch, Take::Next, &mut turn);
         turn.work
     }
 
     /// Takes lines whose first one is large and due. Returns whether that was taken.
     pub(super) fn take_large_line(&mut self, now: Instant, batch: LineBatch) -> bool {
-        let mut turn = Turn { work: 0, places: usize::MAX };
+        let mut turn = Turn::unbounded();
         self.take_or_keep(now, batch, Take::Large, &mut turn);
         turn.work > 0
     }
 
     /// Takes all lines: the node stops, and refuses them.
     pub(super) fn refuse_lines(&mut self, now: Instant, batch: LineBatch) {
-        let mut turn = Turn { work: 0, places: usize::MAX };
+        let mut turn = Turn::unbounded();
         self.take_or_keep(now, batch, Take::All, &mut turn);
     }
 
@@ -209,17 +216,17 @@ impl Core<LeaderDriver> {
         line: LineAppend,
         turn: &StreamTurn,
     ) -> Option<(LineAppend, Refusal)> {
-        let LineAppend { waiter, append, is_series, is_replay } = line;
-        if !is_series {
-            let (append, refusal) = self.append_line(now, waiter, append, turn)?;
-            return Some((LineAppend { waiter, append, is_series, is_replay }, refusal));
+        if !line.is_series {
+            let (append, refusal) = self.append_line(now, line.waiter, line.append, turn)?;
+            return Some((LineAppend { append, ..line }, refusal));
         }
-        match self.machine.get_mut().append_series(now, waiter, append_request(&append)) {
+        let request = append_request(&line.append);
+        match self.machine.get_mut().append_series(now, line.waiter, request) {
             Ok(id) => {
-                self.write_each(id, &append.batch);
+                self.write_each(id, &line.append.batch);
                 None
             }
-            Err(refusal) => Some((LineAppend { waiter, append, is_series, is_replay }, refusal)),
+            Err(refusal) => Some((line, refusal)),
         }
     }
 
