@@ -4,6 +4,8 @@ use std::fmt;
 
 use acklog_api::Outcome;
 use acklog_protocol::Receipt;
+#[cfg(test)]
+use acklog_types::MessageId;
 
 use super::json;
 
@@ -104,4 +106,18 @@ pub(super) fn write_acks(out: &mut Vec<u8>, receipt: &Receipt) {
         json::write_string(out, name.as_str());
     }
     out.push(b']');
+}
+
+/// Returns the receipt of a message that the master and bonnie have.
+#[cfg(test)]
+pub(super) fn receipt_of_two(id: MessageId) -> Receipt {
+    Receipt {
+        id,
+        messages: 1,
+        write_concern: 2,
+        acked_by: ["master", "bonnie"].map(|name| name.parse().unwrap()).into(),
+        stored: true,
+        replayed: false,
+        copies: None,
+    }
 }

@@ -175,7 +175,7 @@ mod tests {
     use acklog_types::MessageId;
 
     use super::*;
-    use crate::server::http::accepted::RequestKind;
+    use crate::server::http::accepted::{RequestKind, receipt_of_two};
 
     fn answer(
         outcome: Result<Outcome, NoOutcome>,
@@ -185,16 +185,7 @@ mod tests {
     }
 
     fn receipt() -> Receipt {
-        let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
-        Receipt {
-            id: MessageId::new(3),
-            messages: 1,
-            write_concern: 2,
-            acked_by,
-            stored: true,
-            replayed: false,
-            copies: None,
-        }
+        receipt_of_two(MessageId::new(3))
     }
 
     #[tokio::test]

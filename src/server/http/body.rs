@@ -1,6 +1,8 @@
 //! Reads the bodies of requests, bounded in size, in total and in idle time.
 
 mod partial_line;
+#[cfg(test)]
+pub(super) mod sent;
 mod unannounced;
 
 use std::sync::Arc;

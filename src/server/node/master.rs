@@ -190,4 +190,4 @@ mod handshake_tests;
 mod lines_tests;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::server) mod tests;

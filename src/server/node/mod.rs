@@ -33,6 +33,8 @@ pub use appender::{Appender, NoOutcome};
 pub use events::{EventHub, EventItem, EventListener, Heard, RecordedEvent};
 pub use faults::NodeFaults;
 pub use line_appender::{LineAppender, LineOutcome, LineOutcomes};
+#[cfg(test)]
+pub(super) use master::tests::options as options_of_tests;
 pub use master::{MasterHandle, start_master};
 pub use read_positions::{ReadLevel, ReadPositions, ReaderThread, WakeUp};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};

@@ -9,6 +9,7 @@ use http_body_util::Full;
 use hyper::body::SizeHint;
 use tokio::sync::mpsc;
 
+use super::sent::Sent;
 use super::*;
 
 /// A body that arrives in pieces, and then ends or stalls.
@@ -131,20 +132,8 @@ async fn small_bodies_have_room_that_large_ones_cannot_use_up() {
     assert_eq!(used(&limits), (0, 0));
 }
 
-/// A body without a length, of which a piece arrives whenever the test sends one.
-struct Sent(mpsc::UnboundedReceiver<usize>);
-
-impl Body for Sent {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let sent = self.0.poll_recv(cx);
-        sent.map(|bytes| bytes.map(|bytes| Ok(Frame::data(Bytes::from(vec![b'x'; bytes])))))
-    }
+fn piece(bytes: usize) -> Bytes {
+    Bytes::from(vec![b'x'; bytes])
 }
 
 #[tokio::test]
@@ -158,7 +147,7 @@ async fn without_a_length_the_youngest_is_given_up_and_the_older_ones_come_to_th
         bodies.push(tokio::spawn(async move {
             limits.collect(Sent(sent)).await.map(|collected| collected.bytes.len())
         }));
-        sender.send(250_000).unwrap();
+        sender.send(piece(250_000)).unwrap();
         senders.push(sender);
         // In this order.
         tokio::task::yield_now().await;
@@ -167,10 +156,10 @@ async fn without_a_length_the_youngest_is_given_up_and_the_older_ones_come_to_th
         tokio::task::yield_now().await;
     }
     // The second one needs room: the fourth makes it. Then the third one does.
-    senders[1].send(200_000).unwrap();
+    senders[1].send(piece(200_000)).unwrap();
     let fourth = bodies.remove(3).await.unwrap();
     assert_eq!(fourth.err(), Some(RequestProblem::TooManyBodies));
-    senders[0].send(100_000).unwrap();
+    senders[0].send(piece(100_000)).unwrap();
     let third = bodies.remove(2).await.unwrap();
     assert_eq!(third.err(), Some(RequestProblem::TooManyBodies));
     drop(senders);

@@ -9,7 +9,7 @@ use hyper::header::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::server::http::accepted::RequestKind;
+use crate::server::http::accepted::{RequestKind, receipt_of_two};
 use acklog_api::ProblemCode;
 
 /// The kinds of request, and where `retry` of each stands in [`ROWS`].
@@ -20,17 +20,7 @@ const KINDS: [RequestKind; 3] = [
 ];
 
 fn accepted(stored: bool) -> Accepted {
-    let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
-    let id = MessageId::new(3);
-    let receipt = Receipt {
-        id,
-        messages: 1,
-        write_concern: 3,
-        acked_by,
-        stored,
-        replayed: false,
-        copies: None,
-    };
+    let receipt = Receipt { write_concern: 3, stored, ..receipt_of_two(MessageId::new(3)) };
     Accepted { receipt, count: None }
 }
 

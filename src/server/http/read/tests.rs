@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::{MasterConfig, parse_node};
+use crate::server::http::accepted::receipt_of_two;
 use crate::server::http::listing::{LISTING_BYTES_MAX, PAGE_BYTES_MAX};
 use crate::server::http::read_request::{ReadBegin, ReadRequest};
 
@@ -200,17 +201,8 @@ async fn a_message_that_was_waited_for_tells_who_has_it_whatever_its_length() {
     let texts = ["short".to_owned(), "\u{1}long\"".repeat(100_000)];
     let (_writer, log) = log_of(&texts);
     for (id, text_of) in texts.iter().enumerate() {
-        let acked_by = ["master", "bonnie"].map(|name| name.parse().unwrap()).into();
         let id = MessageId::new(id as u64);
-        let receipt = Receipt {
-            id,
-            messages: 1,
-            write_concern: 2,
-            acked_by,
-            stored: true,
-            replayed: false,
-            copies: None,
-        };
+        let receipt = receipt_of_two(id);
         let got =
             line(acked_message((&log, &ListingRoom::default()), &receipt).await.ok().unwrap())
                 .await;

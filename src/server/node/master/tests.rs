@@ -21,7 +21,7 @@ use crate::server::node::ClientAppend;
 /// Longest that a test waits for what must happen; never waited out when all is well.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn options() -> MasterOptions {
+pub(in crate::server) fn options() -> MasterOptions {
     MasterOptions {
         name: "master".parse().unwrap(),
         log: LogId::new(1),

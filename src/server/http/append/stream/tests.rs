@@ -1,13 +1,10 @@
 //! The reading half of a stream, in virtual time.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::time::Duration;
 
 use acklog_log::Opened;
-use acklog_protocol::{MasterOptions, Outcome, STRANGERS_MAX};
-use acklog_types::{Faults, LogId, WriteConcern};
-use hyper::body::Frame;
+use acklog_protocol::Outcome;
+use acklog_types::Faults;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
@@ -16,40 +13,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::server::node::start_master;
-
-/// A body of which a piece arrives whenever the test sends one.
-struct Sent(mpsc::UnboundedReceiver<Bytes>);
-
-impl Body for Sent {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
-    }
-}
-
-fn options() -> MasterOptions {
-    MasterOptions {
-        name: "master".parse().unwrap(),
-        log: LogId::new(1),
-        http_port: None,
-        request_timeout: Duration::from_millis(1500),
-        heartbeat_interval: Duration::from_secs(1),
-        cluster_size: None,
-        secondaries: None,
-        default_write_concern: WriteConcern::Nodes(1),
-        quorum: None,
-        max_waiting: 10,
-        max_strangers: STRANGERS_MAX,
-        idempotency_window: 10,
-        seed: 1,
-    }
-}
+use crate::server::http::body::sent::Sent;
+use crate::server::node::{options_of_tests, start_master};
 
 /// Runs a test beside the reading half of a stream on a master with a log in memory.
 fn with_reader(
@@ -61,8 +26,14 @@ fn with_reader(
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let log = Opened::in_memory();
-        let master =
-            start_master(options(), Faults::default(), log, listener, stop.clone(), &tasks);
+        let master = start_master(
+            options_of_tests(),
+            Faults::default(),
+            log,
+            listener,
+            stop.clone(),
+            &tasks,
+        );
         let (appender, outcomes) = master.appender().stream().unwrap();
         let (sender, body) = mpsc::unbounded_channel();
         let state = Rc::<StreamState>::default();
