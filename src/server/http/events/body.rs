@@ -12,7 +12,7 @@ use acklog_types::{DiskFault, IdRange, LogEnd, NodeName};
 
 use crate::server::http::faults;
 use crate::server::http::health::{disk_state, millis_with_fraction};
-use crate::server::node::RecordedEvent;
+use crate::server::node::{RecordedEvent, Sending};
 
 /// Returns the body of an event of a node of this name and role.
 pub(super) fn body(node: &NodeName, role: &api::Role, recorded: &RecordedEvent) -> EventBody {
@@ -21,7 +21,7 @@ pub(super) fn body(node: &NodeName, role: &api::Role, recorded: &RecordedEvent) 
     match &recorded.event {
         Event::Message(event) => of_message(&mut body, event),
         Event::Frame(event) => {
-            of_frame(&mut body, event, recorded.delay);
+            of_frame(&mut body, event, recorded.sent);
             add_master(&mut body, recorded);
         }
         Event::Connection(event) => {
@@ -73,18 +73,17 @@ fn of_message(body: &mut EventBody, event: &MessageEvent) {
     }
 }
 
-fn of_frame(body: &mut EventBody, event: &FrameEvent, injected: Duration) {
+fn of_frame(body: &mut EventBody, event: &FrameEvent, sent: Option<Sending>) {
     let FrameEvent { peer, request, frame, ids, stage } = event;
     body.peer = peer.as_ref().and_then(name);
     body.request = Some(request.get());
     body.frame = Some(format!("{frame:?}"));
     body.ids = ids.and_then(range);
+    if let Some(Sending { attempt, delay }) = sent {
+        (body.attempt, body.delay_ms) = (Some(attempt.into()), ms(delay));
+    }
     match stage {
-        FrameStage::Sent { from, attempt } => {
-            body.from = from.and_then(end);
-            body.attempt = Some((*attempt).into());
-            body.delay_ms = ms(injected);
-        }
+        FrameStage::Sent { from, .. } => body.from = from.and_then(end),
         FrameStage::Received { log_end } => body.log_end = log_end.and_then(end),
         FrameStage::Completed { took, .. } => body.took_ms = ms(*took),
         FrameStage::TimedOut { pause } => body.pause_ms = pause.and_then(ms),

@@ -11,6 +11,7 @@ use acklog_types::NodeName;
 use super::hub::EventHub;
 use super::ring::{EventItem, RecordedEvent};
 use super::sampler::{LeftOut, Sampler};
+use super::sent_frames::SentFrames;
 
 /// The events of messages and frames that listeners get.
 const LISTENED_DETAIL: Detail = Detail::Frames;
@@ -22,6 +23,7 @@ pub(in crate::server::node) struct EventFeed {
     is_heard: bool,
     next_id: u64,
     sampler: Sampler,
+    sent: SentFrames,
     /// A secondary's master, once it is known.
     master: Option<NodeName>,
     /// The events of this iteration.
@@ -38,6 +40,7 @@ impl EventFeed {
             // So the ids of this start are larger than those of earlier ones.
             next_id: wall_clock_us(),
             sampler: Sampler::new(now),
+            sent: SentFrames::default(),
             master: None,
             pending: Vec::new(),
             is_stopping: false,
@@ -55,6 +58,8 @@ impl EventFeed {
         if std::mem::replace(&mut self.is_heard, is_heard) == is_heard {
             return None;
         }
+        // Numbers of requests begin anew with each connection.
+        self.sent = SentFrames::default();
         Some(if is_heard { logged().max(LISTENED_DETAIL) } else { logged() })
     }
 
@@ -72,18 +77,23 @@ impl EventFeed {
             self.master = Some(peer.clone());
         }
         self.is_stopping |= matches!(event, Event::Node(NodeEvent::Stopping { .. }));
-        let recorded =
+        let sent = self.sent.take(&event);
+        let mut recorded =
             RecordedEvent::new(self.next_id, wall_clock_us(), self.master.clone(), event);
+        recorded.sent = sent;
         self.next_id += 1;
         self.pending.push(recorded);
         self.roll(now);
     }
 
-    /// Adds an injected delay to the frame that it is for, which was sent in the same iteration.
-    /// Returns whether there is one.
+    /// Adds an injected delay to the frame that it is for. Returns whether that was sent in the
+    /// same iteration, so that its event has the delay.
     fn merges(&mut self, event: &Event) -> bool {
-        let Event::Frame(FrameEvent { peer, request, stage, .. }) = event else { return false };
+        let Event::Frame(frame @ FrameEvent { peer, request, stage, .. }) = event else {
+            return false;
+        };
         let FrameStage::Delayed { delay } = stage else { return false };
+        self.sent.delay(frame, *delay);
         let is_sent = |recorded: &&mut RecordedEvent| match &recorded.event {
             Event::Frame(sent) => {
                 matches!(sent.stage, FrameStage::Sent { .. })
@@ -92,6 +102,7 @@ impl EventFeed {
             _ => false,
         };
         let sent = self.pending.iter_mut().rev().find(is_sent);
+        let sent = sent.and_then(|recorded| recorded.sent.as_mut());
         sent.map(|sent| sent.delay = *delay).is_some()
     }
 
@@ -201,6 +212,7 @@ mod tests {
     use acklog_types::{IdRange, LogEnd, RequestId};
 
     use super::super::hub::{EventListener, Heard};
+    use super::super::ring::Sending;
     use super::*;
 
     fn feed() -> (Arc<EventHub>, EventFeed, Instant) {
@@ -218,14 +230,14 @@ mod tests {
         MessageEvent::Accepted { ids: IdRange::new(LogEnd::ZERO, LogEnd::new(1)) }.into()
     }
 
-    /// Returns the kind and the injected delay of each event that waits, and whether the end came.
-    async fn heard(listener: &mut EventListener) -> (Vec<(EventKind, Duration)>, bool) {
+    /// Returns the kind and the sending of each event that waits, and whether the end came.
+    async fn heard(listener: &mut EventListener) -> (Vec<(EventKind, Option<Sending>)>, bool) {
         let mut events = Vec::new();
         loop {
             match listener.next().await {
                 Heard::Items(items) => {
                     events.extend(items.iter().filter_map(|item| match &**item {
-                        EventItem::Event(event) => Some((event.event.kind(), event.delay)),
+                        EventItem::Event(event) => Some((event.event.kind(), event.sent)),
                         EventItem::Sampled { .. } => None,
                     }))
                 }
@@ -274,12 +286,21 @@ mod tests {
         feed.flush(now);
         feed.take(now, frame(2, FrameStage::Delayed { delay }));
         feed.flush(now);
+        for request in 1..=3 {
+            feed.take(now, frame(request, FrameStage::TimedOut { pause: None }));
+        }
+        feed.flush(now);
         drop(feed);
+        let delayed = Some(Sending { attempt: 1, delay });
         let expected = [
-            (EventKind::Sent, delay),
-            (EventKind::Sent, Duration::ZERO),
+            (EventKind::Sent, delayed),
+            (EventKind::Sent, Some(Sending::FIRST)),
             // Its frame was told of before.
-            (EventKind::Delayed, Duration::ZERO),
+            (EventKind::Delayed, delayed),
+            (EventKind::TimedOut, delayed),
+            (EventKind::TimedOut, delayed),
+            // Sent before anybody listened.
+            (EventKind::TimedOut, None),
         ];
         assert_eq!(heard(&mut listener).await, (expected.to_vec(), true));
     }

@@ -16,6 +16,21 @@ const LIVE_MAX: usize = 8192;
 /// Changes of state that are kept for those who come later.
 const CHANGES_MAX: usize = 1000;
 
+/// The sending of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// How often the messages were sent to that node by then; for a frame other than a run of new
+    /// messages, how often it was in a row.
+    pub attempt: u32,
+    /// The injected delay.
+    pub delay: Duration,
+}
+
+impl Sending {
+    /// That of a frame that is sent once and at once.
+    pub(super) const FIRST: Self = Self { attempt: 1, delay: Duration::ZERO };
+}
+
 /// An event with the circumstances under which it was recorded.
 #[derive(Debug)]
 pub struct RecordedEvent {
@@ -26,8 +41,9 @@ pub struct RecordedEvent {
     pub time_us: u64,
     /// The name of a secondary's master, for frames to and from it; none where it is not known.
     pub master: Option<NodeName>,
-    /// The injected delay of a frame that is sent.
-    pub delay: Duration,
+    /// The sending of the frame that it is about; none where that is not of this node, or is
+    /// forgotten.
+    pub sent: Option<Sending>,
     /// The event.
     pub event: Event,
     rendered: OnceLock<Bytes>,
@@ -36,13 +52,19 @@ pub struct RecordedEvent {
 impl RecordedEvent {
     /// Creates an event that nobody has rendered.
     pub(super) fn new(id: u64, time_us: u64, master: Option<NodeName>, event: Event) -> Self {
-        Self { id, time_us, master, delay: Duration::ZERO, event, rendered: OnceLock::new() }
+        Self { id, time_us, master, sent: None, event, rendered: OnceLock::new() }
     }
 
-    /// Creates an event to be rendered.
+    /// Creates an event to be rendered; one about a frame knows of its sending.
     #[cfg(test)]
     pub(in crate::server) fn of_test(event: Event, master: Option<NodeName>) -> Self {
-        Self::new(1, 2, master, event)
+        let mut sent = super::sent_frames::SentFrames::default();
+        if let Event::Frame(frame) = &event {
+            let stage = acklog_protocol::FrameStage::Sent { from: None, attempt: 1 };
+            sent.take(&acklog_protocol::FrameEvent { stage, ..frame.clone() }.into());
+        }
+        let sent = sent.take(&event);
+        Self { sent, ..Self::new(1, 2, master, event) }
     }
 
     /// Returns the event as listeners get it. The first of them renders it for all.
