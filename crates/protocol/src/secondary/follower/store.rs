@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::buffer::Arrived;
 use super::catch_up::Page;
+use super::pending_answers::RunRequest;
 use super::{Follower, FollowerAction};
 use crate::ProtocolError;
 use crate::events::{Detail, Events, FrameEvent, FrameStage, MessageEvent};
@@ -134,6 +135,7 @@ impl<L> Follower<L> {
         let range = run.range();
         if range.end() <= self.log_end {
             events.emit(Detail::Messages, || MessageEvent::Duplicate { ids: range });
+            let request = request.map(|id| RunRequest { id, run: range });
             self.answer_when_durable(request, range.end(), events);
             return Arrival::Taken;
         }
@@ -163,6 +165,7 @@ impl<L> Follower<L> {
     /// Appends a run to the log if it continues it, or else puts it into the gap buffer.
     fn store(&mut self, request: Option<RequestId>, run: Records, events: &mut Events) {
         let range = run.range();
+        let request = request.map(|id| RunRequest { id, run: range });
         if range.start() > self.log_end {
             if let Some(intake) = &mut self.intake {
                 intake.buffer.hold(run);
@@ -228,14 +231,14 @@ impl<L> Follower<L> {
         };
         intake.pending_answers.take_due(*durable_end, |request| {
             let response = response_to_stored(request, *durable_end, store_faults, events);
-            actions.push_back(FollowerAction::Answer(request, response));
+            actions.push_back(FollowerAction::Answer(request.id, response));
         });
     }
 
     /// Answers once the log is durable up to `end`, which the answer reports.
     fn answer_when_durable(
         &mut self,
-        request: Option<RequestId>,
+        request: Option<RunRequest>,
         end: LogEnd,
         events: &mut Events,
     ) {
@@ -248,11 +251,11 @@ impl<L> Follower<L> {
     }
 
     /// A page has no request that waits for an answer, and so no injected error either.
-    fn answer_now(&mut self, request: Option<RequestId>, events: &mut Events) {
+    fn answer_now(&mut self, request: Option<RunRequest>, events: &mut Events) {
         if let Some(request) = request {
             let faults = &mut self.store_faults;
             let response = response_to_stored(request, self.durable_end, faults, events);
-            self.answer(request, response);
+            self.answer(request.id, response);
         }
     }
 
@@ -263,7 +266,7 @@ impl<L> Follower<L> {
 
 /// Returns the durable end as an answer to a run that is stored or held, or an injected error.
 fn response_to_stored(
-    request: RequestId,
+    RunRequest { id, run }: RunRequest,
     durable_end: LogEnd,
     faults: &mut StoreFaults,
     events: &mut Events,
@@ -272,7 +275,8 @@ fn response_to_stored(
         return Response::Added { contiguous_end: durable_end };
     }
     events.emit(Detail::Frames, || {
-        FrameEvent::new(None, request, (FrameKind::AddMessage, None), FrameStage::ErrorInjected)
+        let frame = (FrameKind::AddMessage, Some(run));
+        FrameEvent::new(None, id, frame, FrameStage::ErrorInjected)
     });
     let detail = "an error on demand, after the messages were stored".to_owned();
     Response::Failed { code: ErrorCode::Internal, detail }

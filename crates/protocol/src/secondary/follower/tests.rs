@@ -4,6 +4,7 @@ use acklog_types::{InBatch, MessageId, Rate, encode_record};
 use rand::SeedableRng;
 
 use super::*;
+use crate::EventKind;
 use crate::frame::ErrorCode;
 use crate::secondary::test_log::TestLog;
 use crate::test_records::records;
@@ -245,9 +246,13 @@ fn an_injected_error_comes_after_the_messages_are_stored() {
     let mut node = Node::ready();
     let faults = Faults { error_rate: Rate::new(1.0).unwrap(), ..Faults::default() };
     node.follower.set_faults(node.now, faults, 1);
+    node.events.set_detail(Detail::Frames);
     node.run(1).unwrap();
     assert_eq!(node.flush(), [(1, None)]);
     assert_eq!(node.follower.durable_end(), LogEnd::new(2));
+    let mut events = std::iter::from_fn(|| node.events.poll());
+    let failed = events.find(|event| event.kind() == EventKind::Failed).unwrap();
+    assert_eq!(failed.ids(), Some(IdRange::new(LogEnd::new(1), LogEnd::new(2))));
 }
 
 /// Damage of the first message.
