@@ -212,7 +212,7 @@ mod tests {
     use acklog_types::{IdRange, LogEnd, RequestId};
 
     use super::super::hub::{EventListener, Heard};
-    use super::super::ring::Sending;
+    use super::super::sent_frames::Sending;
     use super::*;
 
     fn feed() -> (Arc<EventHub>, EventFeed, Instant) {

@@ -17,4 +17,5 @@ mod sent_frames;
 
 pub(super) use self::feed::EventFeed;
 pub use self::hub::{EventHub, EventListener, Heard};
-pub use self::ring::{EventItem, RecordedEvent, Sending};
+pub use self::ring::{EventItem, RecordedEvent};
+pub use self::sent_frames::Sending;

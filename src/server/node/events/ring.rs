@@ -3,11 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use acklog_protocol::Event;
 use acklog_types::NodeName;
 use bytes::Bytes;
+
+use super::sent_frames::Sending;
+#[cfg(test)]
+use super::sent_frames::SentFrames;
 
 /// Items that are kept for listeners. Fewer: one that stops for seconds misses events. More:
 /// memory, some hundred bytes each.
@@ -15,21 +18,6 @@ const LIVE_MAX: usize = 8192;
 
 /// Changes of state that are kept for those who come later.
 const CHANGES_MAX: usize = 1000;
-
-/// The sending of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sending {
-    /// How often the messages were sent to that node by then; for a frame other than a run of new
-    /// messages, how often it was in a row.
-    pub attempt: u32,
-    /// The injected delay.
-    pub delay: Duration,
-}
-
-impl Sending {
-    /// That of a frame that is sent once and at once.
-    pub(super) const FIRST: Self = Self { attempt: 1, delay: Duration::ZERO };
-}
 
 /// An event with the circumstances under which it was recorded.
 #[derive(Debug)]
@@ -58,7 +46,7 @@ impl RecordedEvent {
     /// Creates an event to be rendered; one about a frame knows of its sending.
     #[cfg(test)]
     pub(in crate::server) fn of_test(event: Event, master: Option<NodeName>) -> Self {
-        let mut sent = super::sent_frames::SentFrames::default();
+        let mut sent = SentFrames::default();
         if let Event::Frame(frame) = &event {
             let stage = acklog_protocol::FrameStage::Sent { from: None, attempt: 1 };
             sent.take(&acklog_protocol::FrameEvent { stage, ..frame.clone() }.into());

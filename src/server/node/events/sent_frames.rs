@@ -7,11 +7,24 @@ use acklog_protocol::frame::FrameKind;
 use acklog_protocol::{Event, FrameEvent, FrameStage};
 use acklog_types::{NodeName, RequestId};
 
-use super::ring::Sending;
-
 /// Most frames that are remembered. Fewer: on a busy node a request that times out is forgotten by
 /// then. More: each event of a frame costs more time.
 const SENT_MAX: usize = 2048;
+
+/// The sending of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// How often the messages were sent to that node by then; for a frame other than a run of new
+    /// messages, how often it was in a row.
+    pub attempt: u32,
+    /// The injected delay.
+    pub delay: Duration,
+}
+
+impl Sending {
+    /// That of a frame that is sent once and at once.
+    pub(super) const FIRST: Self = Self { attempt: 1, delay: Duration::ZERO };
+}
 
 /// The frames that were sent last.
 #[derive(Debug, Default)]
