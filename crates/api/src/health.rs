@@ -98,7 +98,8 @@ words! {
 }
 
 /// The report of a node of either role.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Health {
     /// A master's.
     Master(MasterHealth),

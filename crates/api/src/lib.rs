@@ -41,6 +41,8 @@ pub mod paths;
 mod problem;
 pub mod query;
 mod receipt;
+pub mod recording;
+pub mod view;
 mod words;
 
 /// The OpenAPI document of both roles, `docs/openapi.json`.
@@ -56,3 +58,5 @@ pub use health::{
 pub use message::{AckedMessage, Message};
 pub use problem::{Outcome, Problem, ProblemCode};
 pub use receipt::{MessageCopy, MessageReceipt, Storage};
+pub use recording::{RecordedItem, RecordingClock, RecordingHead, ScenarioStep, StepState};
+pub use view::{NodeMessages, NodeState};
