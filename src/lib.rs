@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`config`] | flags, environment variables, their defaults and limits | all three programs |
 //! | [`server`] | HTTP, the event loop of a node, the network between nodes | both daemons |
+//! | [`contract`] | what the protocol tells as bodies of the HTTP contract | server, tool |
 //! | [`telemetry`] | log lines | both daemons |
 //! | [`cli`] | starts clusters, sends and reads messages, checks, measures | `acklog` |
 //! | `acklog-types` | ids, positions, records, write concerns | all |
@@ -92,6 +93,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod contract;
 pub mod server;
 pub mod telemetry;
 

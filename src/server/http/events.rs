@@ -1,7 +1,5 @@
 //! `GET /events`: what the node does, as server-sent events.
 
-mod body;
-
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,6 +15,7 @@ use super::follow::{Follower, FollowerLimit};
 use super::problem::RequestProblem;
 use super::response::{Attendance, BodyError, BodyPieces, Presence, ResponseBody, streamed};
 use super::sse;
+use crate::contract::event_body;
 use crate::server::node::{EventHub, EventItem, EventListener, Heard};
 
 /// Silence after which a comment is sent. Longer: proxies cut the connection. Shorter: more bytes
@@ -82,7 +81,7 @@ impl Listening {
             EventItem::Event(event) => {
                 let rendered = event.rendered(|event| {
                     let mut out = Vec::new();
-                    let body = body::body(self.listener.hub().node(), &self.role, event);
+                    let body = event_body(self.listener.hub().node(), &self.role, event);
                     sse::write_event(&mut out, (None, Some(event.id)), &body);
                     out.into()
                 });

@@ -16,7 +16,7 @@
 //! - `paths` knows the paths and their methods; `routes` maps a method and a URI to an action.
 //!   `query` reads the parameters; `params` holds the rules that queries and bodies share.
 //! - `follow` serves readers that follow the log, or wait for its next message.
-//! - `append`, `read`, `receipt`, `health`, `events` and `faults` answer; `body` reads request
+//! - `append`, `read`, `receipt`, `readiness`, `events` and `faults` answer; `body` reads request
 //!   bodies, `response` holds those of answers, `listing` renders the log, `sse` writes server-sent
 //!   events. The types of bodies are those of `acklog_api`.
 //! - `host` refuses requests for other hosts, and those of foreign web pages.
@@ -45,7 +45,6 @@ mod connections;
 mod events;
 mod faults;
 mod follow;
-mod health;
 mod host;
 mod json;
 mod known_master;
@@ -58,6 +57,7 @@ mod problem;
 mod query;
 mod read;
 mod read_request;
+mod readiness;
 mod receipt;
 mod response;
 mod routes;

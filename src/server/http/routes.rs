@@ -21,16 +21,17 @@ use super::connection::Handler;
 use super::events;
 use super::faults;
 use super::follow::{FollowHub, FollowerLimit};
-use super::health::{OfSecondary, health, ready};
 use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
 use super::paths::{ServedRole, takes_messages};
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::read::{self, LogView};
+use super::readiness::{health, ready};
 use super::receipt;
 use super::response::{ResponseBody, ready_made_json};
 use super::transfer::{self, refuse_encoded};
+use crate::contract::OfSecondary;
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
 
 /// The value of `Cache-Control` for answers that never change: a year, the conventional maximum.
