@@ -59,6 +59,12 @@ impl EventRecorder {
         self.sent = SentFrames::default();
     }
 
+    /// Goes on with another start of the machine. The numbers of its events go on.
+    pub fn restart(&mut self) {
+        self.forget_frames();
+        self.master = None;
+    }
+
     /// Returns whether an event is to be recorded. One about a heartbeat is not: a node that logs
     /// them emits those too. An injected delay is added to the frame that it is for, and is not
     /// recorded where that frame's event was not taken out yet.

@@ -31,6 +31,7 @@ mod memory;
 mod proxy;
 mod read_concern;
 mod receipts;
+mod recordings;
 mod repair;
 mod replication;
 mod scenarios;

@@ -39,8 +39,10 @@ const LAST_LINES: usize = 15;
 
 mod actions;
 mod lines;
+mod news;
 mod readers;
 
+pub(super) use self::news::LiveNews;
 use self::readers::LiveReader;
 
 type Answers = Arc<Mutex<BTreeMap<Ticket, TimedReply>>>;

@@ -158,6 +158,7 @@
 
 mod action;
 mod args;
+mod audience;
 mod backend;
 mod expect;
 mod health;
@@ -174,6 +175,7 @@ mod text;
 use acklog_types::NodeName;
 
 pub use action::{Action, AppendStep, FileChange, FollowStep, Settings, StreamStep, WaitStep};
+pub use audience::Audience;
 pub use backend::{
     Backend, ReaderEvent, ReceivedMessage, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble,
 };

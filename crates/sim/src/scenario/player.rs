@@ -8,6 +8,7 @@ use acklog_types::{NodeName, WriteConcern};
 use thiserror::Error;
 
 use super::action::{Action, AppendStep};
+use super::audience::{Audience, Story};
 use super::backend::{Backend, Shown, Ticket, Trouble};
 use super::load::Load;
 use super::readers::Readers;
@@ -89,14 +90,39 @@ impl<'a, B: Backend> Player<'a, B> {
         &mut self,
         script: &Script,
         recorded: Recorded,
-        mut story: impl FnMut(&str),
+        story: impl FnMut(&str),
+    ) -> Result<(), Broken> {
+        self.play_to(script, recorded, &mut Story(story))
+    }
+
+    /// Plays all steps before an audience.
+    ///
+    /// # Errors
+    /// When a step fails, or the audience ends the run; the steps behind it are not played.
+    pub fn play_to(
+        &mut self,
+        script: &Script,
+        recorded: Recorded,
+        audience: &mut impl Audience<B>,
+    ) -> Result<(), Broken> {
+        let played = self.blocks(script, recorded, audience);
+        played.inspect_err(|broken| audience.broken(self.backend, broken))
+    }
+
+    fn blocks(
+        &mut self,
+        script: &Script,
+        recorded: Recorded,
+        audience: &mut impl Audience<B>,
     ) -> Result<(), Broken> {
         for block in &script.blocks {
             let mut trace = String::new();
             for line in &block.lines {
-                story(&self.headline(line));
+                let shown = self.headline(line);
+                let begun = audience.begins(self.backend, line, &shown);
+                begun.map_err(|trouble| line.broken(trouble))?;
                 let outcome = self.line(line, &mut trace)?;
-                outcome.iter().for_each(|outcome| story(&indented(outcome)));
+                audience.done(self.backend, line, &indented(&outcome.unwrap_or_default()));
             }
             if let (Recorded::Compare, Some(wanted), Some(line)) =
                 (recorded, &block.recorded, block.lines.last())

@@ -1,0 +1,211 @@
+//! Recordings of scenarios: in virtual time and of real nodes, and steps that wait for a key.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use acklog_api::recording::{RECORDING_VERSION, STEP_EVENT, UNNAMED_EVENT};
+use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
+use acklog_api::{
+    EventBody, EventKind, NodeMessages, NodeState, RecordedItem, RecordingClock, RecordingHead,
+    ScenarioStep, StepState,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Creates a run of `acklog scenario run` in the project's folder.
+fn command(folder: &TempDir, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
+    command.args(["scenario", "run"]).args(args).env_clear().env("TMPDIR", folder.path());
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+    command
+}
+
+/// A recording whose lines are all of the contract.
+struct Recording {
+    head: RecordingHead,
+    items: Vec<RecordedItem>,
+}
+
+impl Recording {
+    fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.ends_with('\n'), "the last line is complete");
+        let (head, lines) = text.split_once('\n').unwrap();
+        let head: RecordingHead = serde_json::from_str(head).unwrap();
+        assert_eq!(head.recording, RECORDING_VERSION);
+        let items: Vec<RecordedItem> =
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for RecordedItem { event, data, .. } in &items {
+            match event.as_str() {
+                UNNAMED_EVENT => {
+                    let kind = whole::<EventBody>(data).kind;
+                    assert!(EventKind::ALL.contains(&kind), "{kind}");
+                }
+                STATE_EVENT => drop(whole::<NodeState>(data)),
+                MESSAGES_EVENT => drop(whole::<NodeMessages>(data)),
+                STEP_EVENT => drop(whole::<ScenarioStep>(data)),
+                "sampled" | "missed" => {}
+                other => panic!("an item named {other}"),
+            }
+        }
+        assert!(items.is_sorted_by_key(|item| item.at), "in the order of time");
+        Self { head, items }
+    }
+
+    /// Returns the bodies of the items of a name.
+    fn of<T: DeserializeOwned>(&self, event: &str) -> Vec<T> {
+        let items = self.items.iter().filter(|item| item.event == event);
+        items.map(|item| serde_json::from_value(item.data.clone()).unwrap()).collect()
+    }
+
+    /// Returns the messages of each node at the end, put together as a reader does.
+    fn lists(&self) -> BTreeMap<String, Vec<String>> {
+        let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for NodeMessages { node, from, messages } in self.of(MESSAGES_EVENT) {
+            let list = lists.entry(node).or_default();
+            list.truncate(from as usize);
+            assert_eq!(list.len() as u64, from, "short lists have no gaps");
+            list.extend(messages);
+        }
+        lists
+    }
+
+    /// Returns whether a node could be reached, each change of it once.
+    fn reachable(&self, name: &str) -> Vec<bool> {
+        let states = self.of::<NodeState>(STATE_EVENT).into_iter();
+        let mut seen: Vec<_> =
+            states.filter(|state| state.node == name).map(|state| state.reachable).collect();
+        seen.dedup();
+        seen
+    }
+
+    /// Checks that each step of a scenario began and was done, in the order of the file.
+    fn has_all_steps(&self, scenario: &Path) {
+        let text = fs::read_to_string(scenario).unwrap();
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("//"));
+        let mut wanted = Vec::new();
+        for line in lines {
+            wanted
+                .extend([StepState::Begins, StepState::Done].map(|state| (line.to_owned(), state)));
+        }
+        let steps = self.of::<ScenarioStep>(STEP_EVENT).into_iter();
+        let seen: Vec<_> = steps.map(|step| (step.text, step.state)).collect();
+        assert_eq!(seen, wanted);
+    }
+}
+
+/// Reads a body that has the members of the contract and no others.
+fn whole<T: Serialize + DeserializeOwned>(data: &Value) -> T {
+    let body: T = serde_json::from_value(data.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&body).unwrap(), *data);
+    body
+}
+
+/// Plays a scenario that is recorded, and returns its story and the file.
+fn recorded(folder: &TempDir, name: &str, args: &[&str]) -> (String, PathBuf) {
+    let path = folder.path().join(name);
+    let shown = path.display().to_string();
+    let played = command(folder, &[args, &["--record", &shown]].concat()).output().unwrap();
+    let error = String::from_utf8_lossy(&played.stderr);
+    assert_eq!((played.status.code(), &*error), (Some(0), ""), "{args:?}");
+    (String::from_utf8(played.stdout).unwrap(), path)
+}
+
+#[test]
+fn a_simulated_scenario_is_recorded_with_steps_states_lists_and_lost_frames() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/partition.txt");
+    let (story, path) = recorded(&folder, "one", &[file, "--simulate"]);
+    let told = command(&folder, &[file, "--simulate"]).output().unwrap();
+    assert_eq!(story.as_bytes(), told.stdout, "a recorded run tells the same story");
+    let recording = Recording::read(&path);
+    let RecordingHead { made_by, clock, title, .. } = &recording.head;
+    assert_eq!((clock, &made_by[..7]), (&RecordingClock::Virtual, "acklog "));
+    assert!(title.starts_with("partition: "), "{title}");
+    recording.has_all_steps(Path::new(file));
+    let events: Vec<EventBody> = recording.of(UNNAMED_EVENT);
+    let of_kind = |kind: EventKind| events.iter().find(|event| event.kind == kind);
+    let lost = of_kind(EventKind::Dropped).expect("a frame is lost in the partition");
+    assert_eq!((lost.node.as_str(), lost.peer.as_deref()), ("master", Some("bonnie")));
+    for kind in [EventKind::Sent, EventKind::Received, EventKind::Acked, EventKind::TimedOut] {
+        assert!(of_kind(kind.clone()).is_some(), "{kind}");
+    }
+    let mut ids: BTreeMap<&str, u64> = BTreeMap::new();
+    for event in &events {
+        let before = ids.insert(&event.node, event.id);
+        assert!(before.is_none_or(|before| before < event.id), "ids of a node grow");
+    }
+    let lists = recording.lists();
+    assert_eq!(lists.keys().collect::<Vec<_>>(), ["bonnie", "clyde", "master"]);
+    assert_eq!(lists["master"].len(), 8);
+    assert!(lists.values().all(|list| *list == lists["master"]), "{lists:?}");
+    let bytes = |name, seed| {
+        fs::read(recorded(&folder, name, &[file, "--simulate", "--seed", seed]).1).unwrap()
+    };
+    assert!(bytes("two", "0") == fs::read(&path).unwrap(), "the same seed, the same bytes");
+    assert!(bytes("three", "1") != fs::read(&path).unwrap(), "another seed, another run");
+}
+
+#[test]
+fn a_simulated_crash_and_its_return_are_seen_in_the_states() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/power-cut.txt");
+    let recording = Recording::read(&recorded(&folder, "one", &[file, "--simulate"]).1);
+    for node in ["master", "bonnie", "clyde"] {
+        assert_eq!(recording.reachable(node)[..3], [true, false, true], "{node}");
+    }
+    let lists = recording.lists();
+    assert!(!lists["master"].is_empty());
+    assert!(lists.values().all(|list| *list == lists["master"]), "{lists:?}");
+}
+
+#[test]
+fn a_recording_ends_with_the_step_that_broke_and_no_file_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, file) = (folder.path().join("story.txt"), folder.path().join("recording"));
+    fs::write(&scenario, "join bonnie\nexpect messages bonnie Msg1\n").unwrap();
+    let [scenario, shown] = [&scenario, &file].map(|path| path.display().to_string());
+    let args = [&scenario, "--simulate", "--record", &shown];
+    let played = command(&folder, &args).output().unwrap();
+    assert_eq!(played.status.code(), Some(1));
+    let steps: Vec<ScenarioStep> = Recording::read(&file).of(STEP_EVENT);
+    let last = steps.last().unwrap();
+    assert_eq!((last.line, &last.state), (2, &StepState::Broken));
+    assert!(last.seen.as_ref().is_some_and(|seen| !seen.is_empty()));
+    let before = fs::read(&file).unwrap();
+    let again = command(&folder, &args).output().unwrap();
+    let error = String::from_utf8(again.stderr).unwrap();
+    assert_eq!((again.status.code(), again.stdout.len()), (Some(2), 0));
+    assert!(error.contains("recording exists; name another file"), "{error}");
+    assert!(fs::read(&file).unwrap() == before);
+}
+
+#[test]
+fn each_step_waits_for_a_line_and_goes_on_at_the_end_of_the_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["scenarios/crash.txt", "--simulate"];
+    let whole = command(&folder, &args).output().unwrap().stdout;
+    let mut stepping = command(&folder, &[args[0], args[1], "--step"]);
+    let mut child = stepping.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, mut seen) = (child.stdin.take().unwrap(), String::new());
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    for step in ["    cluster ", "    join ", "    append "] {
+        let mut line = String::new();
+        while !line.starts_with(step) {
+            line.clear();
+            assert!(output.read_line(&mut line).unwrap() > 0, "{step:?} is missing: {seen}");
+            seen += &line;
+        }
+        input.write_all(b"\n").unwrap();
+    }
+    drop(input);
+    output.read_to_string(&mut seen).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(seen.as_bytes(), whole, "the same story");
+}
