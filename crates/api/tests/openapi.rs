@@ -397,6 +397,7 @@ fn parameters_are_those_of_their_routes_and_no_others() {
                 named("header").iter().map(|name| name.to_ascii_lowercase()).collect();
             let expected: &[&str] = match path.as_str() {
                 paths::EVENTS | paths::MESSAGES if is_read => &[headers::LAST_EVENT_ID],
+                paths::PAGE | "/page/{file}" if is_read => &["if-none-match"],
                 _ if is_append => &[headers::IDEMPOTENCY_KEY],
                 _ => &[],
             };

@@ -134,6 +134,7 @@ impl App {
         let headers = &head.headers;
         match route {
             CommonRoute::Options(allow) => Ok(options(allow)),
+            CommonRoute::Page(file) => Ok(file.answer(headers).map(ResponseBody::full)),
             CommonRoute::Messages(request) => {
                 self.view.messages(request, head.method == Method::HEAD, headers).await
             }

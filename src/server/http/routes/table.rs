@@ -1,9 +1,11 @@
 //! The table of methods and paths: which action a request asks for.
 
+use acklog_api::paths;
 use acklog_protocol::Wait;
 use acklog_types::NodeName;
 use hyper::{Method, Uri};
 
+use crate::page::{self, PageFile};
 use crate::server::http::paths::{Path, ServedRole, is_listed};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::query;
@@ -26,6 +28,8 @@ pub(super) enum Route {
 pub(super) enum CommonRoute {
     /// Lists the methods; the value of `Allow`.
     Options(&'static str),
+    /// Shows a file of the page.
+    Page(&'static PageFile),
     Messages(ReadRequest),
     Message(u64),
     Health,
@@ -112,6 +116,8 @@ fn resource(
     }
     let common = match path {
         Path::Node => return Err(RequestProblem::NoPath),
+        Path::Page => page_file(page::at(paths::PAGE))?,
+        Path::PageFile(name) => page_file(page::named(name))?,
         Path::NewMessage => return Ok(Route::Master(MasterRoute::Append(allow))),
         Path::Messages if method == Method::POST => {
             return Ok(Route::Master(MasterRoute::Append(allow)));
@@ -145,4 +151,8 @@ fn resource(
         }),
     };
     Ok(Route::Common(common))
+}
+
+fn page_file(file: Option<&'static PageFile>) -> Result<CommonRoute, RequestProblem> {
+    file.map(CommonRoute::Page).ok_or(RequestProblem::NoPath)
 }
