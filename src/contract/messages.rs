@@ -1,26 +1,18 @@
-//! The body of messages in a stream of events.
+//! Texts of messages in a stream of events.
 
-use acklog_api::NodeMessages;
-use acklog_types::{LogEnd, NodeName};
-
-/// Longest text in characters; of a longer one the beginning is shown. Smaller: texts that people
-/// write are cut. Larger: a page that shows many nodes is sent more than it can show.
+/// Most characters of a text. Fewer: texts are told apart less often. More: more bytes for what a
+/// list has no room for.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// Returns messages that a node shows from an id on.
-pub fn messages_body<'a>(
-    node: &NodeName,
-    from: LogEnd,
-    texts: impl IntoIterator<Item = &'a str>,
-) -> NodeMessages {
-    let messages = texts.into_iter().map(shortened).collect();
-    NodeMessages { node: node.to_string(), from: from.get(), messages }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(TEXT_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+/// Returns a text of a message with at most [`TEXT_CHARS_MAX`] characters, the mark of one that is
+/// cut included.
+pub fn shown_text(text: &[u8]) -> String {
+    // Each character has at most four bytes, so there are more of them where a text is longer than
+    // this, and none of those that are shown is cut in two.
+    let front = String::from_utf8_lossy(text.get(..4 * TEXT_CHARS_MAX).unwrap_or(text));
+    match front.char_indices().nth(TEXT_CHARS_MAX) {
+        None if front.len() == text.len() => front.into_owned(),
+        _ => front.chars().take(TEXT_CHARS_MAX - 1).chain(['…']).collect(),
     }
 }
 
@@ -29,11 +21,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_cut_between_two_characters() {
-        let name = "bonnie".parse().unwrap();
-        let (fits, long) = ("ü".repeat(200), "ü".repeat(201));
-        let body = messages_body(&name, LogEnd::new(7), [fits.as_str(), &long]);
-        assert_eq!((body.node.as_str(), body.from), ("bonnie", 7));
-        assert_eq!(body.messages, [fits.clone(), format!("{fits}…")]);
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(shown_text(b""), "");
+        for character in ["a", "\u{e4}", "\u{20ac}", "\u{1f41f}"] {
+            let whole = character.repeat(TEXT_CHARS_MAX);
+            assert_eq!(shown_text(whole.as_bytes()), whole);
+            for more in [1, 5000] {
+                let cut = shown_text(character.repeat(TEXT_CHARS_MAX + more).as_bytes());
+                assert_eq!(cut, format!("{}…", character.repeat(TEXT_CHARS_MAX - 1)));
+            }
+        }
     }
 }

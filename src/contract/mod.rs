@@ -6,7 +6,7 @@
 //! - [`EventRecorder`] takes the events of a machine, adds what a reader needs to understand each,
 //!   and leaves out what nobody looks at; [`event_body`] makes the body of one
 //! - [`HealthReport`] is the health of a machine, as `/health` answers
-//! - [`messages_body`] makes the body of messages that a node shows
+//! - [`shown_text`] shortens the text of a message
 //! - [`faults_body`] makes the body of injected faults
 
 mod event;
@@ -19,6 +19,6 @@ mod sent_frames;
 pub use event::event_body;
 pub use faults::faults_body;
 pub use health::{HealthReport, OfSecondary, millis_with_fraction};
-pub use messages::messages_body;
+pub use messages::shown_text;
 pub use recorder::{EventRecorder, RecordedEvent};
 pub use sent_frames::Sending;

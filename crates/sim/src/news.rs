@@ -54,7 +54,7 @@ impl Told {
         let mut told = self.clone();
         if let Self::Master(health) = &mut told {
             for row in &mut health.secondaries {
-                (row.rtt, row.last_seen) = (None, None);
+                (row.rtt, row.last_seen, row.in_flight) = (None, None, 0);
             }
             health.refused.iter_mut().for_each(|row| row.last_seen = None);
         }

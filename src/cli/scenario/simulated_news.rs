@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acklog_api::recording::UNNAMED_EVENT;
 use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
-use acklog_api::{Health, NodeState, RecordedItem, Role};
+use acklog_api::{Health, NodeMessages, NodeState, RecordedItem, Role};
 use acklog_protocol::{Event, NodeEvent};
 use acklog_sim::scenario::{Simulated, Trouble};
 use acklog_sim::{News, Told};
@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::keys::EnterKey;
 use super::nodes::is_master;
 use super::performance::Source;
-use crate::contract::{EventRecorder, HealthReport, OfSecondary, event_body, messages_body};
+use crate::contract::{EventRecorder, HealthReport, OfSecondary, event_body, shown_text};
 
 /// The address at which simulated secondaries dial their master.
 const MASTER_ADDRESS: &str = "simulated:0";
@@ -52,8 +52,9 @@ impl Source<Simulated> for SimulatedNews {
                     healthy(OfSecondary(health, MASTER_ADDRESS.to_owned()).report())
                 }
                 Told::Messages { from, texts } => {
-                    let texts = texts.iter().map(String::as_str);
-                    item(at, MESSAGES_EVENT, &messages_body(&node, from, texts))
+                    let messages = texts.iter().map(|text| shown_text(text.as_bytes())).collect();
+                    let (node, from) = (node.to_string(), from.get());
+                    item(at, MESSAGES_EVENT, &NodeMessages { node, from, messages })
                 }
                 Told::Down => {
                     item(at, STATE_EVENT, &state(false, Some("it is down".to_owned()), None))

@@ -1,9 +1,11 @@
 //! The table of methods and paths: which action a request asks for.
 
+use acklog_api::{EventsRequest, paths};
 use acklog_protocol::Wait;
 use acklog_types::NodeName;
 use hyper::{Method, Uri};
 
+use crate::page::{self, PageFile};
 use crate::server::http::paths::{Path, ServedRole, is_listed};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::query;
@@ -26,12 +28,14 @@ pub(super) enum Route {
 pub(super) enum CommonRoute {
     /// Lists the methods; the value of `Allow`.
     Options(&'static str),
+    /// Shows a file of the page.
+    Page(&'static PageFile),
     Messages(ReadRequest),
     Message(u64),
     Health,
     Ready,
     Faults(FaultsRoute),
-    Events,
+    Events(EventsRequest),
     OpenApi,
 }
 
@@ -105,13 +109,17 @@ fn resource(
     allow: &'static str,
 ) -> Result<Route, RequestProblem> {
     let (mut read, mut wait) = (ReadRequest::ALL, None);
+    let mut events = EventsRequest::default();
     match path {
         Path::Messages if method != Method::POST => read = query::read(query)?,
         Path::Message(_) => wait = query::wait(query)?,
+        Path::Events => events = query::events(query)?,
         _ => query::none(query)?,
     }
     let common = match path {
         Path::Node => return Err(RequestProblem::NoPath),
+        Path::Page => page_file(page::at(paths::PAGE))?,
+        Path::PageFile(name) => page_file(page::named(name))?,
         Path::NewMessage => return Ok(Route::Master(MasterRoute::Append(allow))),
         Path::Messages if method == Method::POST => {
             return Ok(Route::Master(MasterRoute::Append(allow)));
@@ -131,7 +139,7 @@ fn resource(
         }
         Path::Health => CommonRoute::Health,
         Path::Ready => CommonRoute::Ready,
-        Path::Events => CommonRoute::Events,
+        Path::Events => CommonRoute::Events(events),
         Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),
@@ -145,4 +153,8 @@ fn resource(
         }),
     };
     Ok(Route::Common(common))
+}
+
+fn page_file(file: Option<&'static PageFile>) -> Result<CommonRoute, RequestProblem> {
+    file.map(CommonRoute::Page).ok_or(RequestProblem::NoPath)
 }
