@@ -20,5 +20,5 @@ pub use event::event_body;
 pub use faults::faults_body;
 pub use health::{HealthReport, OfSecondary, millis_with_fraction};
 pub use messages::shown_text;
-pub use recorder::{EventRecorder, RecordedEvent};
+pub use recorder::{EventRecorder, RecordedEvent, wall_clock_us};
 pub use sent_frames::Sending;

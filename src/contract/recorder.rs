@@ -1,5 +1,7 @@
 //! The events of a machine with what is needed to tell them.
 
+use std::time::{Duration, SystemTime};
+
 use acklog_protocol::frame::FrameKind;
 use acklog_protocol::{ConnectionEvent, Event, FrameEvent, FrameStage};
 use acklog_types::NodeName;
@@ -108,4 +110,10 @@ impl EventRecorder {
     pub fn take(&mut self) -> impl Iterator<Item = RecordedEvent> {
         self.pending.drain(..)
     }
+}
+
+/// Returns microseconds since 1970; 0 for a clock before that.
+pub fn wall_clock_us() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or(Duration::ZERO).as_micros() as u64
 }

@@ -154,6 +154,31 @@ fn a_simulated_scenario_is_recorded_with_steps_states_lists_and_lost_frames() {
 }
 
 #[test]
+fn real_nodes_are_recorded_across_a_kill_and_a_restart() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/crash.txt");
+    let recording = Recording::read(&recorded(&folder, "one", &[file]).1);
+    assert_eq!(recording.head.clock, RecordingClock::Wall);
+    recording.has_all_steps(Path::new(file));
+    assert_eq!(recording.reachable("bonnie"), [true, false, true]);
+    for node in ["master", "clyde"] {
+        assert_eq!(recording.reachable(node), [true], "{node}");
+    }
+    let lists = recording.lists();
+    assert_eq!(lists.len(), 3);
+    assert_eq!(lists["master"].len(), 8);
+    assert!(lists.values().all(|list| *list == lists["master"]), "{lists:?}");
+    let events: Vec<EventBody> = recording.of(UNNAMED_EVENT);
+    for (node, kind) in [
+        ("master", EventKind::Accepted),
+        ("master", EventKind::Answered),
+        ("bonnie", EventKind::Stored),
+        ("clyde", EventKind::Received),
+    ] {
+        assert!(events.iter().any(|event| event.node == node && event.kind == kind), "{kind}");
+    }
+}
+
+#[test]
 fn a_simulated_crash_and_its_return_are_seen_in_the_states() {
     let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/power-cut.txt");
     let recording = Recording::read(&recorded(&folder, "one", &[file, "--simulate"]).1);

@@ -43,6 +43,7 @@ mod news;
 mod readers;
 
 pub(super) use self::news::LiveNews;
+use self::news::NodeReaders;
 use self::readers::LiveReader;
 
 type Answers = Arc<Mutex<BTreeMap<Ticket, TimedReply>>>;
@@ -67,6 +68,8 @@ pub(super) struct Live<N> {
     paused: Vec<NodeName>,
     /// Whether the cluster that a scenario begins with was started.
     is_begun: bool,
+    /// None where nobody wants to know what the nodes tell.
+    news: Option<NodeReaders>,
 }
 
 impl<N: Nodes> Live<N> {
@@ -86,11 +89,13 @@ impl<N: Nodes> Live<N> {
             tickets: 0,
             paused: Vec::new(),
             is_begun: false,
+            news: None,
         }
     }
 
     /// Ends all nodes.
     pub(super) fn end(&mut self) {
+        self.end_news();
         self.clients.values().for_each(AbortHandle::abort);
         self.runtime.block_on(self.nodes.end());
     }

@@ -216,6 +216,9 @@ struct Act<'a> {
 
 impl Act<'_> {
     fn play_live<N: Nodes>(self, mut live: Live<N>) -> Result<(), PlayFailure> {
+        if let Some(stream) = &self.stream {
+            live.tell(stream.clone());
+        }
         let played = self.play(&mut live, Recorded::Ignore, LiveNews);
         live.end();
         played

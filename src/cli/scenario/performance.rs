@@ -54,7 +54,7 @@ impl<S> Performance<S> {
         let Some(stream) = &self.stream else { return };
         let (at, event) = (self.source.now(backend), STEP_EVENT.to_owned());
         told.push(RecordedItem { at, event, data: json!(step) });
-        stream.add(&told);
+        stream.add(told);
     }
 }
 

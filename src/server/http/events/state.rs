@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::ToldNode;
-use crate::contract::faults_body;
+use crate::contract::{faults_body, wall_clock_us};
 use crate::server::http::sse;
-use crate::server::node::{NodeStopped, wall_clock_us};
+use crate::server::node::NodeStopped;
 
 /// Time between two looks at the state. Shorter: more work for a node that is watched. Longer: a
 /// change is seen later.

@@ -1,14 +1,14 @@
 //! The core task's end of the events.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use acklog_protocol::{Detail, Event, EventKind, NodeEvent};
 
 use super::hub::EventHub;
 use super::ring::{EventItem, KeptEvent};
 use super::sampler::{LeftOut, Sampler};
-use crate::contract::EventRecorder;
+use crate::contract::{EventRecorder, wall_clock_us};
 
 /// The events of messages and frames that listeners get.
 const LISTENED_DETAIL: Detail = Detail::Frames;
@@ -154,14 +154,10 @@ fn is_change(kind: EventKind) -> bool {
     }
 }
 
-/// Returns microseconds since 1970; 0 for a clock before that.
-pub fn wall_clock_us() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or(Duration::ZERO).as_micros() as u64
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use acklog_protocol::frame::FrameKind;
     use acklog_protocol::{FrameEvent, FrameStage, MessageEvent};
     use acklog_types::{IdRange, LogEnd, RequestId};

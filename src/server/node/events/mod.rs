@@ -15,6 +15,5 @@ mod ring;
 mod sampler;
 
 pub(super) use self::feed::EventFeed;
-pub use self::feed::wall_clock_us;
 pub use self::hub::{EventHub, EventListener, Heard};
 pub use self::ring::{EventItem, KeptEvent};
