@@ -1,21 +1,27 @@
-//! Recordings of scenarios: in virtual time and of real nodes, and steps that wait for a key.
+//! Recordings of scenarios, in virtual time and of real nodes; runs that a page watches; steps that
+//! wait for a key.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
 
 use acklog_api::recording::{RECORDING_VERSION, STEP_EVENT, UNNAMED_EVENT};
 use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
 use acklog_api::{
-    EventBody, EventKind, NodeMessages, NodeState, RecordedItem, RecordingClock, RecordingHead,
-    ScenarioStep, StepState,
+    EventBody, EventKind, EventsRequest, NodeMessages, NodeState, RecordedItem, RecordingClock,
+    RecordingHead, ScenarioStep, StepState,
 };
+use acklog_client::{NodeEvents, NodeEventsError, StreamedItem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::{begin_raw, get, request};
 
 /// Creates a run of `acklog scenario run` in the project's folder.
 fn command(folder: &TempDir, args: &[&str]) -> Command {
@@ -25,14 +31,12 @@ fn command(folder: &TempDir, args: &[&str]) -> Command {
     command
 }
 
-/// A recording whose lines are all of the contract.
-struct Recording {
-    head: RecordingHead,
-    items: Vec<RecordedItem>,
-}
+/// Items that are all of the contract.
+struct Told(Vec<RecordedItem>);
 
-impl Recording {
-    fn read(path: &Path) -> Self {
+impl Told {
+    /// Reads a recording.
+    fn read(path: &Path) -> (RecordingHead, Self) {
         let text = fs::read_to_string(path).unwrap();
         assert!(text.ends_with('\n'), "the last line is complete");
         let (head, lines) = text.split_once('\n').unwrap();
@@ -40,6 +44,11 @@ impl Recording {
         assert_eq!(head.recording, RECORDING_VERSION);
         let items: Vec<RecordedItem> =
             lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(items.is_sorted_by_key(|item| item.at), "in the order of time");
+        (head, Self::new(items))
+    }
+
+    fn new(items: Vec<RecordedItem>) -> Self {
         for RecordedItem { event, data, .. } in &items {
             match event.as_str() {
                 UNNAMED_EVENT => {
@@ -53,13 +62,12 @@ impl Recording {
                 other => panic!("an item named {other}"),
             }
         }
-        assert!(items.is_sorted_by_key(|item| item.at), "in the order of time");
-        Self { head, items }
+        Self(items)
     }
 
     /// Returns the bodies of the items of a name.
     fn of<T: DeserializeOwned>(&self, event: &str) -> Vec<T> {
-        let items = self.items.iter().filter(|item| item.event == event);
+        let items = self.0.iter().filter(|item| item.event == event);
         items.map(|item| serde_json::from_value(item.data.clone()).unwrap()).collect()
     }
 
@@ -102,6 +110,65 @@ impl Recording {
     }
 }
 
+/// A run that is watched.
+struct WatchedRun {
+    /// None once it was waited for.
+    child: Option<Child>,
+    page: SocketAddr,
+}
+
+impl WatchedRun {
+    /// Begins one, and waits until it serves the page.
+    fn begin(folder: &TempDir, args: &[&str]) -> Self {
+        let mut command = command(folder, &[args, &["--watch"]].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+        let page = said.split("http://").nth(1).and_then(|url| url.split('/').next());
+        let page = page.unwrap_or_else(|| panic!("{said:?} has a URL")).parse().unwrap();
+        Self { child: Some(child), page }
+    }
+
+    async fn connect(&self) -> NodeEvents {
+        let request = EventsRequest { all_nodes: true, state: true, messages: true };
+        NodeEvents::open(self.page.to_string().parse().unwrap(), request).await.unwrap()
+    }
+
+    /// Waits for the end of a run that holds, and returns its story.
+    fn story(mut self) -> Vec<u8> {
+        let output = self.child.take().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        output.stdout
+    }
+}
+
+/// A test that fails leaves no run behind that waits for its page.
+impl Drop for WatchedRun {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+/// Returns an item of a stream as one of a recording.
+fn as_recorded(StreamedItem { name, data }: StreamedItem) -> RecordedItem {
+    let event = if name.is_empty() { UNNAMED_EVENT.to_owned() } else { name };
+    RecordedItem { at: 0, event, data: serde_json::from_str(&data).unwrap() }
+}
+
+/// Reads a stream until its end.
+async fn rest(mut stream: NodeEvents, items: &mut Vec<RecordedItem>) {
+    loop {
+        match stream.next().await {
+            Ok(item) => items.push(as_recorded(item)),
+            Err(NodeEventsError::Ended(_)) => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// Reads a body that has the members of the contract and no others.
 fn whole<T: Serialize + DeserializeOwned>(data: &Value) -> T {
     let body: T = serde_json::from_value(data.clone()).unwrap();
@@ -125,9 +192,9 @@ fn a_simulated_scenario_is_recorded_with_steps_states_lists_and_lost_frames() {
     let (story, path) = recorded(&folder, "one", &[file, "--simulate"]);
     let told = command(&folder, &[file, "--simulate"]).output().unwrap();
     assert_eq!(story.as_bytes(), told.stdout, "a recorded run tells the same story");
-    let recording = Recording::read(&path);
-    let RecordingHead { made_by, clock, title, .. } = &recording.head;
-    assert_eq!((clock, &made_by[..7]), (&RecordingClock::Virtual, "acklog "));
+    let (head, recording) = Told::read(&path);
+    let RecordingHead { made_by, clock, title, .. } = head;
+    assert_eq!((clock, &made_by[..7]), (RecordingClock::Virtual, "acklog "));
     assert!(title.starts_with("partition: "), "{title}");
     recording.has_all_steps(Path::new(file));
     let events: Vec<EventBody> = recording.of(UNNAMED_EVENT);
@@ -156,8 +223,8 @@ fn a_simulated_scenario_is_recorded_with_steps_states_lists_and_lost_frames() {
 #[test]
 fn real_nodes_are_recorded_across_a_kill_and_a_restart() {
     let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/crash.txt");
-    let recording = Recording::read(&recorded(&folder, "one", &[file]).1);
-    assert_eq!(recording.head.clock, RecordingClock::Wall);
+    let (head, recording) = Told::read(&recorded(&folder, "one", &[file]).1);
+    assert_eq!(head.clock, RecordingClock::Wall);
     recording.has_all_steps(Path::new(file));
     assert_eq!(recording.reachable("bonnie"), [true, false, true]);
     for node in ["master", "clyde"] {
@@ -181,7 +248,7 @@ fn real_nodes_are_recorded_across_a_kill_and_a_restart() {
 #[test]
 fn a_simulated_crash_and_its_return_are_seen_in_the_states() {
     let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/power-cut.txt");
-    let recording = Recording::read(&recorded(&folder, "one", &[file, "--simulate"]).1);
+    let (_, recording) = Told::read(&recorded(&folder, "one", &[file, "--simulate"]).1);
     for node in ["master", "bonnie", "clyde"] {
         assert_eq!(recording.reachable(node)[..3], [true, false, true], "{node}");
     }
@@ -199,7 +266,7 @@ fn a_recording_ends_with_the_step_that_broke_and_no_file_is_overwritten() {
     let args = [&scenario, "--simulate", "--record", &shown];
     let played = command(&folder, &args).output().unwrap();
     assert_eq!(played.status.code(), Some(1));
-    let steps: Vec<ScenarioStep> = Recording::read(&file).of(STEP_EVENT);
+    let steps: Vec<ScenarioStep> = Told::read(&file).1.of(STEP_EVENT);
     let last = steps.last().unwrap();
     assert_eq!((last.line, &last.state), (2, &StepState::Broken));
     assert!(last.seen.as_ref().is_some_and(|seen| !seen.is_empty()));
@@ -233,4 +300,75 @@ fn each_step_waits_for_a_line_and_goes_on_at_the_end_of_the_input() {
     output.read_to_string(&mut seen).unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(seen.as_bytes(), whole, "the same story");
+}
+
+/// Reads the whole stream of a run, and what a page is told that comes after the kill.
+async fn told_twice(run: &WatchedRun) -> [Vec<RecordedItem>; 2] {
+    let (mut first, mut items) = (run.connect().await, Vec::new());
+    let is_kill = |item: &RecordedItem| {
+        let ScenarioStep { text, state, .. } = match item.event.as_str() {
+            STEP_EVENT => whole(&item.data),
+            _ => return false,
+        };
+        text == "kill bonnie" && state == StepState::Done
+    };
+    while !items.last().is_some_and(is_kill) {
+        items.push(as_recorded(first.next().await.unwrap()));
+    }
+    let (late, mut told_late) = (run.connect().await, Vec::new());
+    tokio::join!(rest(first, &mut items), rest(late, &mut told_late));
+    [items, told_late]
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+#[test]
+fn a_page_watches_a_run_of_real_nodes_from_its_begin_to_its_end() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/crash.txt");
+    let run = WatchedRun::begin(&folder, &[file]);
+    let page = get(run.page, "/");
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-security-policy").is_some());
+    let append = request(run.page, "POST", "/messages", r#"{"message":"Msg1"}"#);
+    assert_eq!((append.status, append.header("allow")), (405, Some("GET, HEAD")));
+    assert!(append.json()["detail"].as_str().unwrap().contains("only shows a scenario"));
+    assert_eq!(get(run.page, "/health").status, 404);
+    let foreign = "GET /events HTTP/1.1\r\nHost: page.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(begin_raw(run.page, foreign).answer().status, 421);
+
+    let told = block_on(told_twice(&run));
+    let unwatched = command(&folder, &[file, "--simulate"]).output().unwrap().stdout;
+    assert!(run.story() == unwatched, "a watched run tells the same story");
+    for told in told.map(Told::new) {
+        told.has_all_steps(Path::new(file));
+        assert_eq!(told.reachable("master"), [true]);
+        let states: Vec<NodeState> = told.of(STATE_EVENT);
+        assert!(states.iter().all(|state| state.faults.is_none()), "no page sets faults here");
+        let lists = told.lists();
+        assert_eq!((lists.len(), lists["master"].len()), (3, 8));
+        assert!(lists.values().all(|list| *list == lists["master"]), "{lists:?}");
+    }
+}
+
+#[test]
+fn a_simulation_that_is_watched_is_shown_by_the_clock_and_recorded_as_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("story.txt").display().to_string();
+    fs::write(&scenario, "join bonnie\nappend Msg1 w=2\nexpect answered Msg1\n").unwrap();
+    let (_, alone) = recorded(&folder, "alone", &[&scenario, "--simulate"]);
+    let file = folder.path().join("watched");
+    let args = [&scenario, "--simulate", "--record", &file.display().to_string()];
+    let (run, mut items) = (WatchedRun::begin(&folder, &args), Vec::new());
+    let before = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
+    block_on(async { rest(run.connect().await, &mut items).await });
+    run.story();
+    assert!(fs::read(&file).unwrap() == fs::read(alone).unwrap());
+    let told = Told::new(items);
+    told.has_all_steps(Path::new(&scenario));
+    let times: Vec<u64> =
+        told.of::<EventBody>(UNNAMED_EVENT).iter().map(|event| event.time).collect();
+    assert!(times.iter().all(|time| *time >= before), "{before}: {times:?}");
+    assert!(!times.is_empty() && times.is_sorted());
 }

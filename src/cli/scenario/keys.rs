@@ -39,9 +39,4 @@ impl EnterKey {
     pub(super) async fn pressed(&mut self) {
         self.0.recv().await;
     }
-
-    /// Waits as [`pressed`](Self::pressed) does, on a thread without a runtime.
-    pub(super) fn wait(&mut self) {
-        self.0.blocking_recv();
-    }
 }

@@ -95,7 +95,6 @@ impl<N: Nodes> Live<N> {
 
     /// Ends all nodes.
     pub(super) fn end(&mut self) {
-        self.end_news();
         self.clients.values().for_each(AbortHandle::abort);
         self.runtime.block_on(self.nodes.end());
     }

@@ -4,9 +4,11 @@
 //! and `compose` (over `docker`) start; `http` sends requests to them, `proxy` stands between them,
 //! `line_stream` is an append stream to one,
 //! `log_files` changes their files. `invariants` reports what a simulation breaks. `performance`
-//! tells the story and the steps, and waits for `keys`; `run_stream` is what a recording holds, to
-//! which `simulated_news` adds what simulated nodes tell.
+//! tells the story and the steps, and waits for `keys`; `run_stream` is what a recording holds and
+//! what the page is told (`page_feed`, over `page_server`); `simulated_news` adds to it what
+//! simulated nodes tell, and `live` what real nodes do. `act` puts all of it together.
 
+mod act;
 mod compose;
 mod docker;
 mod http;
@@ -16,6 +18,8 @@ mod line_stream;
 mod live;
 mod log_files;
 mod nodes;
+mod page_feed;
+mod page_server;
 mod performance;
 mod processes;
 mod proxy;
@@ -24,26 +28,22 @@ mod run_stream;
 mod simulated_news;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use acklog_api::recording::RECORDING_VERSION;
-use acklog_api::{RecordingClock, RecordingHead};
-use acklog_sim::scenario::{Backend, Player, Recorded, Script, Simulated, Step, Trouble};
+use acklog_sim::scenario::{Recorded, Script, Simulated};
 use acklog_types::escaped;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use self::act::Act;
 use self::compose::Compose;
-use self::keys::EnterKey;
 use self::live::{Live, LiveNews};
 use self::nodes::Nodes;
-use self::performance::{Performance, Source};
 use self::processes::Processes;
-use self::recording_file::RecordingFile;
-use self::run_stream::RunStream;
 use self::simulated_news::SimulatedNews;
 use super::faults::seed;
 use crate::server::run::{StopOn, StopSignals};
@@ -96,6 +96,12 @@ struct RunArgs {
     #[arg(long, env = "ACKLOG_RECORD", value_name = "FILE")]
     record: Option<PathBuf>,
 
+    /// Serve a page that shows the run, at a free port of 127.0.0.1 or at ADDR, and begin when it
+    /// is open or at the Enter key
+    #[arg(long, env = "ACKLOG_WATCH", value_name = "ADDR", default_missing_value = "127.0.0.1:0")]
+    #[arg(num_args = 0..=1, require_equals = true)]
+    watch: Option<SocketAddr>,
+
     /// Wait for the Enter key before each step, until standard input ends
     #[arg(long, env = "ACKLOG_STEP")]
     step: bool,
@@ -141,57 +147,41 @@ fn play(args: &RunArgs) -> Result<(), PlayFailure> {
     let text = text.map_err(|error| PlayFailure::Unusable(format!("{file}: {error}")))?;
     let script = Script::parse(&text)
         .map_err(|bad| PlayFailure::Unusable(format!("{file}:{}: {}", bad.line, bad.reason)))?;
+    let act = Act { args, file: &file, script: &script };
     let unusable = |error: anyhow::Error| PlayFailure::Unusable(format!("{error:#}"));
-    let stream = stream(args, &file, &script).map_err(unusable)?;
-    let key = args.step.then(EnterKey::begin).transpose();
-    let key =
-        key.map_err(|error| PlayFailure::Unusable(format!("cannot start a thread: {error}")))?;
-    let act = Act { file: &file, script: &script, stream, key };
     if args.simulate {
         let seed = args.seed.unwrap_or(RECORDED_SEED);
         let recorded = if seed == RECORDED_SEED { Recorded::Compare } else { Recorded::Ignore };
         invariants::exit_when_broken(&file, seed);
-        let mut simulated = Simulated::new(seed);
-        if act.stream.is_some() {
-            simulated.record();
-        }
-        return act.play(&mut simulated, recorded, SimulatedNews::default());
+        let source = SimulatedNews::new(plain_runtime().map_err(unusable)?);
+        return act.play(&mut Simulated::new(seed), recorded, source);
     }
     let (runtime, stopped) = runtime().map_err(unusable)?;
     if args.compose {
         let nodes = runtime.block_on(Compose::new()).map_err(unusable)?;
-        act.play_live(Live::new(runtime, nodes, stopped))
+        play_live(&act, Live::new(runtime, nodes, stopped))
     } else {
         let nodes = Processes::new().map_err(unusable)?;
-        act.play_live(Live::new(runtime, nodes, stopped))
+        play_live(&act, Live::new(runtime, nodes, stopped))
     }
 }
 
-/// Returns the stream of a run that is recorded; none where it is not.
-///
-/// # Errors
-/// When the file cannot be written.
-fn stream(args: &RunArgs, file: &str, script: &Script) -> anyhow::Result<Option<RunStream>> {
-    let Some(path) = &args.record else { return Ok(None) };
-    let clock = if args.simulate { RecordingClock::Virtual } else { RecordingClock::Wall };
-    let title = script.lines().find_map(|line| match &line.step {
-        Step::Story(title) => Some(title.clone()),
-        _ => None,
-    });
-    let head = RecordingHead {
-        recording: RECORDING_VERSION,
-        made_by: format!("acklog {}", env!("CARGO_PKG_VERSION")),
-        clock,
-        title: title.unwrap_or_else(|| file.to_owned()),
-    };
-    Ok(Some(RunStream::new(RecordingFile::begin(path, &head)?)))
+fn play_live<N: Nodes>(act: &Act<'_>, mut live: Live<N>) -> Result<(), PlayFailure> {
+    let played = act.play(&mut live, Recorded::Ignore, LiveNews);
+    live.end();
+    played
+}
+
+/// Creates a runtime with a thread of its own.
+fn plain_runtime() -> anyhow::Result<Runtime> {
+    acklog_threads::ask_for(1).context("cannot start a thread")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    Ok(runtime.worker_threads(1).enable_all().build()?)
 }
 
 /// Creates a runtime, and a value that becomes true when the user ends this program.
 fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
-    acklog_threads::ask_for(1).context("cannot start a thread")?;
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(1).enable_all().build()?;
+    let runtime = plain_runtime()?;
     let (sender, stopped) = watch::channel(false);
     let mut signals = {
         let _inside = runtime.enter();
@@ -204,52 +194,4 @@ fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
         std::future::pending::<()>().await;
     });
     Ok((runtime, stopped))
-}
-
-/// A scenario to be played, and what goes with it.
-struct Act<'a> {
-    file: &'a str,
-    script: &'a Script,
-    stream: Option<RunStream>,
-    key: Option<EnterKey>,
-}
-
-impl Act<'_> {
-    fn play_live<N: Nodes>(self, mut live: Live<N>) -> Result<(), PlayFailure> {
-        if let Some(stream) = &self.stream {
-            live.tell(stream.clone());
-        }
-        let played = self.play(&mut live, Recorded::Ignore, LiveNews);
-        live.end();
-        played
-    }
-
-    fn play<B: Backend>(
-        self,
-        backend: &mut B,
-        recorded: Recorded,
-        source: impl Source<B>,
-    ) -> Result<(), PlayFailure> {
-        let Act { file, script, stream, key } = self;
-        let mut player = Player::new(backend);
-        if let Err(lacking) = player.check(script) {
-            let (line, text) = (lacking.line, lacking.text);
-            return Err(PlayFailure::Unusable(format!("{file}:{line}: {text}: {}", lacking.lacks)));
-        }
-        let mut performance = Performance::new(source, stream.clone(), key);
-        let Err(broken) = player.play_to(script, recorded, &mut performance) else {
-            return match stream.and_then(|stream| stream.failure()) {
-                Some(what) => Err(PlayFailure::Broken { what, words: String::new() }),
-                None => Ok(()),
-            };
-        };
-        match broken.trouble {
-            Trouble::Interrupted => Err(PlayFailure::Interrupted),
-            Trouble::Failed(seen) => {
-                let place = format!("{file}:{}: {}", broken.line, broken.text);
-                let what = format!("{place}\n  seen instead: {seen}");
-                Err(PlayFailure::Broken { what, words: backend.last_words() })
-            }
-        }
-    }
 }

@@ -2,14 +2,17 @@
 //! waits before a step where that is wanted.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use acklog_api::recording::STEP_EVENT;
 use acklog_api::{RecordedItem, ScenarioStep, StepState};
 use acklog_sim::scenario::{Audience, Broken, ScriptLine, Step, Trouble};
 use serde_json::json;
+use tokio::time::sleep_until;
 
 use super::keys::EnterKey;
 use super::run_stream::RunStream;
+use crate::contract::wall_clock_us;
 
 /// What a backend adds to the stream of a run.
 pub(super) trait Source<B> {
@@ -19,11 +22,18 @@ pub(super) trait Source<B> {
     /// Returns the time for the stream, in microseconds.
     fn now(&self, backend: &B) -> u64;
 
-    /// Waits for the Enter key.
+    /// Waits for something, while the nodes stay as they are or go on by themselves.
     ///
     /// # Errors
     /// When the run is ended meanwhile.
-    fn wait(&mut self, backend: &mut B, key: &mut EnterKey) -> Result<(), Trouble>;
+    fn wait_for<T>(&mut self, backend: &mut B, what: impl Future<Output = T>)
+    -> Result<T, Trouble>;
+
+    /// Begins to add to a stream what the nodes tell, or to keep it for [`Source::take`].
+    fn begin(&mut self, backend: &mut B, stream: &RunStream);
+
+    /// Adds the last that nodes tell.
+    fn end(&mut self, backend: &mut B);
 }
 
 /// A scenario before its audience.
@@ -32,12 +42,36 @@ pub(super) struct Performance<S> {
     source: S,
     stream: Option<RunStream>,
     key: Option<EnterKey>,
+    /// When virtual time was zero, where it passes as fast as the clock.
+    pace: Option<Instant>,
 }
 
 impl<S> Performance<S> {
     /// Creates one whose steps and nodes are told to a stream, and whose steps wait for a key.
-    pub(super) fn new(source: S, stream: Option<RunStream>, key: Option<EnterKey>) -> Self {
-        Self { out: Box::new(std::io::stdout()), source, stream, key }
+    /// `by_the_clock`: virtual time passes as fast as the clock from now on, for those who watch.
+    pub(super) fn new(
+        source: S,
+        stream: Option<RunStream>,
+        key: Option<EnterKey>,
+        by_the_clock: bool,
+    ) -> Self {
+        let (out, pace) = (Box::new(std::io::stdout()), by_the_clock.then(Instant::now));
+        let performance = Self { out, source, stream, key, pace };
+        performance.shift();
+        performance
+    }
+
+    /// Returns the source, at the end.
+    pub(super) fn into_source(self) -> S {
+        self.source
+    }
+
+    /// Lets pages see virtual times as those of the clock.
+    fn shift(&self) {
+        if let (Some(stream), Some(start)) = (&self.stream, self.pace) {
+            let passed = start.elapsed().as_micros() as u64;
+            stream.shift(wall_clock_us().saturating_sub(passed));
+        }
     }
 
     /// Shows a piece of the story. A closed output is no reason to stop: the scenario is played to
@@ -51,10 +85,16 @@ impl<S> Performance<S> {
     where
         S: Source<B>,
     {
-        let Some(stream) = &self.stream else { return };
+        let Some(stream) = self.stream.clone() else { return };
         let (at, event) = (self.source.now(backend), STEP_EVENT.to_owned());
         told.push(RecordedItem { at, event, data: json!(step) });
-        stream.add(told);
+        let Some(start) = self.pace else { return stream.add(told) };
+        for item in told {
+            let until = start + Duration::from_micros(item.at);
+            // Where the run is ended meanwhile, its next step says so.
+            let _ = self.source.wait_for(backend, async { sleep_until(until.into()).await });
+            stream.add(vec![item]);
+        }
     }
 }
 
@@ -63,16 +103,23 @@ impl<B, S: Source<B>> Audience<B> for Performance<S> {
         self.show(shown);
         self.tell(backend, &step(line.number, &line.text, StepState::Begins), Vec::new());
         match &mut self.key {
-            Some(key) if !is_heading(&line.step) => self.source.wait(backend, key),
+            Some(key) if !is_heading(&line.step) => {
+                let began = Instant::now();
+                let pressed = self.source.wait_for(backend, key.pressed());
+                // Virtual time stands still meanwhile.
+                self.pace = self.pace.map(|start| start + began.elapsed());
+                self.shift();
+                pressed
+            }
             _ => Ok(()),
         }
     }
 
     fn done(&mut self, backend: &mut B, line: &ScriptLine, shown: &str) {
-        self.show(shown);
         // Before its first action a backend may have nodes that the scenario replaces.
         let told = if is_heading(&line.step) { Vec::new() } else { self.source.take(backend) };
         self.tell(backend, &step(line.number, &line.text, StepState::Done), told);
+        self.show(shown);
     }
 
     fn broken(&mut self, backend: &mut B, broken: &Broken) {
@@ -100,7 +147,7 @@ mod tests {
     use super::*;
 
     /// Notes for which of the backend's times it waits.
-    struct Waits(Vec<std::time::Duration>);
+    struct Waits(Vec<Duration>);
 
     impl Source<Simulated> for Waits {
         fn take(&mut self, _: &mut Simulated) -> Vec<RecordedItem> {
@@ -111,14 +158,23 @@ mod tests {
             0
         }
 
-        fn wait(&mut self, backend: &mut Simulated, key: &mut EnterKey) -> Result<(), Trouble> {
-            key.wait();
+        fn wait_for<T>(
+            &mut self,
+            backend: &mut Simulated,
+            what: impl Future<Output = T>,
+        ) -> Result<T, Trouble> {
+            let done =
+                tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(what);
             self.0.push(backend.now());
             match self.0.len() {
                 3 => Err(Trouble::Interrupted),
-                _ => Ok(()),
+                _ => Ok(done),
             }
         }
+
+        fn begin(&mut self, _: &mut Simulated, _: &RunStream) {}
+
+        fn end(&mut self, _: &mut Simulated) {}
     }
 
     #[test]
@@ -126,17 +182,12 @@ mod tests {
         let text = "story one\nrun 1s\nstep two\nrun 2s\nrun 4s\nrun 8s\n";
         let (script, mut backend) = (Script::parse(text).unwrap(), Simulated::new(0));
         let key = Some(EnterKey::of_test());
-        let mut performance = Performance {
-            out: Box::new(std::io::sink()),
-            source: Waits(vec![]),
-            stream: None,
-            key,
-        };
+        let mut performance = Performance::new(Waits(vec![]), None, key, false);
+        performance.out = Box::new(std::io::sink());
         let mut player = Player::new(&mut backend);
         let broken = player.play_to(&script, Recorded::Ignore, &mut performance).unwrap_err();
         assert_eq!((broken.line, broken.trouble), (5, Trouble::Interrupted));
-        let seconds: Vec<_> =
-            performance.source.0.iter().map(std::time::Duration::as_secs).collect();
+        let seconds: Vec<_> = performance.source.0.iter().map(Duration::as_secs).collect();
         assert_eq!(seconds, [0, 1, 3]);
         assert_eq!(backend.now().as_secs(), 3, "the step that waits is not played");
     }

@@ -11,10 +11,11 @@ use acklog_sim::scenario::{Simulated, Trouble};
 use acklog_sim::{News, Told};
 use acklog_types::NodeName;
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
-use super::keys::EnterKey;
 use super::nodes::is_master;
 use super::performance::Source;
+use super::run_stream::RunStream;
 use crate::contract::{EventRecorder, HealthReport, OfSecondary, event_body, shown_text};
 
 /// The address at which simulated secondaries dial their master.
@@ -24,8 +25,10 @@ const MASTER_ADDRESS: &str = "simulated:0";
 const FIRST_EVENT: u64 = 1;
 
 /// Turns what a simulated cluster tells into items.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SimulatedNews {
+    /// Runs what the scenario waits for: nothing of a simulation.
+    runtime: Runtime,
     recorders: BTreeMap<NodeName, EventRecorder>,
 }
 
@@ -68,13 +71,27 @@ impl Source<Simulated> for SimulatedNews {
         micros(backend.recorded_time())
     }
 
-    fn wait(&mut self, _: &mut Simulated, key: &mut EnterKey) -> Result<(), Trouble> {
-        key.wait();
-        Ok(())
+    fn wait_for<T>(
+        &mut self,
+        _: &mut Simulated,
+        what: impl Future<Output = T>,
+    ) -> Result<T, Trouble> {
+        Ok(self.runtime.block_on(what))
     }
+
+    fn begin(&mut self, backend: &mut Simulated, _: &RunStream) {
+        backend.record();
+    }
+
+    fn end(&mut self, _: &mut Simulated) {}
 }
 
 impl SimulatedNews {
+    /// Creates the news of a simulation, which waits for keys and the clock on this runtime.
+    pub(super) const fn new(runtime: Runtime) -> Self {
+        Self { runtime, recorders: BTreeMap::new() }
+    }
+
     /// Takes an event. Returns the node's events since the last call behind the last one that it
     /// emits at this moment: an injected delay follows its frame.
     fn take_event(

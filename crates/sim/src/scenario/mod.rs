@@ -158,7 +158,6 @@
 
 mod action;
 mod args;
-mod audience;
 mod backend;
 mod expect;
 mod health;
@@ -175,13 +174,12 @@ mod text;
 use acklog_types::NodeName;
 
 pub use action::{Action, AppendStep, FileChange, FollowStep, Settings, StreamStep, WaitStep};
-pub use audience::Audience;
 pub use backend::{
     Backend, ReaderEvent, ReceivedMessage, Reply, ReplyReceipt, Shown, Ticket, TimedReply, Trouble,
 };
 pub use expect::{Expectation, ReplyDetails, ReplyKind};
 pub use health::{Fact, MasterView, MemberView, NodeHealth, SecondaryView, Want};
-pub use player::{Broken, Lacking, Player, Recorded};
+pub use player::{Audience, Broken, Lacking, Player, Recorded};
 pub use simulated::Simulated;
 pub use step::{LoadPlan, Script, ScriptLine, Step};
 pub use text::BadLine;

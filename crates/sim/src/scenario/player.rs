@@ -8,7 +8,6 @@ use acklog_types::{NodeName, WriteConcern};
 use thiserror::Error;
 
 use super::action::{Action, AppendStep};
-use super::audience::{Audience, Story};
 use super::backend::{Backend, Shown, Ticket, Trouble};
 use super::load::Load;
 use super::readers::Readers;
@@ -373,27 +372,14 @@ impl ScriptLine {
     }
 }
 
+mod audience;
 mod expecting;
+mod trace;
+
+pub use self::audience::Audience;
+use self::audience::Story;
+use self::trace::{compared, or_ok};
 
 fn indented(outcome: &str) -> String {
     outcome.lines().map(|line| format!("      {line}\n")).collect()
-}
-
-/// Returns a trace, or `ok` for an empty one, so that a file shows that it was recorded.
-fn or_ok(trace: String) -> String {
-    if trace.is_empty() { "ok\n".to_owned() } else { trace }
-}
-
-fn compared(recorded: &str, seen: &str) -> Result<(), Trouble> {
-    if recorded == seen {
-        return Ok(());
-    }
-    let none = "nothing more";
-    let same = recorded.lines().zip(seen.lines()).take_while(|(one, other)| one == other).count();
-    let (wanted, seen) =
-        (recorded.lines().nth(same).unwrap_or(none), seen.lines().nth(same).unwrap_or(none));
-    Err(Trouble::Failed(format!(
-        "line {} of this block's trace differs\n    recorded: {wanted}\n    seen:     {seen}",
-        same + 1
-    )))
 }

@@ -18,7 +18,6 @@ use tokio::time::{sleep, timeout};
 
 use super::{Live, unless_interrupted};
 use crate::cli::NodeUrl;
-use crate::cli::scenario::keys::EnterKey;
 use crate::cli::scenario::nodes::{Nodes, Reach};
 use crate::cli::scenario::performance::Source;
 use crate::cli::scenario::run_stream::RunStream;
@@ -155,21 +154,29 @@ impl<N: Nodes> Source<Live<N>> for LiveNews {
         wall_clock_us()
     }
 
-    fn wait(&mut self, backend: &mut Live<N>, key: &mut EnterKey) -> Result<(), Trouble> {
-        let pressed = async {
-            key.pressed().await;
-            Ok(())
-        };
-        backend.runtime.block_on(unless_interrupted(&mut backend.stopped, pressed))
+    fn wait_for<T>(
+        &mut self,
+        backend: &mut Live<N>,
+        what: impl Future<Output = T>,
+    ) -> Result<T, Trouble> {
+        let what = async { Ok(what.await) };
+        backend.runtime.block_on(unless_interrupted(&mut backend.stopped, what))
+    }
+
+    fn begin(&mut self, backend: &mut Live<N>, stream: &RunStream) {
+        backend.news = Some(NodeReaders::new(stream.clone()));
+    }
+
+    fn end(&mut self, backend: &mut Live<N>) {
+        if backend.news.is_some() && !*backend.stopped.borrow() {
+            // Who ends the run meanwhile does not wait for them.
+            let _ = backend.pass(LAST_NEWS);
+        }
+        backend.news = None;
     }
 }
 
 impl<N: Nodes> Live<N> {
-    /// Adds what the nodes tell to a stream from here on.
-    pub(in crate::cli::scenario) fn tell(&mut self, stream: RunStream) {
-        self.news = Some(NodeReaders::new(stream));
-    }
-
     /// Reads a node that started, if its news are wanted.
     pub(super) fn read_news(&mut self, node: &NodeName) {
         if let (Some(news), Some(Reach::Url(url))) = (&mut self.news, self.nodes.reach(node)) {
@@ -182,13 +189,5 @@ impl<N: Nodes> Live<N> {
         if let Some(news) = &mut self.news {
             self.runtime.block_on(news.end(nodes));
         }
-    }
-
-    /// Waits for the last news, and reads no more.
-    pub(super) fn end_news(&mut self) {
-        if self.news.is_some() && !*self.stopped.borrow() {
-            let _ = self.pass(LAST_NEWS);
-        }
-        self.news = None;
     }
 }

@@ -1,8 +1,8 @@
 //! Those to whom a player tells what it does.
 
-use super::backend::Trouble;
-use super::player::Broken;
-use super::step::ScriptLine;
+use super::Broken;
+use crate::scenario::backend::Trouble;
+use crate::scenario::step::ScriptLine;
 
 /// Follows a player step by step. It may look at the backend between two steps.
 pub trait Audience<B> {
