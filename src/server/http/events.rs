@@ -14,6 +14,7 @@ use hyper::header::{HeaderMap, HeaderName};
 use self::stream::EventStream;
 use super::config::ServedNode;
 use super::follow::FollowerLimit;
+use super::peer::PeerConnections;
 use super::problem::RequestProblem;
 use super::response::{ResponseBody, streamed};
 use super::sse;
@@ -29,6 +30,8 @@ pub(super) struct ToldNode {
     pub(super) log: LogReader,
     pub(super) positions: ReadPositions,
     pub(super) allow_faults: bool,
+    /// Counts the connections to secondaries.
+    pub(super) peers: PeerConnections,
 }
 
 impl ToldNode {

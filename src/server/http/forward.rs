@@ -8,8 +8,9 @@ use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
+use tracing::debug;
 
-use super::peer::{NO_PLACE, PeerTarget, not_reached};
+use super::peer::{NO_PLACE, PeerConnections, PeerTarget, not_reached};
 use super::problem::RequestProblem;
 use super::response::ResponseBody;
 use crate::server::node::MasterHandle;
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the master knows no secondary of that name, or does not reach it.
 pub(super) async fn forward(
-    master: &MasterHandle,
+    (master, connections): (&MasterHandle, &PeerConnections),
     name: NodeName,
     head: &Parts,
     body: Bytes,
@@ -33,10 +34,11 @@ pub(super) async fn forward(
     let Some(peer) = peers.find(|peer| peer.name == name) else {
         return Err(RequestProblem::NoSuchNode(name));
     };
-    let unreachable = |reason: String| {
-        let (name, detail) = (peer.name.clone(), not_reached(reason));
+    let unreachable = |detail: String| {
+        let name = peer.name.clone();
         RequestProblem::NodeUnreachable { name, detail }
     };
+    let _counted = connections.enter().map_err(unreachable)?;
     let target = peer.http.map(PeerTarget::new).ok_or_else(|| unreachable(NO_PLACE.to_owned()))?;
     // The library leaves out the body of an answer to `HEAD`.
     let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };
@@ -51,8 +53,8 @@ pub(super) async fn forward(
     let answer = NodeClient::new(target)
         .request(method, head.uri.path(), &headers, body, PATIENCE)
         .await
-        .map_err(|error| unreachable(error.to_string()))?;
-    tracing::debug!(node = %name, %url, http_status = answer.status.as_u16(), "request passed on");
+        .map_err(|error| unreachable(not_reached(error)))?;
+    debug!(node = %name, %url, http_status = answer.status.as_u16(), "request passed on");
     let mut response = Response::new(ResponseBody::full(answer.body));
     *response.status_mut() = answer.status;
     let content_type = answer.headers.get(CONTENT_TYPE).cloned();

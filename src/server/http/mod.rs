@@ -74,4 +74,5 @@ mod tests;
 pub use config::{HttpConfig, ServedNode};
 pub use host::HostNames;
 pub use listing::{LISTING_BYTES_MAX, ListingForm, ListingRoom, MessageStream};
+pub(in crate::server) use peer::PEER_CONNECTIONS_MAX;
 pub use server::Server;

@@ -2,15 +2,45 @@
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV6};
+use std::sync::Arc;
 use std::time::Duration;
 
 use acklog_client::{Dial, Endpoint};
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// Time that connecting may take. Shorter: nodes behind slow lines are not reached. Longer: a
 /// person who looks at the page learns late that a node is not.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Most connections to secondaries that clients of this node cause at once. Fewer: fewer people can
+/// watch all nodes. More: fewer descriptors are left for connections of clients.
+pub(in crate::server) const PEER_CONNECTIONS_MAX: usize = 256;
+
+/// The connections to secondaries that may be open at once. A clone is the same limit.
+#[derive(Clone, Debug)]
+pub(super) struct PeerConnections(Arc<Semaphore>);
+
+impl PeerConnections {
+    /// Creates a limit of which nothing is used.
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(PEER_CONNECTIONS_MAX)))
+    }
+
+    /// Counts one connection more, until the permit is dropped.
+    ///
+    /// # Errors
+    /// When there are as many as may be: the reason, for people.
+    pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit, String> {
+        self.0.clone().try_acquire_owned().map_err(|_| {
+            format!(
+                "{PEER_CONNECTIONS_MAX} connections to secondaries are open already for those who \
+                 watch all nodes, which is the limit; close some pages, or ask the node itself"
+            )
+        })
+    }
+}
 
 /// The address at which a secondary serves HTTP.
 #[derive(Clone, Debug)]
@@ -62,6 +92,16 @@ pub(super) const NO_PLACE: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn at_the_limit_no_connection_is_made_until_one_ends() {
+        let connections = PeerConnections::new();
+        let mut held: Vec<_> =
+            (0..PEER_CONNECTIONS_MAX).map(|_| connections.enter().unwrap()).collect();
+        assert!(connections.clone().enter().unwrap_err().starts_with("256 connections"));
+        held.pop();
+        assert!(connections.enter().is_ok());
+    }
 
     #[test]
     fn an_address_is_dialed_as_it_is_and_named_as_in_a_url() {

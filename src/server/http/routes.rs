@@ -28,6 +28,7 @@ use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
 use super::paths::{ServedRole, takes_messages};
+use super::peer::PeerConnections;
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::read::{self, LogView};
 use super::receipt;
@@ -65,7 +66,7 @@ impl App {
     pub(super) fn new(
         node: ServedNode,
         limits: BodyLimits,
-        (room, followers): (ListingRoom, FollowerLimit),
+        (room, followers, peers): (ListingRoom, FollowerLimit, PeerConnections),
         config: &HttpConfig,
     ) -> Self {
         let (log, positions, secondary) = match &node {
@@ -85,7 +86,7 @@ impl App {
         };
         let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let (log, positions) = (view.log.clone(), view.positions.clone());
-        let told = ToldNode { node: node.clone(), log, positions, allow_faults };
+        let told = ToldNode { node: node.clone(), log, positions, allow_faults, peers };
         let node = match node {
             ServedNode::Master(master) => {
                 let appender = master.appender();
@@ -151,7 +152,7 @@ impl App {
                     FaultsRoute::Set => self.faults_limits.collect(body).await?.bytes,
                     _ => Bytes::new(),
                 };
-                forward(master, name, head, body).await
+                forward((master, &self.told.peers), name, head, body).await
             }
         }
     }

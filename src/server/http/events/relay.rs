@@ -15,7 +15,7 @@ use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::server::http::peer::{NO_PLACE, PeerTarget, not_reached};
+use crate::server::http::peer::{NO_PLACE, PeerConnections, PeerTarget, not_reached};
 use crate::server::http::sse;
 use crate::server::node::{MasterHandle, wall_clock_us};
 
@@ -31,6 +31,7 @@ const STATE_SILENCE_MAX: Duration = Duration::from_secs(5);
 struct Relay {
     name: NodeName,
     target: Option<PeerTarget>,
+    connections: PeerConnections,
     request: EventsRequest,
     sender: mpsc::Sender<Bytes>,
 }
@@ -50,7 +51,7 @@ struct RunningRelay {
 /// # Panics
 /// Outside of a runtime with local tasks.
 pub(super) async fn tell(
-    master: MasterHandle,
+    (master, connections): (MasterHandle, PeerConnections),
     request: EventsRequest,
     sender: mpsc::Sender<Bytes>,
 ) {
@@ -68,6 +69,7 @@ pub(super) async fn tell(
             let relay = Relay {
                 name: peer.name.clone(),
                 target: peer.http.map(PeerTarget::new),
+                connections: connections.clone(),
                 request: EventsRequest { all_nodes: false, ..request },
                 sender: sender.clone(),
             };
@@ -85,7 +87,7 @@ impl Relay {
             let reason = match &self.target {
                 None => NO_PLACE.to_owned(),
                 Some(target) => match self.read(target, &mut pauses).await {
-                    Ok(reason) => not_reached(reason),
+                    Ok(reason) => reason,
                     Err(Unwanted) => return,
                 },
             };
@@ -102,12 +104,16 @@ impl Relay {
         target: &PeerTarget,
         pauses: &mut RetryPauses,
     ) -> Result<String, Unwanted> {
+        let _counted = match self.connections.enter() {
+            Ok(counted) => counted,
+            Err(reason) => return Ok(reason),
+        };
         let silence_max = if self.request.state { STATE_SILENCE_MAX } else { EVENTS_SILENCE_MAX };
         let reason = |error: NodeEventsError| match error {
             NodeEventsError::Call(error @ CallError::Silent(_)) => {
-                format!("{error}: nothing came for {} s", silence_max.as_secs())
+                not_reached(format!("{error}: nothing came for {} s", silence_max.as_secs()))
             }
-            error => error.to_string(),
+            error => not_reached(error),
         };
         let opened = NodeEvents::open_with(target.clone(), self.request, silence_max).await;
         let mut events = match opened {
@@ -123,7 +129,8 @@ impl Relay {
             let mut out = Vec::new();
             for item in &items {
                 if let Err(other) = self.write(&mut out, item, target) {
-                    return Ok(format!("{} is {other}, another node", target.endpoint()));
+                    let url = target.endpoint();
+                    return Ok(not_reached(format!("{url} is {other}, another node")));
                 }
             }
             // Waits here while the reader is slow, and reads no further.

@@ -56,7 +56,7 @@ impl Listening {
             makers.spawn_local(messages::tell(told.clone(), sender.clone()));
         }
         if let (true, ServedNode::Master(master)) = (request.all_nodes, &told.node) {
-            makers.spawn_local(relay::tell(master.clone(), request, sender));
+            makers.spawn_local(relay::tell((master.clone(), told.peers.clone()), request, sender));
         }
         Self {
             listener,

@@ -12,7 +12,8 @@ fn relay(node: Option<&ScriptedNode>) -> (Relay, mpsc::Receiver<Bytes>) {
     let (sender, pieces) = mpsc::channel(1);
     let place = |node: &ScriptedNode| SocketAddr::from(([127, 0, 0, 1], node.endpoint().port()));
     let target = node.map(place).map(PeerTarget::new);
-    (Relay { name: "bonnie".parse().unwrap(), target, request: ALL, sender }, pieces)
+    let (name, connections) = ("bonnie".parse().unwrap(), PeerConnections::new());
+    (Relay { name, target, connections, request: ALL, sender }, pieces)
 }
 
 /// Returns what a relay passes on, until it tells that the node is not reached, and the reason.
