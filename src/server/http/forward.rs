@@ -16,7 +16,7 @@ use super::response::ResponseBody;
 use crate::server::node::MasterHandle;
 
 /// Time for a secondary's answer. It waits for no other node, so one that is silent for so long
-/// hangs. Shorter: a busy one is given up. Longer: a person waits for longer to learn that it hangs.
+/// hangs. Shorter: a busy one is given up. Longer: a person learns later that it hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends a request to the same path of a secondary, with the caller's own authorization, and
