@@ -161,8 +161,7 @@ impl Served {
         match page::at(path) {
             _ if path == paths::EVENTS && *method == Method::GET => self.stream(),
             Some(file) if is_read => {
-                let answer = file.answer(request.headers()).map(Full::new).map(Either::Left);
-                answer
+                file.answer(request.headers()).map(Full::new).map(Either::Left)
             }
             _ if is_read => {
                 let detail = "this page shows a scenario, and has nothing here; ask its nodes";

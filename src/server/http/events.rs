@@ -1,6 +1,7 @@
 //! `GET /events`: what the node does, as server-sent events, and on request what it is and shows.
 
 mod messages;
+mod relay;
 mod state;
 mod stream;
 
@@ -12,6 +13,7 @@ use hyper::header::{HeaderMap, HeaderName};
 use self::stream::EventStream;
 use super::config::ServedNode;
 use super::follow::FollowerLimit;
+use super::peer::PeerConnections;
 use super::problem::RequestProblem;
 use super::response::{ResponseBody, streamed};
 use super::sse;
@@ -27,6 +29,8 @@ pub(super) struct ToldNode {
     pub(super) log: LogReader,
     pub(super) positions: ReadPositions,
     pub(super) allow_faults: bool,
+    /// Counts the connections to secondaries.
+    pub(super) peers: PeerConnections,
 }
 
 impl ToldNode {
