@@ -8,6 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::ToldNode;
+use crate::server::http::config::ServedNode;
+use crate::server::http::known_master::KnownMaster;
 use crate::server::http::{faults, sse};
 use crate::server::node::{NodeStopped, wall_clock_us};
 
@@ -46,11 +48,16 @@ async fn state_of(told: &ToldNode) -> Result<NodeState, NodeStopped> {
         true => Some(faults::body(told.node.faults().show().await?)),
         false => None,
     };
+    let master_url = match &told.node {
+        ServedNode::Master(_) => None,
+        ServedNode::Secondary(secondary) => KnownMaster::of(secondary).await.url,
+    };
     Ok(NodeState {
         node: told.name(),
         time: wall_clock_us(),
         reachable: true,
         url: None,
+        master_url,
         detail: None,
         health: Some(health),
         faults,
