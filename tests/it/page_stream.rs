@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -194,6 +195,8 @@ fn a_secondary_tells_itself_alone_and_a_forgotten_one_is_told_no_more() {
     append(master.http, "a", "3");
     wait_until("the message", || of_bonnie.list("bonnie") == ["a"]);
     assert!(of_bonnie.all().iter().all(|item| item["node"] == "bonnie"));
+    let url = json!(format!("http://{}", master.http));
+    assert_eq!(of_bonnie.state("bonnie", true)["masterUrl"], url);
     let reader = PageReader::new(master.http, EVERYTHING);
     nodes[1].process.signal(Signal::KILL);
     nodes[1].process.wait();
@@ -262,6 +265,32 @@ fn what_was_left_out_names_the_node() {
     }
     let lists = of_all.all().into_iter().filter(|item| item["event"] == "messages");
     assert!(lists.into_iter().all(|list| list["messages"].as_array().unwrap().len() <= 200));
+}
+
+#[test]
+fn a_damaged_message_is_left_out_of_the_list_and_the_stream_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let texts = ["first", &"x".repeat(300_000), "second", "third"];
+    {
+        let (mut first, _) = master(&["--data-dir", path]);
+        for text in texts {
+            append(first.http, text, "1");
+        }
+        first.process.signal(Signal::TERM);
+        assert_eq!(first.process.wait(), Some(0));
+    }
+    let (again, _) = master(&["--data-dir", path]);
+    let file = directory.path().join("00000000000000000000.log");
+    let at = std::fs::read(&file).unwrap().iter().rposition(|byte| *byte == b'x').unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    file.write_all_at(b"y", at as u64).unwrap();
+    let reader = PageReader::new(again.http, EVERYTHING);
+    let last = reader.wait_for("what stands behind it", |item| item["from"] == 2);
+    assert_eq!(last["messages"], json!(["second", "third"]));
+    assert_eq!(reader.list("master"), ["first", "second", "third"]);
+    // What comes later is told as well: here, that the node takes no more.
+    reader.wait_for("the state", |item| item["health"]["mode"] == "read-only");
 }
 
 #[test]

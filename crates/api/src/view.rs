@@ -60,6 +60,9 @@ pub struct NodeState {
     pub reachable: bool,
     /// The URL of the node, as the node that tells this reaches it; null where it knows none.
     pub url: Option<String>,
+    /// The URL of its master, where it is a secondary that knows it; null otherwise.
+    #[serde(default)]
+    pub master_url: Option<String>,
     /// Why it cannot be reached; null where it can.
     pub detail: Option<String>,
     /// Its health, as `GET /health` answers; null where it cannot be reached.

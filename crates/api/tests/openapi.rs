@@ -328,6 +328,7 @@ fn states_and_messages_beside_events_are_described() {
         time: 1_796_011_790_596_776,
         reachable: false,
         url: Some("http://127.0.0.1:8001".to_owned()),
+        master_url: Some("http://127.0.0.1:8000".to_owned()),
         detail: Some("refused".to_owned()),
         health: None,
         faults: None,
@@ -341,12 +342,20 @@ fn states_and_messages_beside_events_are_described() {
         committed_end: Some(2),
         epoch: Some(1),
         buffered: Some(0),
-        master: None,
+        master: Some(MasterLink {
+            address: Some("127.0.0.1:6000".to_owned()),
+            connected: Some(true),
+            ..MasterLink::default()
+        }),
         disk: None,
     });
-    let (url, detail) = (None, None);
-    let there = NodeState { health: Some(health), faults: Some(faults()), url, detail, ..gone };
-    let gone = NodeState { reachable: false, health: None, faults: None, ..there.clone() };
+    let there = NodeState {
+        reachable: true,
+        detail: None,
+        health: Some(health),
+        faults: Some(faults()),
+        ..gone.clone()
+    };
     assert_described("NodeState", &[value(&there), value(&gone)]);
     let messages = NodeMessages { node: node(), from: 3, messages: vec!["a".to_owned()] };
     assert_described("NodeMessages", &[value(&messages)]);

@@ -39,7 +39,16 @@ impl Source<Simulated> for SimulatedNews {
         while let Some(News { at, node, told }) = news.next() {
             let state = |reachable, detail, health| {
                 let (time, node) = (micros(at), node.to_string());
-                NodeState { node, time, reachable, url: None, detail, health, faults: None }
+                NodeState {
+                    node,
+                    time,
+                    reachable,
+                    url: None,
+                    master_url: None,
+                    detail,
+                    health,
+                    faults: None,
+                }
             };
             let healthy = |health: Health| item(at, STATE_EVENT, &state(true, None, Some(health)));
             items.push(match told {

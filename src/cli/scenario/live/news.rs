@@ -108,8 +108,17 @@ async fn read(node: String, url: NodeUrl, stream: RunStream, is_down: Arc<Atomic
 /// Returns the state of a node that cannot be reached.
 fn unreachable(node: &str, url: &NodeUrl, detail: String) -> RecordedItem {
     let (node, url) = (node.to_owned(), Some(format!("http://{}/", url.authority())));
-    let (time, reachable, detail) = (wall_clock_us(), false, Some(detail));
-    let state = NodeState { node, time, reachable, url, detail, health: None, faults: None };
+    let state = NodeState {
+        node,
+        time: wall_clock_us(),
+        reachable: false,
+        url,
+        master_url: None,
+        detail: Some(detail),
+        health: None,
+        faults: None,
+    };
+    let time = state.time;
     RecordedItem { at: time, event: STATE_EVENT.to_owned(), data: json!(state) }
 }
 

@@ -195,6 +195,7 @@ impl Relay {
             time: wall_clock_us(),
             reachable: false,
             url: self.target.as_ref().map(|target| target.endpoint().to_string()),
+            master_url: None,
             detail: Some(detail),
             health: None,
             faults: None,

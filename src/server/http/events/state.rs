@@ -9,6 +9,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::ToldNode;
 use crate::contract::{faults_body, wall_clock_us};
+use crate::server::http::config::ServedNode;
+use crate::server::http::known_master::KnownMaster;
 use crate::server::http::sse;
 use crate::server::node::NodeStopped;
 
@@ -47,11 +49,16 @@ async fn state_of(told: &ToldNode) -> Result<NodeState, NodeStopped> {
         true => Some(faults_body(told.node.faults().show().await?)),
         false => None,
     };
+    let master_url = match &told.node {
+        ServedNode::Master(_) => None,
+        ServedNode::Secondary(secondary) => KnownMaster::of(secondary).await.url,
+    };
     Ok(NodeState {
         node: told.name(),
         time: wall_clock_us(),
         reachable: true,
         url: None,
+        master_url,
         detail: None,
         health: Some(health),
         faults,

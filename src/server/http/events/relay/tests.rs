@@ -45,6 +45,7 @@ fn state(node: &str) -> String {
         time: 1,
         reachable: true,
         url: None,
+        master_url: None,
         detail: None,
         health: None,
         faults: None,
