@@ -7,7 +7,9 @@
 //! | where | what it holds | used by |
 //! |---|---|---|
 //! | [`config`] | flags, environment variables, their defaults and limits | all three programs |
+//! | [`page`] | the files of the page, embedded | both daemons, scenarios that are watched |
 //! | [`server`] | HTTP, the event loop of a node, the network between nodes | both daemons |
+//! | [`contract`] | what the protocol tells as bodies of the HTTP contract | server, tool |
 //! | [`telemetry`] | log lines | both daemons |
 //! | [`cli`] | starts clusters, sends and reads messages, checks, measures | `acklog` |
 //! | `acklog-types` | ids, positions, records, write concerns | all |
@@ -92,6 +94,8 @@
 
 pub mod cli;
 pub mod config;
+pub mod contract;
+pub mod page;
 pub mod server;
 pub mod telemetry;
 

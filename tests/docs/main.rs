@@ -256,7 +256,9 @@ fn flags_of(program: &str, args: &[&str]) -> Vec<(String, Option<String>)> {
     assert!(output.status.success(), "{program} {args:?}: {output:?}");
     let help = String::from_utf8(output.stdout).unwrap();
     let flag = |line: &str| {
-        let name = line.split_whitespace().find(|word| word.starts_with("--"))?;
+        // A value that may be left out stands in brackets: `--watch[=<ADDR>]`.
+        let name =
+            line.split_whitespace().find(|word| word.starts_with("--"))?.split('[').next()?;
         let default = line.rsplit_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']'));
         Some((name.to_owned(), default.map(str::to_owned)))
     };

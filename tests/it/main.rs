@@ -28,9 +28,11 @@ mod lines;
 mod members;
 #[cfg(target_os = "linux")]
 mod memory;
+mod page_stream;
 mod proxy;
 mod read_concern;
 mod receipts;
+mod recordings;
 mod repair;
 mod replication;
 mod scenarios;

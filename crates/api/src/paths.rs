@@ -24,6 +24,12 @@ pub const FAULTS_DISCONNECT: &str = "/faults/disconnect";
 /// Streams what the node does.
 pub const EVENTS: &str = "/events";
 
+/// Shows the page: the cluster as it is and what happens in it, for people.
+pub const PAGE: &str = "/";
+
+/// The files of the page, each by its name.
+pub const PAGE_FILES: &str = "/page";
+
 /// Shows the OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
 

@@ -14,6 +14,7 @@ use self::damage::Flipped;
 use super::check::Checker;
 use super::event::ScheduledEvent;
 use super::link::{NetworkConditions, Rule, SimLink};
+use super::news::NewsRecorder;
 use super::node::{AnyNode, Found, MasterNode, SecondaryNode};
 use super::options::ClusterOptions;
 use super::positions::Positions;
@@ -76,6 +77,8 @@ pub struct Cluster {
     event_counts: BTreeMap<&'static str, u64>,
     trace: String,
     print_trace: bool,
+    /// None where nothing is recorded.
+    recorder: Option<NewsRecorder>,
     master_name: NodeName,
 }
 
@@ -110,6 +113,7 @@ impl Cluster {
             event_counts: BTreeMap::new(),
             trace: String::new(),
             print_trace: false,
+            recorder: None,
             master_name: "master".parse().expect("a name"),
         };
         cluster.start_master();
@@ -206,6 +210,7 @@ impl Cluster {
         let end = self.now + time;
         while self.step_before(end) {}
         self.now = end;
+        self.look_for_news();
     }
 
     /// Advances the clock until `done` returns true, by at most `limit`. Returns whether it did.
@@ -332,6 +337,7 @@ mod forgery;
 mod judge;
 mod network;
 mod reads;
+mod recording;
 mod run;
 
 pub(crate) use self::reads::{FollowerPlace, PageSize};

@@ -39,8 +39,11 @@ const LAST_LINES: usize = 15;
 
 mod actions;
 mod lines;
+mod news;
 mod readers;
 
+pub(super) use self::news::LiveNews;
+use self::news::NodeReaders;
 use self::readers::LiveReader;
 
 type Answers = Arc<Mutex<BTreeMap<Ticket, TimedReply>>>;
@@ -65,6 +68,8 @@ pub(super) struct Live<N> {
     paused: Vec<NodeName>,
     /// Whether the cluster that a scenario begins with was started.
     is_begun: bool,
+    /// None where nobody wants to know what the nodes tell.
+    news: Option<NodeReaders>,
 }
 
 impl<N: Nodes> Live<N> {
@@ -84,6 +89,7 @@ impl<N: Nodes> Live<N> {
             tickets: 0,
             paused: Vec::new(),
             is_begun: false,
+            news: None,
         }
     }
 

@@ -3,34 +3,48 @@
 //! `acklog_sim::scenario` has the language. `live` plays it against real nodes, which `processes`
 //! and `compose` (over `docker`) start; `http` sends requests to them, `proxy` stands between them,
 //! `line_stream` is an append stream to one,
-//! `log_files` changes their files. `invariants` reports what a simulation breaks.
+//! `log_files` changes their files. `invariants` reports what a simulation breaks. `performance`
+//! tells the story and the steps, and waits for `keys`; `run_stream` is what a recording holds and
+//! what the page is told (`page_feed`, over `page_server`); `simulated_news` adds to it what
+//! simulated nodes tell, and `live` what real nodes do. `act` puts all of it together.
 
+mod act;
 mod compose;
 mod docker;
 mod http;
 mod invariants;
+mod keys;
 mod line_stream;
 mod live;
 mod log_files;
 mod nodes;
+mod page_feed;
+mod page_server;
+mod performance;
 mod processes;
 mod proxy;
+mod recording_file;
+mod run_stream;
+mod simulated_news;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use acklog_sim::scenario::{Backend, Player, Recorded, Script, Simulated, Trouble};
+use acklog_sim::scenario::{Recorded, Script, Simulated};
 use acklog_types::escaped;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use self::act::Act;
 use self::compose::Compose;
-use self::live::Live;
+use self::live::{Live, LiveNews};
 use self::nodes::Nodes;
 use self::processes::Processes;
+use self::simulated_news::SimulatedNews;
 use super::faults::seed;
 use crate::server::run::{StopOn, StopSignals};
 
@@ -77,6 +91,20 @@ struct RunArgs {
     /// Play it with the containers of docker-compose.yml, which is looked for from here upwards
     #[arg(long, env = "ACKLOG_COMPOSE")]
     compose: bool,
+
+    /// Write what the nodes tell, and the steps, into a file that the page can open
+    #[arg(long, env = "ACKLOG_RECORD", value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// Serve a page that shows the run, at a free port of 127.0.0.1 or at ADDR, and begin when it
+    /// is open or at the Enter key
+    #[arg(long, env = "ACKLOG_WATCH", value_name = "ADDR", default_missing_value = "127.0.0.1:0")]
+    #[arg(num_args = 0..=1, require_equals = true)]
+    watch: Option<SocketAddr>,
+
+    /// Wait for the Enter key before each step, until standard input ends
+    #[arg(long, env = "ACKLOG_STEP")]
+    step: bool,
 }
 
 /// The reason for which a scenario was not played to its end.
@@ -119,28 +147,41 @@ fn play(args: &RunArgs) -> Result<(), PlayFailure> {
     let text = text.map_err(|error| PlayFailure::Unusable(format!("{file}: {error}")))?;
     let script = Script::parse(&text)
         .map_err(|bad| PlayFailure::Unusable(format!("{file}:{}: {}", bad.line, bad.reason)))?;
+    let act = Act { args, file: &file, script: &script };
+    let unusable = |error: anyhow::Error| PlayFailure::Unusable(format!("{error:#}"));
     if args.simulate {
         let seed = args.seed.unwrap_or(RECORDED_SEED);
         let recorded = if seed == RECORDED_SEED { Recorded::Compare } else { Recorded::Ignore };
         invariants::exit_when_broken(&file, seed);
-        return play_against(&mut Simulated::new(seed), &file, &script, recorded);
+        let source = SimulatedNews::new(plain_runtime().map_err(unusable)?);
+        return act.play(&mut Simulated::new(seed), recorded, source);
     }
-    let unusable = |error: anyhow::Error| PlayFailure::Unusable(format!("{error:#}"));
     let (runtime, stopped) = runtime().map_err(unusable)?;
     if args.compose {
         let nodes = runtime.block_on(Compose::new()).map_err(unusable)?;
-        play_live(Live::new(runtime, nodes, stopped), &file, &script)
+        play_live(&act, Live::new(runtime, nodes, stopped))
     } else {
         let nodes = Processes::new().map_err(unusable)?;
-        play_live(Live::new(runtime, nodes, stopped), &file, &script)
+        play_live(&act, Live::new(runtime, nodes, stopped))
     }
+}
+
+fn play_live<N: Nodes>(act: &Act<'_>, mut live: Live<N>) -> Result<(), PlayFailure> {
+    let played = act.play(&mut live, Recorded::Ignore, LiveNews);
+    live.end();
+    played
+}
+
+/// Creates a runtime with a thread of its own.
+fn plain_runtime() -> anyhow::Result<Runtime> {
+    acklog_threads::ask_for(1).context("cannot start a thread")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    Ok(runtime.worker_threads(1).enable_all().build()?)
 }
 
 /// Creates a runtime, and a value that becomes true when the user ends this program.
 fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
-    acklog_threads::ask_for(1).context("cannot start a thread")?;
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(1).enable_all().build()?;
+    let runtime = plain_runtime()?;
     let (sender, stopped) = watch::channel(false);
     let mut signals = {
         let _inside = runtime.enter();
@@ -153,34 +194,4 @@ fn runtime() -> anyhow::Result<(Runtime, watch::Receiver<bool>)> {
         std::future::pending::<()>().await;
     });
     Ok((runtime, stopped))
-}
-
-fn play_live<N: Nodes>(mut live: Live<N>, file: &str, script: &Script) -> Result<(), PlayFailure> {
-    let played = play_against(&mut live, file, script, Recorded::Ignore);
-    live.end();
-    played
-}
-
-fn play_against(
-    backend: &mut impl Backend,
-    file: &str,
-    script: &Script,
-    recorded: Recorded,
-) -> Result<(), PlayFailure> {
-    let mut player = Player::new(backend);
-    if let Err(lacking) = player.check(script) {
-        let (line, text) = (lacking.line, lacking.text);
-        return Err(PlayFailure::Unusable(format!("{file}:{line}: {text}: {}", lacking.lacks)));
-    }
-    let mut out = std::io::stdout();
-    // A closed output is no reason to stop: the scenario is played to its end.
-    let story = |text: &str| drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
-    let Err(broken) = player.play(script, recorded, story) else { return Ok(()) };
-    match broken.trouble {
-        Trouble::Interrupted => Err(PlayFailure::Interrupted),
-        Trouble::Failed(seen) => {
-            let what = format!("{file}:{}: {}\n  seen instead: {seen}", broken.line, broken.text);
-            Err(PlayFailure::Broken { what, words: backend.last_words() })
-        }
-    }
 }

@@ -11,36 +11,16 @@ use serde_json::Number;
 use super::params::{whole, without_byte_order_mark};
 use super::problem::{RequestProblem, clip};
 use super::response::{ResponseBody, json_response};
+use crate::contract::faults_body;
 
 /// Returns the answer that shows the faults in force.
 pub(super) fn shown(faults: Faults) -> Response<ResponseBody> {
-    json_response(&body(faults))
-}
-
-/// Returns faults as clients read them.
-pub(super) fn body(faults: Faults) -> api::Faults {
-    api::Faults {
-        send_delay_ms: faults.send_delay.map(range),
-        store_delay_ms: faults.store_delay.map(range),
-        error_rate: faults.error_rate.get(),
-        drop_rate: faults.drop_rate.get(),
-        duplicate_rate: faults.duplicate_rate.get(),
-        paused: faults.paused,
-        seed: faults.seed,
-    }
+    json_response(&faults_body(faults))
 }
 
 /// Returns the answer to `POST /faults/disconnect`.
 pub(super) fn disconnected(connections: usize) -> Response<ResponseBody> {
     json_response(&api::Disconnected { disconnected: connections as u64 })
-}
-
-/// Returns a range in milliseconds, whole ones without a decimal point.
-fn range(range: DelayRange) -> [Number; 2] {
-    [range.min(), range.max()].map(|delay| match delay.as_micros() as u64 {
-        micros if micros.is_multiple_of(1000) => (micros / 1000).into(),
-        micros => Number::from_f64(micros as f64 / 1000.0).unwrap_or_else(|| 0.into()),
-    })
 }
 
 /// Reads the faults of a request's body. A member that is missing or null means none.

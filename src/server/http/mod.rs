@@ -16,7 +16,7 @@
 //! - `paths` knows the paths and their methods; `routes` maps a method and a URI to an action.
 //!   `query` reads the parameters; `params` holds the rules that queries and bodies share.
 //! - `follow` serves readers that follow the log, or wait for its next message.
-//! - `append`, `read`, `receipt`, `health`, `events` and `faults` answer; `body` reads request
+//! - `append`, `read`, `receipt`, `readiness`, `events` and `faults` answer; `body` reads request
 //!   bodies, `response` holds those of answers, `listing` renders the log, `sse` writes server-sent
 //!   events. The types of bodies are those of `acklog_api`.
 //! - `host` refuses requests for other hosts, and those of foreign web pages.
@@ -45,7 +45,7 @@ mod connections;
 mod events;
 mod faults;
 mod follow;
-mod health;
+mod forward;
 mod host;
 mod json;
 mod known_master;
@@ -54,13 +54,16 @@ mod listing;
 mod params;
 pub mod parsing;
 mod paths;
+mod peer;
 mod problem;
 mod query;
 mod read;
 mod read_request;
+mod readiness;
 mod receipt;
 mod response;
 mod routes;
+mod served;
 mod server;
 mod sse;
 mod transfer;
@@ -71,4 +74,5 @@ mod tests;
 pub use config::{HttpConfig, ServedNode};
 pub use host::HostNames;
 pub use listing::{LISTING_BYTES_MAX, ListingForm, ListingRoom, MessageStream};
+pub(in crate::server) use peer::PEER_CONNECTIONS_MAX;
 pub use server::Server;

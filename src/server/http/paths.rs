@@ -16,8 +16,12 @@ pub(super) const ALL_METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 /// A path of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Path<'a> {
-    /// `*` and `/`: the node as a whole, which has nothing to get.
+    /// `*`: the node as a whole, which has nothing to get.
     Node,
+    /// The page.
+    Page,
+    /// A file of the page.
+    PageFile(&'a str),
     NewMessage,
     Messages,
     Message(&'a str),
@@ -35,7 +39,8 @@ impl<'a> Path<'a> {
     pub(super) fn parse(path: &'a str) -> Option<Self> {
         let one = |rest: &'a str| (!rest.is_empty() && !rest.contains('/')).then_some(rest);
         match path {
-            "*" | "/" => Some(Self::Node),
+            "*" => Some(Self::Node),
+            known::PAGE => Some(Self::Page),
             known::NEW_MESSAGE => Some(Self::NewMessage),
             known::MESSAGES => Some(Self::Messages),
             known::HEALTH => Some(Self::Health),
@@ -49,7 +54,10 @@ impl<'a> Path<'a> {
                     Some((id, known::RECEIPT)) => one(id).map(Self::Receipt),
                     _ => one(rest).map(Self::Message),
                 },
-                None => below(path, known::SECONDARIES).and_then(one).map(Self::Secondary),
+                None => match below(path, known::PAGE_FILES) {
+                    Some(name) => one(name).map(Self::PageFile),
+                    None => below(path, known::SECONDARIES).and_then(one).map(Self::Secondary),
+                },
             },
         }
     }
@@ -63,7 +71,9 @@ impl<'a> Path<'a> {
             (Self::Messages, ServedRole::Master) => "GET, HEAD, POST, OPTIONS",
             (Self::Messages, ServedRole::Secondary)
             | (
-                Self::Message(_)
+                Self::Page
+                | Self::PageFile(_)
+                | Self::Message(_)
                 | Self::Receipt(_)
                 | Self::Health
                 | Self::Ready

@@ -9,9 +9,9 @@ use acklog_types::{self as types, Epoch, MessageId, rfc3339};
 use hyper::Response;
 
 use super::accepted::Accepted;
-use super::health::millis_with_fraction;
 use super::problem::RequestProblem;
 use super::response::{ResponseBody, json_response};
+use crate::contract::millis_with_fraction;
 use crate::server::node::{MasterHandle, wall_clock_ms_at};
 
 /// Answers with the receipt of a message, or of the batch that it belongs to.

@@ -23,6 +23,7 @@ use super::connection::{self, Handler};
 use super::connections::{Connections, Slot};
 use super::follow::FollowerLimit;
 use super::listing::ListingRoom;
+use super::peer::PeerConnections;
 use super::routes::App;
 use crate::server::accepting::Accepting;
 
@@ -84,9 +85,11 @@ impl Server {
         let limits = BodyLimits::new(config.max_message_bytes);
         let (workers, room) = (config.workers, ListingRoom::new(config.max_listing_bytes));
         let followers = FollowerLimit::new(config.max_followers);
+        let peers = PeerConnections::new();
         let connections = Connections::new(config.max_connections);
         let server = Self::start_with(workers, connections, listener, move || {
-            App::new(node.clone(), limits.clone(), (room.clone(), followers.clone()), &config)
+            let shared = (room.clone(), followers.clone(), peers.clone());
+            App::new(node.clone(), limits.clone(), shared, &config)
         })?;
         info!(address = %server.address, workers, "serving HTTP");
         Ok(server)

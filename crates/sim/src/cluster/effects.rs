@@ -47,10 +47,11 @@ impl Cluster {
         }
     }
 
-    /// Counts the events of a node (`None`: the master).
+    /// Counts the events of a node, and records them (`None`: the master).
     fn count_events(&mut self, name: Option<&NodeName>) {
         while let Some(event) = self.node_mut(name).and_then(|node| node.poll_event()) {
             *self.event_counts.entry(event.kind().as_str()).or_default() += 1;
+            self.tell_event(name, event);
         }
     }
 

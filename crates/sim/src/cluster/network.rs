@@ -6,7 +6,7 @@ use std::time::Duration;
 use acklog_protocol::frame::{
     ConnectionTerms, Frame, FrameKind, Handshake, ProtocolVersion, Request,
 };
-use acklog_protocol::{LineView, frame};
+use acklog_protocol::{FrameStage, LineView, frame};
 use acklog_types::{NodeName, Records, SessionId};
 use bytes::{Bytes, BytesMut};
 use rand::RngExt;
@@ -91,7 +91,10 @@ impl Cluster {
             link.is_faithful = false;
         }
         if lost {
-            return;
+            return self.tell_fate(&peer, from_master, frame, FrameStage::Dropped);
+        }
+        if twice {
+            self.tell_fate(&peer, from_master, frame, FrameStage::Doubled);
         }
         for copy in 0..=usize::from(twice) {
             let subject = FrameSubject::of(frame).filter(|_| copy == 0);

@@ -31,6 +31,7 @@ impl Cluster {
             Some(event) => self.take_turn(event),
             None => self.time_out(),
         }
+        self.look_for_news();
         true
     }
 

@@ -179,7 +179,7 @@ pub use backend::{
 };
 pub use expect::{Expectation, ReplyDetails, ReplyKind};
 pub use health::{Fact, MasterView, MemberView, NodeHealth, SecondaryView, Want};
-pub use player::{Broken, Lacking, Player, Recorded};
+pub use player::{Audience, Broken, Lacking, Player, Recorded};
 pub use simulated::Simulated;
 pub use step::{LoadPlan, Script, ScriptLine, Step};
 pub use text::BadLine;

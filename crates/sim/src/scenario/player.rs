@@ -89,14 +89,39 @@ impl<'a, B: Backend> Player<'a, B> {
         &mut self,
         script: &Script,
         recorded: Recorded,
-        mut story: impl FnMut(&str),
+        story: impl FnMut(&str),
+    ) -> Result<(), Broken> {
+        self.play_to(script, recorded, &mut Story(story))
+    }
+
+    /// Plays all steps before an audience.
+    ///
+    /// # Errors
+    /// When a step fails, or the audience ends the run; the steps behind it are not played.
+    pub fn play_to(
+        &mut self,
+        script: &Script,
+        recorded: Recorded,
+        audience: &mut impl Audience<B>,
+    ) -> Result<(), Broken> {
+        let played = self.blocks(script, recorded, audience);
+        played.inspect_err(|broken| audience.broken(self.backend, broken))
+    }
+
+    fn blocks(
+        &mut self,
+        script: &Script,
+        recorded: Recorded,
+        audience: &mut impl Audience<B>,
     ) -> Result<(), Broken> {
         for block in &script.blocks {
             let mut trace = String::new();
             for line in &block.lines {
-                story(&self.headline(line));
+                let shown = self.headline(line);
+                let begun = audience.begins(self.backend, line, &shown);
+                begun.map_err(|trouble| line.broken(trouble))?;
                 let outcome = self.line(line, &mut trace)?;
-                outcome.iter().for_each(|outcome| story(&indented(outcome)));
+                audience.done(self.backend, line, &indented(&outcome.unwrap_or_default()));
             }
             if let (Recorded::Compare, Some(wanted), Some(line)) =
                 (recorded, &block.recorded, block.lines.last())
@@ -347,27 +372,14 @@ impl ScriptLine {
     }
 }
 
+mod audience;
 mod expecting;
+mod trace;
+
+pub use self::audience::Audience;
+use self::audience::Story;
+use self::trace::{compared, or_ok};
 
 fn indented(outcome: &str) -> String {
     outcome.lines().map(|line| format!("      {line}\n")).collect()
-}
-
-/// Returns a trace, or `ok` for an empty one, so that a file shows that it was recorded.
-fn or_ok(trace: String) -> String {
-    if trace.is_empty() { "ok\n".to_owned() } else { trace }
-}
-
-fn compared(recorded: &str, seen: &str) -> Result<(), Trouble> {
-    if recorded == seen {
-        return Ok(());
-    }
-    let none = "nothing more";
-    let same = recorded.lines().zip(seen.lines()).take_while(|(one, other)| one == other).count();
-    let (wanted, seen) =
-        (recorded.lines().nth(same).unwrap_or(none), seen.lines().nth(same).unwrap_or(none));
-    Err(Trouble::Failed(format!(
-        "line {} of this block's trace differs\n    recorded: {wanted}\n    seen:     {seen}",
-        same + 1
-    )))
 }

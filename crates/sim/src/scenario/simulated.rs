@@ -1,7 +1,9 @@
 //! The backend in virtual time.
 
+mod actions;
 mod readers;
 mod reads;
+mod recording;
 mod views;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,7 @@ use acklog_protocol::{Refusal, Wait};
 use acklog_types::{LogEnd, MessageId, NodeName, WaiterId, WriteConcern};
 
 use self::readers::SimulatedReader;
+use self::recording::EarlierNews;
 use self::views::{answer, master_view};
 use super::action::{Action, AppendStep, FollowStep, Settings, StreamStep, WaitStep};
 use super::backend::{Backend, ReaderEvent, Reply, Shown, Ticket, TimedReply, Trouble};
@@ -43,6 +46,8 @@ pub struct Simulated {
     refused: u64,
     /// Lines for the end of the trace.
     after_trace: String,
+    /// What earlier clusters of the scenario told; none where nothing is recorded.
+    recording: Option<EarlierNews>,
 }
 
 impl Simulated {
@@ -57,6 +62,7 @@ impl Simulated {
             streams: BTreeMap::new(),
             refused: 0,
             after_trace: String::new(),
+            recording: None,
         }
     }
 
@@ -111,83 +117,6 @@ impl Simulated {
         let ticket = self.unanswered();
         self.answers.insert(ticket, lost(Duration::ZERO));
         ticket
-    }
-
-    fn join(&mut self, nodes: &[NodeName]) -> Result<(), Trouble> {
-        for node in nodes {
-            self.cluster.start_secondary(node);
-        }
-        if !self.cluster.run_until(JOINING, Cluster::has_converged) {
-            return Err(Trouble::failed("they do not become ready"));
-        }
-        self.cluster.run_for(Duration::from_millis(10));
-        self.cluster.take_trace();
-        Ok(())
-    }
-
-    fn start(&mut self, node: &NodeName, registers_as: &NodeName) -> Result<(), Trouble> {
-        if node.as_str() != MASTER {
-            self.cluster.start_namesake(node, registers_as);
-        } else if self.has_master() {
-            return Err(Trouble::failed("the master runs already"));
-        } else {
-            self.cluster.revive_master();
-        }
-        Ok(())
-    }
-
-    fn kill(&mut self, node: &NodeName) {
-        if node.as_str() != MASTER {
-            self.cluster.crash(node);
-        } else if self.has_master() {
-            self.cluster.crash_master();
-            self.lose_answers();
-        }
-    }
-
-    fn terminate(&mut self, node: &NodeName) {
-        if node.as_str() == MASTER {
-            self.cluster.shut_down_master();
-            self.cluster.give_up_master();
-            self.collect();
-        }
-        self.kill(node);
-    }
-
-    /// Carries out an action that replaces the master, from which no client gets a reply.
-    fn replace_master(&mut self, action: &Action) -> Option<String> {
-        let mut result = None;
-        match action {
-            Action::Cluster(settings) => {
-                self.cluster = cluster(self.seed, settings);
-                self.readers.clear();
-            }
-            Action::NewMaster => self.cluster.start_master(),
-            Action::PutBack => self.cluster.put_master_back(),
-            Action::AcceptLoss => {
-                let accepted = self.cluster.accept_loss();
-                result = Some(if accepted { "done\n" } else { "no loss\n" }.to_owned());
-            }
-            _ => self.cluster.restart_master(),
-        }
-        self.lose_answers();
-        result
-    }
-
-    /// Refuses an action on a node that is down, as real nodes do.
-    fn is_up(&self, action: &Action) -> Result<(), Trouble> {
-        let node = match action {
-            Action::Faults(node, _)
-            | Action::DropConnections(node)
-            | Action::Pause(node)
-            | Action::Resume(node) => Some(node),
-            Action::Terminate(nodes) => nodes.iter().find(|node| self.log(node).is_none()),
-            _ => None,
-        };
-        match node.filter(|node| self.log(node).is_none()) {
-            None => Ok(()),
-            Some(node) => Err(Trouble::failed(format!("{node} is down"))),
-        }
     }
 }
 

@@ -26,14 +26,18 @@ impl<N: Nodes> Live<N> {
     ) -> Result<(), Trouble> {
         let launch = Launch::new(node, registers_as, &self.settings);
         self.paused.retain(|paused| paused != node);
-        self.with(async |nodes| nodes.start(&launch).await.with_context(|| node.to_string()))
+        self.with(async |nodes| nodes.start(&launch).await.with_context(|| node.to_string()))?;
+        self.read_news(node);
+        Ok(())
     }
 
     /// Kills those of the nodes that are running.
     pub(super) fn kill(&mut self, nodes: &[NodeName]) -> Result<(), Trouble> {
         let running = self.nodes.running();
         let nodes: Vec<_> = nodes.iter().filter(|node| running.contains(node)).cloned().collect();
-        self.with(async |all| all.kill(&nodes).await)
+        self.with(async |all| all.kill(&nodes).await)?;
+        self.end_news_of(&nodes);
+        Ok(())
     }
 
     /// Kills the master, does something to its files, and starts it again.
@@ -78,7 +82,9 @@ impl<N: Nodes> Live<N> {
     }
 
     pub(super) fn terminate(&mut self, node: &NodeName) -> Result<(), Trouble> {
-        match self.with(async |nodes| nodes.terminate(node).await)? {
+        let status = self.with(async |nodes| nodes.terminate(node).await)?;
+        self.end_news_of(std::slice::from_ref(node));
+        match status {
             Some(0) => Ok(()),
             Some(status) => Err(Trouble::failed(format!("{node} ended with status {status}"))),
             None => Err(Trouble::failed(format!("{node} was ended by a signal"))),

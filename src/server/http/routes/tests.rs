@@ -31,6 +31,8 @@ fn status(role: ServedRole, method: &str, uri: &str) -> u16 {
 fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
     use ServedRole::{Master, Secondary};
     let table: &[(ServedRole, &str, &str)] = &[
+        (Master, "/", "GET, HEAD, OPTIONS"),
+        (Master, "/page/index.html", "GET, HEAD, OPTIONS"),
         (Master, "/newMessage", "POST, OPTIONS"),
         (Master, "/messages", "GET, HEAD, POST, OPTIONS"),
         (Master, "/messages/3", "GET, HEAD, OPTIONS"),
@@ -42,6 +44,8 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Master, "/faults/disconnect", "POST, OPTIONS"),
         (Master, "/events", "GET, HEAD, OPTIONS"),
         (Master, "/openapi.json", "GET, HEAD, OPTIONS"),
+        (Secondary, "/", "GET, HEAD, OPTIONS"),
+        (Secondary, "/page/index.html", "GET, HEAD, OPTIONS"),
         (Secondary, "/newMessage", "OPTIONS"),
         (Secondary, "/messages", "GET, HEAD, OPTIONS"),
         (Secondary, "/messages/3", "GET, HEAD, OPTIONS"),
@@ -76,8 +80,8 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
 }
 
 /// All paths, as the OpenAPI document writes them.
-const PATHS: [(Path<'_>, &str); 12] = [
-    (Path::Node, "/"),
+const PATHS: [(Path<'_>, &str); 13] = [
+    (Path::Page, "/"),
     (Path::NewMessage, "/newMessage"),
     (Path::Messages, "/messages"),
     (Path::Message("{id}"), "/messages/{id}"),
@@ -89,12 +93,15 @@ const PATHS: [(Path<'_>, &str); 12] = [
     (Path::FaultsDisconnect, "/faults/disconnect"),
     (Path::Events, "/events"),
     (Path::OpenApi, "/openapi.json"),
+    (Path::PageFile("{file}"), "/page/{file}"),
 ];
 
-/// Returns the index of a path in [`PATHS`]. The compiler reports a new path that is missing here.
-fn place(path: Path<'_>) -> usize {
-    match path {
-        Path::Node => 0,
+/// Returns the index of a path in [`PATHS`]; none of `*`, which stands for all of them. The
+/// compiler reports a new path that is missing here.
+fn place(path: Path<'_>) -> Option<usize> {
+    Some(match path {
+        Path::Node => return None,
+        Path::Page => 0,
         Path::NewMessage => 1,
         Path::Messages => 2,
         Path::Message(_) => 3,
@@ -106,7 +113,8 @@ fn place(path: Path<'_>) -> usize {
         Path::FaultsDisconnect => 9,
         Path::Events => 10,
         Path::OpenApi => 11,
-    }
+        Path::PageFile(_) => 12,
+    })
 }
 
 #[test]
@@ -115,11 +123,10 @@ fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
     let documented = document["paths"].as_object().unwrap();
     assert_eq!(documented.len(), PATHS.len());
     for (n, (path, written)) in PATHS.into_iter().enumerate() {
-        assert_eq!((place(path), Path::parse(written)), (n, Some(path)));
+        assert_eq!((place(path), Path::parse(written)), (Some(n), Some(path)));
         let methods = documented[written].as_object().unwrap().keys();
         let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
-        // The node as a whole names the methods of all its paths, and accepts none of them.
-        let allow = if path == Path::Node { "OPTIONS" } else { path.allow(ServedRole::Master) };
+        let allow = path.allow(ServedRole::Master);
         let mut allowed: Vec<_> = allow.split(", ").collect();
         methods.sort_unstable();
         allowed.sort_unstable();
@@ -141,9 +148,7 @@ fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
 #[test]
 fn options_are_told_for_the_node_as_a_whole_and_whatever_the_query() {
     let options = |path: &str| find(ServedRole::Master, "OPTIONS", path);
-    for path in ["*", "/"] {
-        assert_eq!(options(path), Ok(Route::Common(CommonRoute::Options(ALL_METHODS))));
-    }
+    assert_eq!(options("*"), Ok(Route::Common(CommonRoute::Options(ALL_METHODS))));
     assert!(matches!(options("/messages?from=x"), Ok(Route::Common(CommonRoute::Options(_)))));
     let answer = super::options("GET, OPTIONS");
     assert_eq!(
@@ -182,7 +187,7 @@ fn a_post_to_a_secondary_is_misdirected_on_either_path() {
 
 #[test]
 fn head_asks_for_what_get_asks_for() {
-    for path in ["/messages?from=3", "/messages/3", "/health", "/ready", "/faults"] {
+    for path in ["/", "/messages?from=3", "/messages/3", "/health", "/ready", "/faults"] {
         assert_eq!(find(ServedRole::Master, "HEAD", path), find(ServedRole::Master, "GET", path));
     }
 }
@@ -190,9 +195,7 @@ fn head_asks_for_what_get_asks_for() {
 #[test]
 fn other_paths_are_unknown() {
     for method in METHODS.into_iter().filter(|method| *method != "OPTIONS") {
-        for path in ["/", "*"] {
-            assert_eq!(status(ServedRole::Master, method, path), 404, "{method} {path}");
-        }
+        assert_eq!(status(ServedRole::Master, method, "*"), 404, "{method} *");
     }
     let paths = [
         "/message",
@@ -269,6 +272,8 @@ fn no_other_route_takes_parameters() {
         ("GET", "/faults"),
         ("POST", "/faults/disconnect"),
         ("GET", "/openapi.json"),
+        ("GET", "/"),
+        ("GET", "/page/index.html"),
     ];
     for (method, path) in routes {
         for query in ["w=2", "from=1", "x"] {

@@ -1,17 +1,14 @@
 //! The core task's end of the events.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
-use acklog_protocol::{
-    ConnectionEvent, Detail, Event, EventKind, FrameEvent, FrameStage, NodeEvent,
-};
-use acklog_types::NodeName;
+use acklog_protocol::{Detail, Event, EventKind, NodeEvent};
 
 use super::hub::EventHub;
-use super::ring::{EventItem, RecordedEvent};
+use super::ring::{EventItem, KeptEvent};
 use super::sampler::{LeftOut, Sampler};
-use super::sent_frames::SentFrames;
+use crate::contract::{EventRecorder, wall_clock_us};
 
 /// The events of messages and frames that listeners get.
 const LISTENED_DETAIL: Detail = Detail::Frames;
@@ -21,13 +18,9 @@ const LISTENED_DETAIL: Detail = Detail::Frames;
 pub(in crate::server::node) struct EventFeed {
     hub: Arc<EventHub>,
     is_heard: bool,
-    next_id: u64,
     sampler: Sampler,
-    sent: SentFrames,
-    /// A secondary's master, once it is known.
-    master: Option<NodeName>,
-    /// The events of this iteration.
-    pending: Vec<RecordedEvent>,
+    /// Holds the events of this iteration.
+    recorder: EventRecorder,
     is_stopping: bool,
 }
 
@@ -37,12 +30,9 @@ impl EventFeed {
         Self {
             hub,
             is_heard: false,
-            // So the ids of this start are larger than those of earlier ones.
-            next_id: wall_clock_us(),
             sampler: Sampler::new(now),
-            sent: SentFrames::default(),
-            master: None,
-            pending: Vec::new(),
+            // So the ids of this start are larger than those of earlier ones.
+            recorder: EventRecorder::new(wall_clock_us()),
             is_stopping: false,
         }
     }
@@ -59,51 +49,23 @@ impl EventFeed {
             return None;
         }
         // Numbers of requests begin anew with each connection.
-        self.sent = SentFrames::default();
+        self.recorder.forget_frames();
         Some(if is_heard { logged().max(LISTENED_DETAIL) } else { logged() })
     }
 
     /// Takes an event. What happens for each message or frame is dropped where nobody listens.
     pub(in crate::server::node) fn take(&mut self, now: Instant, event: Event) {
         let is_change = is_change(event.kind());
-        if !is_change && !self.is_heard || is_heartbeat(&event) || self.merges(&event) {
+        if !is_change && !self.is_heard || !self.recorder.admits(&event) {
             return;
         }
         // By the time at which it is told, as its listeners see it.
         if !is_change && !self.sampler.keep(Instant::now(), event.ids()) {
             return self.roll(now);
         }
-        if let Event::Connection(ConnectionEvent::Joined { peer, address: None, .. }) = &event {
-            self.master = Some(peer.clone());
-        }
         self.is_stopping |= matches!(event, Event::Node(NodeEvent::Stopping { .. }));
-        let sent = self.sent.take(&event);
-        let mut recorded =
-            RecordedEvent::new(self.next_id, wall_clock_us(), self.master.clone(), event);
-        recorded.sent = sent;
-        self.next_id += 1;
-        self.pending.push(recorded);
+        self.recorder.record(wall_clock_us(), event);
         self.roll(now);
-    }
-
-    /// Adds an injected delay to the frame that it is for. Returns whether that was sent in the
-    /// same iteration, so that its event has the delay.
-    fn merges(&mut self, event: &Event) -> bool {
-        let Event::Frame(frame @ FrameEvent { peer, request, stage, .. }) = event else {
-            return false;
-        };
-        let FrameStage::Delayed { delay } = stage else { return false };
-        self.sent.delay(frame, *delay);
-        let is_sent = |recorded: &&mut RecordedEvent| match &recorded.event {
-            Event::Frame(sent) => {
-                matches!(sent.stage, FrameStage::Sent { .. })
-                    && (&sent.peer, sent.request) == (peer, *request)
-            }
-            _ => false,
-        };
-        let sent = self.pending.iter_mut().rev().find(is_sent);
-        let sent = sent.and_then(|recorded| recorded.sent.as_mut());
-        sent.map(|sent| sent.delay = *delay).is_some()
     }
 
     /// Passes on what was taken in this iteration.
@@ -112,13 +74,12 @@ impl EventFeed {
         if self.is_heard {
             self.roll(now);
         }
-        if self.pending.is_empty() {
+        if self.recorder.is_empty() {
             return;
         }
-        let events = self.pending.drain(..);
-        self.hub.add(events.map(|event| {
+        self.hub.add(self.recorder.take().map(|event| {
             let is_change = is_change(event.event.kind());
-            (EventItem::Event(Box::new(event)), is_change)
+            (EventItem::Event(Box::new(KeptEvent::new(event))), is_change)
         }));
         if self.is_stopping {
             self.hub.close();
@@ -193,27 +154,17 @@ fn is_change(kind: EventKind) -> bool {
     }
 }
 
-/// Returns whether an event is about a heartbeat: a node that logs them emits those too.
-fn is_heartbeat(event: &Event) -> bool {
-    use acklog_protocol::frame::FrameKind;
-    matches!(event, Event::Frame(FrameEvent { frame: FrameKind::Heartbeat | FrameKind::Alive, .. }))
-}
-
-/// Returns microseconds since 1970; 0 for a clock before that.
-fn wall_clock_us() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or(Duration::ZERO).as_micros() as u64
-}
-
 #[cfg(test)]
 mod tests {
-    use acklog_protocol::MessageEvent;
+    use std::time::Duration;
+
     use acklog_protocol::frame::FrameKind;
+    use acklog_protocol::{FrameEvent, FrameStage, MessageEvent};
     use acklog_types::{IdRange, LogEnd, RequestId};
 
     use super::super::hub::{EventListener, Heard};
-    use super::super::sent_frames::Sending;
     use super::*;
+    use crate::contract::Sending;
 
     fn feed() -> (Arc<EventHub>, EventFeed, Instant) {
         let (hub, now) = (EventHub::new("bonnie".parse().unwrap()), Instant::now());
@@ -237,7 +188,7 @@ mod tests {
             match listener.next().await {
                 Heard::Items(items) => {
                     events.extend(items.iter().filter_map(|item| match &**item {
-                        EventItem::Event(event) => Some((event.event.kind(), event.sent)),
+                        EventItem::Event(kept) => Some((kept.event.event.kind(), kept.event.sent)),
                         EventItem::Sampled { .. } => None,
                     }))
                 }

@@ -134,14 +134,11 @@ impl Drop for EventListener {
 
 #[cfg(test)]
 mod tests {
-    use acklog_protocol::NodeEvent;
-
-    use super::super::ring::RecordedEvent;
+    use super::super::ring::KeptEvent;
     use super::*;
 
     fn add(hub: &EventHub, ids: std::ops::Range<u64>) {
-        let event = |id| RecordedEvent::new(id, 0, None, NodeEvent::DiskWell.into());
-        hub.add(ids.map(|id| (EventItem::Event(event(id).into()), true)));
+        hub.add(ids.map(|id| (EventItem::Event(KeptEvent::of_test(id).into()), true)));
     }
 
     async fn heard(listener: &mut EventListener) -> String {

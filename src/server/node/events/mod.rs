@@ -13,9 +13,7 @@ mod feed;
 mod hub;
 mod ring;
 mod sampler;
-mod sent_frames;
 
 pub(super) use self::feed::EventFeed;
 pub use self::hub::{EventHub, EventListener, Heard};
-pub use self::ring::{EventItem, RecordedEvent};
-pub use self::sent_frames::Sending;
+pub use self::ring::{EventItem, KeptEvent};

@@ -4,13 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use acklog_protocol::Event;
-use acklog_types::NodeName;
 use bytes::Bytes;
 
-use super::sent_frames::Sending;
-#[cfg(test)]
-use super::sent_frames::SentFrames;
+use crate::contract::RecordedEvent;
 
 /// Items that are kept for listeners. Fewer: one that stops for seconds misses events. More:
 /// memory, some hundred bytes each.
@@ -19,45 +15,30 @@ const LIVE_MAX: usize = 8192;
 /// Changes of state that are kept for those who come later.
 const CHANGES_MAX: usize = 1000;
 
-/// An event with the circumstances under which it was recorded.
+/// An event that is kept for listeners.
 #[derive(Debug)]
-pub struct RecordedEvent {
-    /// Its number, larger than those of all events before it, also of earlier starts of the node
-    /// unless its clock was set back.
-    pub id: u64,
-    /// Wall-clock time, in microseconds since 1970.
-    pub time_us: u64,
-    /// The name of a secondary's master, for frames to and from it; none where it is not known.
-    pub master: Option<NodeName>,
-    /// The sending of the frame that it is about; none where that is not of this node, or is
-    /// forgotten.
-    pub sent: Option<Sending>,
+pub struct KeptEvent {
     /// The event.
-    pub event: Event,
+    pub event: RecordedEvent,
     rendered: OnceLock<Bytes>,
 }
 
-impl RecordedEvent {
+impl KeptEvent {
     /// Creates an event that nobody has rendered.
-    pub(super) fn new(id: u64, time_us: u64, master: Option<NodeName>, event: Event) -> Self {
-        Self { id, time_us, master, sent: None, event, rendered: OnceLock::new() }
+    pub(super) fn new(event: RecordedEvent) -> Self {
+        Self { event, rendered: OnceLock::new() }
     }
 
-    /// Creates an event to be rendered; one about a frame knows of its sending.
+    /// Creates an event of this number.
     #[cfg(test)]
-    pub(in crate::server) fn of_test(event: Event, master: Option<NodeName>) -> Self {
-        let mut sent = SentFrames::default();
-        if let Event::Frame(frame) = &event {
-            let stage = acklog_protocol::FrameStage::Sent { from: None, attempt: 1 };
-            sent.take(&acklog_protocol::FrameEvent { stage, ..frame.clone() }.into());
-        }
-        let sent = sent.take(&event);
-        Self { sent, ..Self::new(1, 2, master, event) }
+    pub(super) fn of_test(id: u64) -> Self {
+        let event = acklog_protocol::NodeEvent::DiskWell.into();
+        Self::new(RecordedEvent { id, ..RecordedEvent::of_test(event, None) })
     }
 
     /// Returns the event as listeners get it. The first of them renders it for all.
-    pub fn rendered(&self, render: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.rendered.get_or_init(|| render(self)).clone()
+    pub fn rendered(&self, render: impl FnOnce(&RecordedEvent) -> Bytes) -> Bytes {
+        self.rendered.get_or_init(|| render(&self.event)).clone()
     }
 }
 
@@ -65,7 +46,7 @@ impl RecordedEvent {
 #[derive(Debug)]
 pub enum EventItem {
     /// An event.
-    Event(Box<RecordedEvent>),
+    Event(Box<KeptEvent>),
     /// Events of messages and frames were left out, since there were too many.
     Sampled {
         /// The number of events that were left out since the last such item.
@@ -78,7 +59,7 @@ pub enum EventItem {
 impl EventItem {
     fn id(&self) -> Option<u64> {
         match self {
-            Self::Event(event) => Some(event.id),
+            Self::Event(kept) => Some(kept.event.id),
             Self::Sampled { .. } => None,
         }
     }
@@ -143,13 +124,10 @@ impl EventRing {
 
 #[cfg(test)]
 mod tests {
-    use acklog_protocol::NodeEvent;
-
     use super::*;
 
     fn item(id: u64) -> Arc<EventItem> {
-        let event = NodeEvent::ConnectionsDropped { connections: id as usize };
-        Arc::new(EventItem::Event(RecordedEvent::new(id, 0, None, Event::Node(event)).into()))
+        Arc::new(EventItem::Event(KeptEvent::of_test(id).into()))
     }
 
     fn ids<'a>(items: impl IntoIterator<Item = &'a Arc<EventItem>>) -> Vec<u64> {
@@ -206,7 +184,7 @@ mod tests {
 
     #[test]
     fn an_event_is_rendered_once_for_all() {
-        let event = RecordedEvent::new(1, 2, None, NodeEvent::DiskWell.into());
+        let event = KeptEvent::of_test(1);
         assert_eq!(event.rendered(|_| Bytes::from_static(b"once")), "once");
         assert_eq!(event.rendered(|_| unreachable!("it is rendered")), "once");
     }

@@ -23,7 +23,7 @@ pub struct Sending {
 
 impl Sending {
     /// That of a frame that is sent once and at once.
-    pub(super) const FIRST: Self = Self { attempt: 1, delay: Duration::ZERO };
+    pub const FIRST: Self = Self { attempt: 1, delay: Duration::ZERO };
 }
 
 /// The frames that were sent last.

@@ -1,36 +1,18 @@
-//! `/health` and `/ready`: the health of a node as JSON.
+//! The body of the health of a node.
 
 use std::time::Duration;
 
 use acklog_api as api;
 use acklog_protocol::{DiskHealth, MasterHealth, MemberHealth, RefusedHealth, SecondaryHealth};
 use acklog_types::{DiskFault, LogEnd};
-use hyper::{Response, StatusCode};
-use serde::Serialize;
 
-use super::response::{ResponseBody, json_response};
-
-/// The health of a node, ready to be sent.
-pub(super) trait HealthReport {
+/// The health of a node, ready to be told.
+pub trait HealthReport {
     /// Returns whether the node does its whole job.
     fn is_ready(&self) -> bool;
 
-    /// Returns the body of the answer.
-    fn report(&self) -> impl Serialize;
-}
-
-/// Returns the answer to `/health`.
-pub(super) fn health(health: &impl HealthReport) -> Response<ResponseBody> {
-    json_response(&health.report())
-}
-
-/// Returns the answer to `/ready`: the same body under a status that load balancers understand.
-pub(super) fn ready(node: &impl HealthReport) -> Response<ResponseBody> {
-    let mut response = health(node);
-    if !node.is_ready() {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    response
+    /// Returns the body that tells it.
+    fn report(&self) -> api::Health;
 }
 
 impl HealthReport for MasterHealth {
@@ -38,8 +20,8 @@ impl HealthReport for MasterHealth {
         Self::is_ready(self)
     }
 
-    fn report(&self) -> impl Serialize {
-        api::MasterHealth {
+    fn report(&self) -> api::Health {
+        api::Health::Master(api::MasterHealth {
             name: Some(self.name.to_string()),
             role: api::Role::Master,
             mode: Some(if self.read_only { api::Mode::ReadOnly } else { api::Mode::ReadWrite }),
@@ -56,21 +38,21 @@ impl HealthReport for MasterHealth {
             secondaries: self.secondaries.iter().map(member).collect(),
             refused: self.refused.iter().map(refused).collect(),
             disk: disk(self.disk.as_ref()),
-        }
+        })
     }
 }
 
 /// A secondary's health together with the address at which it dials its master, as `host:port`.
-pub(super) struct OfSecondary(pub(super) SecondaryHealth, pub(super) String);
+pub struct OfSecondary(pub SecondaryHealth, pub String);
 
 impl HealthReport for OfSecondary {
     fn is_ready(&self) -> bool {
         self.0.is_ready()
     }
 
-    fn report(&self) -> impl Serialize {
+    fn report(&self) -> api::Health {
         let Self(health, address) = self;
-        api::SecondaryHealth {
+        api::Health::Secondary(api::SecondaryHealth {
             name: Some(health.name.to_string()),
             role: api::Role::Secondary,
             phase: Some(word(health.phase.as_str())),
@@ -87,7 +69,7 @@ impl HealthReport for OfSecondary {
                 last_error: health.last_error.clone(),
             }),
             disk: disk(health.disk.as_ref()),
-        }
+        })
     }
 }
 
@@ -142,7 +124,7 @@ fn word<W: From<String>>(word: &str) -> W {
 }
 
 /// Returns milliseconds with three decimals: less than a microsecond means nothing.
-pub(super) fn millis_with_fraction(duration: Duration) -> f64 {
+pub fn millis_with_fraction(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
 }
 
@@ -159,15 +141,13 @@ mod tests {
     use acklog_types::{Epoch, NodeName};
 
     use super::*;
-    use crate::server::http::response::to_json;
 
     fn name(text: &str) -> NodeName {
         text.parse().unwrap()
     }
 
     fn text(health: &impl HealthReport) -> String {
-        let text = String::from_utf8(to_json(&health.report())).unwrap();
-        text.strip_suffix('\n').expect("a line feed behind the body").to_owned()
+        serde_json::to_string(&health.report()).unwrap()
     }
 
     fn failed(detail: &str) -> DiskHealth {
@@ -230,13 +210,12 @@ mod tests {
         );
         let unknown = MasterHealth { committed_end: None, ..health.clone() };
         assert!(text(&unknown).contains(r#""logEnd":8,"committedEnd":null,"epoch":1"#));
-        assert_eq!(ready(&health).status(), StatusCode::OK);
+        assert!(health.is_ready());
         health.read_only = true;
         health.quorum = Some(QuorumHealth { required: 2, healthy: 1 });
         assert!(text(&health).contains(r#""mode":"read-only""#));
         assert!(text(&health).contains(r#""quorum":{"required":2,"healthy":1}"#));
-        assert_eq!(ready(&health).status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(self::health(&health).status(), StatusCode::OK);
+        assert!(!health.is_ready());
         for (disk, shown) in [
             (DiskHealth::Ok, r#""disk":{"state":"ok","detail":null}}"#),
             (failed("no space"), r#""disk":{"state":"failed","detail":"no space"}}"#),
@@ -277,9 +256,9 @@ mod tests {
             r#"{"name":null,"code":"version","logEnd":null,"lastSeenMs":null}]"#
         );
         assert!(text(&health).contains(shown), "{}", text(&health));
-        assert_eq!(ready(&health).status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!health.is_ready());
         health.is_emptier = false;
-        assert_eq!(ready(&health).status(), StatusCode::OK, "only who began with this start minds");
+        assert!(health.is_ready(), "only who began with this start minds");
     }
 
     #[test]
@@ -308,15 +287,15 @@ mod tests {
                 r#""name":"master","logEnd":9,"lastError":null},"disk":null}"#,
             )
         );
-        for (phase, connected, status) in [
-            (SecondaryPhase::Ready, true, 200),
-            (SecondaryPhase::Ready, false, 503),
-            (SecondaryPhase::CatchingUp, true, 503),
-            (SecondaryPhase::Diverged, false, 503),
-            (SecondaryPhase::Failed, false, 503),
+        for (phase, connected, is_ready) in [
+            (SecondaryPhase::Ready, true, true),
+            (SecondaryPhase::Ready, false, false),
+            (SecondaryPhase::CatchingUp, true, false),
+            (SecondaryPhase::Diverged, false, false),
+            (SecondaryPhase::Failed, false, false),
         ] {
             let health = SecondaryHealth { phase, connected, ..health.clone() };
-            assert_eq!(ready(&OfSecondary(health, "m:1".to_owned())).status().as_u16(), status);
+            assert_eq!(OfSecondary(health, "m:1".to_owned()).is_ready(), is_ready);
         }
         let last_error = Some("no connection within 5s".to_owned());
         let failing = SecondaryHealth { last_error, ..health.clone() };

@@ -10,12 +10,13 @@ use acklog_protocol::{
 };
 use acklog_types::{DiskFault, IdRange, LogEnd, NodeName};
 
-use crate::server::http::faults;
-use crate::server::http::health::{disk_state, millis_with_fraction};
-use crate::server::node::{RecordedEvent, Sending};
+use super::faults::faults_body;
+use super::health::{disk_state, millis_with_fraction};
+use super::recorder::RecordedEvent;
+use super::sent_frames::Sending;
 
 /// Returns the body of an event of a node of this name and role.
-pub(super) fn body(node: &NodeName, role: &api::Role, recorded: &RecordedEvent) -> EventBody {
+pub fn event_body(node: &NodeName, role: &api::Role, recorded: &RecordedEvent) -> EventBody {
     let kind = EventKind::from(recorded.event.kind().as_str().to_owned());
     let mut body = EventBody::new(recorded.id, recorded.time_us, node.to_string(), kind);
     match &recorded.event {
@@ -235,7 +236,7 @@ fn of_node(body: &mut EventBody, role: &api::Role, event: &NodeEvent) {
         NodeEvent::MembersPersisted { cluster_size, .. } => {
             body.cluster_size = Some((*cluster_size).into());
         }
-        NodeEvent::FaultsChanged { faults, .. } => body.faults = Some(faults::body(*faults)),
+        NodeEvent::FaultsChanged { faults, .. } => body.faults = Some(faults_body(*faults)),
         NodeEvent::ConnectionsDropped { connections } => body.count = Some(*connections as u64),
     }
 }

@@ -9,7 +9,7 @@ use acklog_types::{Epoch, Faults, RequestId, SessionId, Unreadable, WaiterId};
 
 use super::*;
 
-const PAGE: &str = include_str!("../../../../../docs/reference/receipts-and-events.md");
+const PAGE: &str = include_str!("../../../docs/reference/receipts-and-events.md");
 
 fn bonnie() -> NodeName {
     "bonnie".parse().unwrap()
@@ -174,7 +174,7 @@ fn examples() -> Vec<Event> {
 /// Returns the members of an event beside those that each has.
 fn members(event: Event, role: &Role) -> (String, BTreeSet<String>) {
     let recorded = RecordedEvent::of_test(event, Some("master".parse().unwrap()));
-    let body = serde_json::to_value(body(&bonnie(), role, &recorded)).unwrap();
+    let body = serde_json::to_value(event_body(&bonnie(), role, &recorded)).unwrap();
     let names = body.as_object().unwrap().keys().cloned();
     let always = ["id", "time", "node", "kind"];
     let kind = body["kind"].as_str().unwrap().to_owned();
@@ -223,7 +223,7 @@ fn an_event_of_a_secondary_names_its_master_and_one_of_a_master_the_secondary() 
     let master: Option<NodeName> = Some("master".parse().unwrap());
     let told = |event: Event, role| {
         let recorded = RecordedEvent::of_test(event, master.clone());
-        body(&bonnie(), &role, &recorded).peer
+        event_body(&bonnie(), &role, &recorded).peer
     };
     assert_eq!(told(event(None).into(), Role::Secondary).as_deref(), Some("master"));
     assert_eq!(told(event(Some(bonnie())).into(), Role::Master).as_deref(), Some("bonnie"));

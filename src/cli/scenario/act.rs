@@ -1,0 +1,146 @@
+//! A run of a scenario: its story, its stream, and those who watch.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+
+use acklog_api::recording::RECORDING_VERSION;
+use acklog_api::{RecordingClock, RecordingHead};
+use acklog_sim::scenario::{Backend, Player, Recorded, Script, Step, Trouble};
+use anyhow::Context;
+
+use super::keys::EnterKey;
+use super::page_feed::PageFeed;
+use super::page_server::PageServer;
+use super::performance::{Performance, Source};
+use super::recording_file::RecordingFile;
+use super::run_stream::RunStream;
+use super::{PROGRAM, PlayFailure, RunArgs};
+
+/// A scenario to be played.
+pub(super) struct Act<'a> {
+    pub(super) args: &'a RunArgs,
+    /// The name of its file, as it is shown.
+    pub(super) file: &'a str,
+    pub(super) script: &'a Script,
+}
+
+impl Act<'_> {
+    /// Plays the scenario against a backend.
+    ///
+    /// # Errors
+    /// When it cannot be played, a step does not hold, or the user ends it.
+    pub(super) fn play<B: Backend>(
+        &self,
+        backend: &mut B,
+        recorded: Recorded,
+        mut source: impl Source<B>,
+    ) -> Result<(), PlayFailure> {
+        if let Err(lacking) = Player::new(backend).check(self.script) {
+            let place = format!("{}:{}: {}", self.file, lacking.line, lacking.text);
+            return Err(PlayFailure::Unusable(format!("{place}: {}", lacking.lacks)));
+        }
+        let stream = self.stream().map_err(unusable)?;
+        let mut key = self.key().map_err(unusable)?;
+        let mut server = None;
+        if let Some(stream) = &stream {
+            source.begin(backend, stream);
+            if let Some(address) = self.args.watch {
+                let served = serve(&mut source, backend, (address, stream), &mut key)?;
+                server = Some(served);
+            }
+        }
+        let mut performance = Performance::new(
+            source,
+            stream.clone(),
+            key.filter(|_| self.args.step),
+            self.is_by_the_clock(),
+        );
+        let played = Player::new(backend).play_to(self.script, recorded, &mut performance);
+        let words = match &played {
+            Err(broken) if broken.trouble != Trouble::Interrupted => backend.last_words(),
+            _ => String::new(),
+        };
+        let mut source = performance.into_source();
+        source.end(backend);
+        if let (Some(stream), Some(server)) = (&stream, server) {
+            stream.end_pages();
+            // Who ends the run meanwhile does not wait for pages.
+            let _ = source.wait_for(backend, server.end());
+        }
+        if let Err(broken) = played {
+            let Trouble::Failed(seen) = broken.trouble else {
+                return Err(PlayFailure::Interrupted);
+            };
+            let place = format!("{}:{}: {}", self.file, broken.line, broken.text);
+            let what = format!("{place}\n  seen instead: {seen}");
+            return Err(PlayFailure::Broken { what, words });
+        }
+        match stream.and_then(|stream| stream.failure()) {
+            Some(what) => Err(PlayFailure::Broken { what, words: String::new() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether virtual time is to pass as fast as the clock.
+    const fn is_by_the_clock(&self) -> bool {
+        self.args.simulate && self.args.watch.is_some()
+    }
+
+    /// Returns the Enter key where something waits for it: each step, or the begin at a terminal.
+    fn key(&self) -> anyhow::Result<Option<EnterKey>> {
+        let RunArgs { step, watch, .. } = self.args;
+        let is_wanted = *step || watch.is_some() && std::io::stdin().is_terminal();
+        is_wanted.then(EnterKey::begin).transpose().context("cannot start a thread")
+    }
+
+    /// Returns the stream of the run; none where nobody takes it.
+    ///
+    /// # Errors
+    /// When the file of the recording cannot be written.
+    fn stream(&self) -> anyhow::Result<Option<RunStream>> {
+        let RunArgs { record, watch, simulate, .. } = self.args;
+        let title = self.script.lines().find_map(|line| match &line.step {
+            Step::Story(title) => Some(title.clone()),
+            _ => None,
+        });
+        let head = RecordingHead {
+            recording: RECORDING_VERSION,
+            made_by: format!("acklog {}", env!("CARGO_PKG_VERSION")),
+            clock: if *simulate { RecordingClock::Virtual } else { RecordingClock::Wall },
+            title: title.unwrap_or_else(|| self.file.to_owned()),
+        };
+        let file = record.as_ref().map(|path| RecordingFile::begin(path, &head)).transpose()?;
+        let pages = watch.map(|_| PageFeed::default());
+        Ok((file.is_some() || pages.is_some()).then(|| RunStream::new(file, pages)))
+    }
+}
+
+/// Serves the page, and waits until it is open, or for the Enter key.
+fn serve<B>(
+    source: &mut impl Source<B>,
+    backend: &mut B,
+    (address, stream): (SocketAddr, &RunStream),
+    key: &mut Option<EnterKey>,
+) -> Result<PageServer, PlayFailure> {
+    let interrupted = |_: Trouble| PlayFailure::Interrupted;
+    let started = source.wait_for(backend, PageServer::start(address, stream.clone()));
+    let server = started.map_err(interrupted)?.map_err(unusable)?;
+    let or = if key.is_some() { ", or press Enter" } else { "" };
+    let line = format!("{PROGRAM}: open {} and the scenario begins{or}", server.url());
+    let _ = writeln!(std::io::stderr(), "{line}");
+    let begun = async {
+        match key {
+            Some(key) => tokio::select! {
+                () = server.seen() => {}
+                () = key.pressed() => {}
+            },
+            None => server.seen().await,
+        }
+    };
+    source.wait_for(backend, begun).map_err(interrupted)?;
+    Ok(server)
+}
+
+fn unusable(error: anyhow::Error) -> PlayFailure {
+    PlayFailure::Unusable(format!("{error:#}"))
+}

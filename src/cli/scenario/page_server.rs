@@ -1,0 +1,262 @@
+//! The server of the page on which a run is watched: the page's files, and the stream of the run.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use acklog_api::view::MISSED_EVENT;
+use acklog_api::{MissedEvents, Problem, ProblemCode, headers, paths};
+use acklog_client::Endpoint;
+use anyhow::Context as _;
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::page_feed::{Entered, event};
+use super::run_stream::RunStream;
+use crate::page;
+
+/// Most connections. Fewer: a few browsers that show the page keep others out. More: a program that
+/// opens connections uses up this program's descriptors.
+const CONNECTIONS_MAX: usize = 64;
+
+/// Longest wait for the head of a request. Shorter: a slow client is cut off. Longer: one that
+/// sends nothing keeps its place.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Silence after which a comment is sent. Shorter: more bytes for nothing. Longer: it is noticed
+/// later that a page is gone.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Pieces that wait for one page, beside those of the feed. Fewer: a page is served in more turns.
+/// More: memory for one that takes nothing.
+const PIECES_MAX: usize = 16;
+
+/// Longest wait for pages to take the end of the stream. Shorter: a slow one misses it. Longer: one
+/// that takes nothing holds up the end of the program.
+const ENDING: Duration = Duration::from_secs(2);
+
+/// Pause after a connection that could not be accepted. Shorter: a busy loop where descriptors are
+/// short. Longer: a page waits longer than it must.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The server of the page.
+pub(super) struct PageServer {
+    address: SocketAddr,
+    /// Whether a page has connected.
+    is_seen: watch::Receiver<bool>,
+    listening: AbortHandle,
+    connections: TaskTracker,
+    closing: CancellationToken,
+}
+
+impl PageServer {
+    /// Begins to serve a stream at an address.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub(super) async fn start(address: SocketAddr, stream: RunStream) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.with_context(|| format!("cannot serve the page at {address}"))?;
+        let address = listener.local_addr()?;
+        let (seen, is_seen) = watch::channel(false);
+        let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
+        let served = Arc::new(Served { stream, seen });
+        let listening = listen(listener, served, connections.clone(), closing.clone());
+        let listening = tokio::spawn(listening).abort_handle();
+        Ok(Self { address, is_seen, listening, connections, closing })
+    }
+
+    /// Returns the URL of the page.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// Waits until a page has connected.
+    pub(super) async fn seen(&self) {
+        let mut is_seen = self.is_seen.clone();
+        // The sender lives as long as the task that accepts.
+        let _ = is_seen.wait_for(|is_seen| *is_seen).await;
+    }
+
+    /// Waits until all pages have what was told, and ends. To be called when the stream has ended.
+    pub(super) async fn end(self) {
+        self.listening.abort();
+        self.closing.cancel();
+        self.connections.close();
+        let _ = timeout(ENDING, self.connections.wait()).await;
+    }
+}
+
+/// What connections are served with.
+struct Served {
+    stream: RunStream,
+    seen: watch::Sender<bool>,
+}
+
+async fn listen(
+    listener: TcpListener,
+    served: Arc<Served>,
+    connections: TaskTracker,
+    closing: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (served, closing) = (Arc::clone(&served), closing.clone());
+        connections.spawn(async move {
+            serve(stream, &served, closing).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve(stream: TcpStream, served: &Served, closing: CancellationToken) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let service = service_fn(async |request| Ok::<_, Infallible>(served.answer(&request)));
+    // What is written is wanted at once; a failure shows when it is used.
+    let _ = stream.set_nodelay(true);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    // The end of a connection needs no report.
+    let _ = tokio::select! {
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        ended = connection.as_mut() => ended,
+    };
+}
+
+/// The body of an answer.
+type PageBody = Either<Full<Bytes>, Pieces>;
+
+impl Served {
+    fn answer(&self, request: &Request<Incoming>) -> Response<PageBody> {
+        let (method, path) = (request.method(), request.uri().path());
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        if !is_for_this_machine(request.headers()) {
+            let detail = "open the page at the address that `acklog scenario run` printed";
+            return refusal(ProblemCode::WrongHost, detail);
+        }
+        match page::at(path) {
+            _ if path == paths::EVENTS && *method == Method::GET => self.stream(),
+            Some(file) if is_read => {
+                file.answer(request.headers()).map(Full::new).map(Either::Left)
+            }
+            _ if is_read => {
+                let detail = "this page shows a scenario, and has nothing here; ask its nodes";
+                refusal(ProblemCode::NotFound, detail)
+            }
+            _ => {
+                let detail = "this page only shows a scenario: its steps append messages and set \
+                              faults, and nobody else";
+                let mut refusal = refusal(ProblemCode::MethodNotAllowed, detail);
+                refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+                refusal
+            }
+        }
+    }
+
+    /// Returns the answer with the stream of the run.
+    fn stream(&self) -> Response<PageBody> {
+        let Some(entered) = self.stream.enter() else {
+            return refusal(ProblemCode::Stopping, "the scenario has ended");
+        };
+        self.seen.send_replace(true);
+        let (sender, pieces) = mpsc::channel(PIECES_MAX);
+        tokio::spawn(pump(entered, sender));
+        let mut response = Response::new(Either::Right(Pieces(pieces)));
+        let kind = HeaderValue::from_static(headers::TEXT_EVENT_STREAM);
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// Returns whether a request names an address or `localhost` as its host. A page of a foreign name
+/// that leads to this machine is refused: it would read the stream.
+fn is_for_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.and_then(|host| format!("http://{host}").parse::<Endpoint>().ok());
+    host.is_some_and(|host| {
+        let host = host.host();
+        host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
+    })
+}
+
+/// Passes the stream on to one page until either ends.
+async fn pump((first, mut news): Entered, sender: mpsc::Sender<Bytes>) {
+    let mut next = first;
+    while sender.send(next).await.is_ok() {
+        next = match timeout(SILENCE, news.recv()).await {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(RecvError::Lagged(count))) => {
+                event(Some(MISSED_EVENT), &MissedEvents { count, node: None })
+            }
+            Ok(Err(RecvError::Closed)) => return,
+            Err(_) => Bytes::from_static(b": \n\n"),
+        };
+    }
+}
+
+/// A body that comes piece by piece.
+struct Pieces(mpsc::Receiver<Bytes>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+/// Returns an answer that refuses a request, in the form of a node's.
+fn refusal(code: ProblemCode, detail: &str) -> Response<PageBody> {
+    let status = code.status().and_then(|status| StatusCode::from_u16(status).ok());
+    let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+    let problem = Problem {
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
+        status: status.as_u16(),
+        detail: detail.to_owned(),
+        code,
+        retry: false,
+        id: None,
+        count: None,
+        write_concern: None,
+        acked_by: None,
+        start: None,
+        end: None,
+        outcome: None,
+        line: None,
+    };
+    let body = serde_json::to_vec(&problem).expect("a problem is JSON");
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static(headers::PROBLEM_JSON);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
