@@ -28,6 +28,7 @@ mod lines;
 mod members;
 #[cfg(target_os = "linux")]
 mod memory;
+mod metrics;
 mod proxy;
 mod read_concern;
 mod receipts;

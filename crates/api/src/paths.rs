@@ -24,6 +24,9 @@ pub const FAULTS_DISCONNECT: &str = "/faults/disconnect";
 /// Streams what the node does.
 pub const EVENTS: &str = "/events";
 
+/// Shows the node's numbers, for Prometheus.
+pub const METRICS: &str = "/metrics";
+
 /// Shows the OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
 

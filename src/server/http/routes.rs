@@ -2,7 +2,11 @@
 
 mod table;
 
-use acklog_api::{OPENAPI, Role, paths};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use acklog_api::{OPENAPI, Outcome, Role, paths};
 use acklog_log::LogReader;
 use acklog_types::{Faults, MessageId};
 use hyper::body::Incoming;
@@ -16,8 +20,10 @@ use self::table::{CommonRoute, FaultsRoute, MasterRoute, Route, RouteTable};
 use super::accepted::RequestKind;
 use super::append;
 use super::body::BodyLimits;
+use super::client::RefusedBytes;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::Handler;
+use super::connections::Connections;
 use super::events;
 use super::faults;
 use super::follow::{FollowHub, FollowerLimit};
@@ -25,13 +31,15 @@ use super::health::{OfSecondary, health, ready};
 use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
-use super::paths::{ServedRole, takes_messages};
+use super::metrics::{self, HttpNumbers, NodeMeasures};
+use super::paths::{Path, ServedRole, takes_messages};
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::read::{self, LogView};
 use super::receipt;
 use super::response::{ResponseBody, ready_made_json};
+use super::tally::{Tallies, Tally};
 use super::transfer::{self, refuse_encoded};
-use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
+use crate::server::node::{Appender, MasterHandle, NodeStopped, SecondaryHandle};
 
 /// The value of `Cache-Control` for answers that never change: a year, the conventional maximum.
 const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -47,8 +55,25 @@ pub(super) struct App {
     limits: BodyLimits,
     /// For faults, which are short however long messages may be.
     faults_limits: BodyLimits,
+    connections: Arc<Connections>,
+    /// The numbers of all threads.
+    tallies: Tallies,
+    /// Those of this one.
+    tally: Rc<Tally>,
+    /// When the process started.
+    started: SystemTime,
     /// Cancelled when the server stops.
     closing: CancellationToken,
+}
+
+/// What all HTTP threads share.
+#[derive(Clone)]
+pub(super) struct SharedByThreads {
+    pub(super) limits: BodyLimits,
+    pub(super) room: ListingRoom,
+    pub(super) followers: FollowerLimit,
+    pub(super) connections: Arc<Connections>,
+    pub(super) tallies: Tallies,
 }
 
 enum NodeHandle {
@@ -58,17 +83,14 @@ enum NodeHandle {
 
 impl App {
     /// Creates the view of the calling HTTP thread; must be called inside that thread's runtime.
-    pub(super) fn new(
-        node: ServedNode,
-        limits: BodyLimits,
-        (room, followers): (ListingRoom, FollowerLimit),
-        config: &HttpConfig,
-    ) -> Self {
+    pub(super) fn new(node: ServedNode, shared: SharedByThreads, config: &HttpConfig) -> Self {
+        let SharedByThreads { limits, room, followers, connections, tallies } = shared;
         let (log, positions, secondary) = match &node {
             ServedNode::Master(master) => (master.reader(), master.positions(), None),
             ServedNode::Secondary(node) => (node.reader(), node.positions(), Some(node.clone())),
         };
         let hub = FollowHub::new(positions.clone());
+        let tally = Rc::new(tallies.register(positions.clone()));
         tokio::task::spawn_local(hub.clone().run());
         let view = LogView {
             log: log.clone(),
@@ -86,11 +108,24 @@ impl App {
             }
             ServedNode::Secondary(secondary) => NodeHandle::Secondary(secondary),
         };
-        let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
+        let HttpConfig { allow_faults, ids_are_stable, started, .. } = *config;
         let hosts = HostCheck::new(config.hosts.clone());
         let faults_limits = BodyLimits::new(0);
         let closing = CancellationToken::new();
-        Self { node, hosts, ids_are_stable, view, allow_faults, limits, faults_limits, closing }
+        Self {
+            node,
+            hosts,
+            ids_are_stable,
+            view,
+            allow_faults,
+            limits,
+            faults_limits,
+            connections,
+            tallies,
+            tally,
+            started,
+            closing,
+        }
     }
 
     fn table(&self) -> RouteTable {
@@ -160,8 +195,27 @@ impl App {
                 };
                 events::answer(node, &self.view.followers, headers)
             }
+            CommonRoute::Metrics => Box::pin(self.metrics(headers)).await,
             CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
         }
+    }
+
+    /// Answers a scrape.
+    async fn metrics(&self, headers: &HeaderMap) -> Result<Response<ResponseBody>, RequestProblem> {
+        let log = &self.view.log;
+        let measured = async {
+            Ok::<_, NodeStopped>(match &self.node {
+                NodeHandle::Master(node, _) => NodeMeasures::Master(node.measures().await?),
+                NodeHandle::Secondary(node) => NodeMeasures::Secondary(node.measures().await?),
+            })
+        };
+        let (node, free_bytes) = tokio::join!(measured, metrics::free_bytes(log));
+        let http = HttpNumbers {
+            sums: self.tallies.sums(),
+            followers: self.view.followers.count(),
+            connections: self.connections.count(),
+        };
+        Ok(metrics::answer(node?, (log, free_bytes), http, self.started, headers))
     }
 
     async fn master(
@@ -177,10 +231,11 @@ impl App {
                 refuse_encoded(headers)?;
                 if append::is_stream(headers) {
                     let bounds = (&self.limits, &self.closing);
-                    let log = master.reader();
-                    return append::append_stream((log, appender), bounds, headers, body).await;
+                    let (node, tally) = ((master.reader(), appender), self.tally.clone());
+                    return append::append_stream(node, bounds, tally, headers, body).await;
                 }
-                append::append((master.reader(), appender), &self.limits, headers, body).await
+                let counted = (&self.limits, &*self.tally);
+                append::append((master.reader(), appender), counted, headers, body).await
             }
             MasterRoute::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;
@@ -269,10 +324,26 @@ impl Handler for App {
         self.closing.cancel();
     }
 
+    fn refused(&self, refused: RefusedBytes) {
+        self.tally.answered(None, refused.status);
+        if refused.is_append {
+            self.tally.failed(&Outcome::Refused, 1);
+        }
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
-        let answer = self.respond(&head, body).await;
-        let mut response = answer.unwrap_or_else(|problem| problem.answer_to(kind(&head)));
+        let mut response = match self.respond(&head, body).await {
+            Ok(response) => response,
+            Err(problem) => {
+                let kind = kind(&head);
+                if let (RequestKind::Append { .. }, Some(outcome)) = (kind, problem.outcome(kind)) {
+                    self.tally.failed(&outcome, 1);
+                }
+                problem.answer_to(kind)
+            }
+        };
+        self.tally.answered(Path::parse(head.uri.path()), response.status());
         response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
         // Neither can contain a line break: hyper refuses such heads.
         let (method, http_status) = (&head.method, response.status().as_u16());

@@ -23,7 +23,8 @@ use super::connection::{self, Handler};
 use super::connections::{Connections, Slot};
 use super::follow::FollowerLimit;
 use super::listing::ListingRoom;
-use super::routes::App;
+use super::routes::{App, SharedByThreads};
+use super::tally::Tallies;
 use crate::server::accepting::Accepting;
 
 /// Most connections that wait for their thread. A thread takes them at once; when it does not, the
@@ -85,9 +86,15 @@ impl Server {
         let (workers, room) = (config.workers, ListingRoom::new(config.max_listing_bytes));
         let followers = FollowerLimit::new(config.max_followers);
         let connections = Connections::new(config.max_connections);
-        let server = Self::start_with(workers, connections, listener, move || {
-            App::new(node.clone(), limits.clone(), (room.clone(), followers.clone()), &config)
-        })?;
+        let shared = SharedByThreads {
+            limits,
+            room,
+            followers,
+            connections: connections.clone(),
+            tallies: Tallies::default(),
+        };
+        let make = move || App::new(node.clone(), shared.clone(), &config);
+        let server = Self::start_with(workers, connections, listener, make)?;
         info!(address = %server.address, workers, "serving HTTP");
         Ok(server)
     }

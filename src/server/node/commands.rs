@@ -12,6 +12,7 @@ use acklog_types::{LogEnd, MessageId, NodeName, WaiterId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::line_batch::LineBatch;
+use super::measures::{MasterMeasures, SecondaryMeasures};
 use super::{ClientAppend, MAILBOX, NodeStopped};
 
 /// Receives the health of the rest of the cluster once a secondary is forgotten.
@@ -41,6 +42,8 @@ pub(super) enum LeaderCommand {
 pub(super) enum LeaderControl {
     /// Reports what `/health` shows.
     Health(oneshot::Sender<MasterHealth>),
+    /// Reports what `/metrics` shows.
+    Measure(oneshot::Sender<MasterMeasures>),
     /// Reports the copies of the message before this end.
     Copies(LogEnd, oneshot::Sender<Vec<CopyStatus>>),
     /// Forgets a secondary.
@@ -52,6 +55,8 @@ pub(super) enum LeaderControl {
 pub(super) enum FollowerControl {
     /// Reports what `/health` shows.
     Health(oneshot::Sender<SecondaryHealth>),
+    /// Reports what `/metrics` shows.
+    Measure(oneshot::Sender<SecondaryMeasures>),
 }
 
 /// The writing end of a lane for control requests: at most [`MAILBOX`] wait in it, and further

@@ -32,6 +32,7 @@ pub(super) enum CommonRoute {
     Ready,
     Faults(FaultsRoute),
     Events,
+    Metrics,
     OpenApi,
 }
 
@@ -132,6 +133,7 @@ fn resource(
         Path::Health => CommonRoute::Health,
         Path::Ready => CommonRoute::Ready,
         Path::Events => CommonRoute::Events,
+        Path::Metrics => CommonRoute::Metrics,
         Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),

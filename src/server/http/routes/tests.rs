@@ -8,7 +8,7 @@ use hyper::Uri;
 use hyper::header::{ALLOW, HeaderValue};
 
 use super::*;
-use crate::server::http::paths::{ALL_METHODS, Path};
+use crate::server::http::paths::{ALL_METHODS, PATTERNS, pattern_of};
 use crate::server::http::read_request::{ReadBegin, ReadRequest};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
@@ -41,6 +41,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Master, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Master, "/faults/disconnect", "POST, OPTIONS"),
         (Master, "/events", "GET, HEAD, OPTIONS"),
+        (Master, "/metrics", "GET, HEAD, OPTIONS"),
         (Master, "/openapi.json", "GET, HEAD, OPTIONS"),
         (Secondary, "/newMessage", "OPTIONS"),
         (Secondary, "/messages", "GET, HEAD, OPTIONS"),
@@ -50,6 +51,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Secondary, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Secondary, "/faults/disconnect", "POST, OPTIONS"),
         (Secondary, "/events", "GET, HEAD, OPTIONS"),
+        (Secondary, "/metrics", "GET, HEAD, OPTIONS"),
         (Secondary, "/openapi.json", "GET, HEAD, OPTIONS"),
     ];
     for &(role, path, allow) in table {
@@ -75,47 +77,31 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
     }
 }
 
-/// All paths, as the OpenAPI document writes them.
-const PATHS: [(Path<'_>, &str); 12] = [
-    (Path::Node, "/"),
-    (Path::NewMessage, "/newMessage"),
-    (Path::Messages, "/messages"),
-    (Path::Message("{id}"), "/messages/{id}"),
-    (Path::Receipt("{id}"), "/messages/{id}/receipt"),
-    (Path::Health, "/health"),
-    (Path::Ready, "/ready"),
-    (Path::Secondary("{name}"), "/secondaries/{name}"),
-    (Path::Faults, "/faults"),
-    (Path::FaultsDisconnect, "/faults/disconnect"),
-    (Path::Events, "/events"),
-    (Path::OpenApi, "/openapi.json"),
+/// All paths, in the order of [`PATTERNS`].
+const PATHS: [Path<'_>; PATTERNS.len() - 1] = [
+    Path::Node,
+    Path::NewMessage,
+    Path::Messages,
+    Path::Message("{id}"),
+    Path::Receipt("{id}"),
+    Path::Health,
+    Path::Ready,
+    Path::Secondary("{name}"),
+    Path::Faults,
+    Path::FaultsDisconnect,
+    Path::Events,
+    Path::Metrics,
+    Path::OpenApi,
 ];
-
-/// Returns the index of a path in [`PATHS`]. The compiler reports a new path that is missing here.
-fn place(path: Path<'_>) -> usize {
-    match path {
-        Path::Node => 0,
-        Path::NewMessage => 1,
-        Path::Messages => 2,
-        Path::Message(_) => 3,
-        Path::Receipt(_) => 4,
-        Path::Health => 5,
-        Path::Ready => 6,
-        Path::Secondary(_) => 7,
-        Path::Faults => 8,
-        Path::FaultsDisconnect => 9,
-        Path::Events => 10,
-        Path::OpenApi => 11,
-    }
-}
 
 #[test]
 fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
     let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
     let documented = document["paths"].as_object().unwrap();
     assert_eq!(documented.len(), PATHS.len());
-    for (n, (path, written)) in PATHS.into_iter().enumerate() {
-        assert_eq!((place(path), Path::parse(written)), (n, Some(path)));
+    assert_eq!(PATTERNS.get(pattern_of(None)), Some(&"other"));
+    for (n, (path, written)) in PATHS.into_iter().zip(PATTERNS).enumerate() {
+        assert_eq!((pattern_of(Some(path)), Path::parse(written)), (n, Some(path)));
         let methods = documented[written].as_object().unwrap().keys();
         let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
         // The node as a whole names the methods of all its paths, and accepts none of them.
