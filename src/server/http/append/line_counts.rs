@@ -48,8 +48,8 @@ impl LineCounts {
         }
     }
 
-    /// Counts the lines that got this outcome. To be called once for each outcome.
-    pub(super) fn count_answered(&self, answered: &LineOutcome) {
+    /// Counts the lines that got this outcome now. To be called once for each outcome.
+    pub(super) fn count_answered(&self, now: Instant, answered: &LineOutcome) {
         let LineOutcome { line, count, outcome } = answered;
         let write_concern = match outcome {
             Outcome::Committed(receipt) => receipt.write_concern,
@@ -61,7 +61,6 @@ impl LineCounts {
                 return;
             }
         };
-        let now = Instant::now();
         self.take(*line, *count, |at, lines| {
             self.tally.acked(write_concern, now.saturating_duration_since(at), lines);
         });
@@ -117,21 +116,22 @@ mod tests {
         let (now, long) = (Instant::now(), Duration::from_secs(100));
         let early = now.checked_sub(long).unwrap();
         // The line 2 is blank.
-        [0, 1, 3].map(|line| counts.note_read(line, early));
-        [4, 5].map(|line| counts.note_read(line, now));
+        for (line, at) in [(0, early), (1, early), (3, early), (4, now), (5, now)] {
+            counts.note_read(line, at);
+        }
         let committed = |line, count| LineOutcome {
             line,
             count,
             outcome: Outcome::Committed(receipt_of_two(MessageId::new(line))),
         };
-        counts.count_answered(&committed(3, 2));
+        counts.count_answered(now, &committed(3, 2));
         let refused = Outcome::Refused(Refusal::ShuttingDown);
-        counts.count_answered(&LineOutcome { line: 5, count: 1, outcome: refused });
+        counts.count_answered(now, &LineOutcome { line: 5, count: 1, outcome: refused });
         let late = Outcome::TimedOut(receipt_of_two(MessageId::new(1)));
-        counts.count_answered(&LineOutcome { line: 1, count: 1, outcome: late });
+        counts.count_answered(now, &LineOutcome { line: 1, count: 1, outcome: late });
         counts.count_refused(&RequestProblem::TooManyBodies);
         assert_eq!(counts.waiting.borrow().len(), 1, "line 0 waits");
-        counts.count_answered(&committed(0, 1));
+        counts.count_answered(now, &committed(0, 1));
         assert_eq!(counts.waiting.borrow().len(), 0);
         let sums = tallies.sums();
         assert_eq!(sums.appends, [3, 2, 1, 0]);

@@ -304,13 +304,13 @@ impl AnswerStream {
     /// Writes the answers that are there, about a chunk of them. Returns how many lines that are.
     fn write(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> usize {
         out.append(&mut self.state.refused.borrow_mut());
-        let mut lines = self.state.refused_lines.take();
+        let (mut lines, now) = (self.state.refused_lines.take(), Instant::now());
         while out.len() < CHUNK_BYTES {
             let next = match self.rest.take() {
                 Some(rest) => rest,
                 None => match self.outcomes.poll_next(cx) {
                     Poll::Ready(next) => {
-                        self.state.counts.count_answered(&next);
+                        self.state.counts.count_answered(now, &next);
                         next
                     }
                     Poll::Pending => break,
