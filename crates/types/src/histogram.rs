@@ -19,7 +19,7 @@ const BOUNDS_US: [u64; BOUNDS] = [
 const BOUNDS: usize = 18;
 
 /// Attempts to copy before the reader lets other threads run: the writer is likely not running.
-const SPINS_MAX: usize = 100;
+const SPINS_MAX: u32 = 100;
 
 /// Counts durations. Only one thread does so at a time; any number of them copy the counts through
 /// a [`DurationReader`].
@@ -89,13 +89,13 @@ impl DurationReader {
     /// Returns all counts of one moment. Waits while one is being changed, which takes nanoseconds
     /// unless the system stops the other thread right then.
     pub fn counts(&self) -> DurationCounts {
-        let mut attempts = 0;
+        let mut attempts: u32 = 0;
         loop {
             if let Some(counts) = self.try_counts() {
                 return counts;
             }
             attempts += 1;
-            if attempts % SPINS_MAX == 0 { yield_now() } else { spin_loop() }
+            if attempts.is_multiple_of(SPINS_MAX) { yield_now() } else { spin_loop() }
         }
     }
 
@@ -107,7 +107,7 @@ impl DurationReader {
             buckets: shared.buckets.each_ref().map(|bucket| bucket.load(Ordering::Relaxed)),
         };
         fence(Ordering::Acquire);
-        let is_whole = before % 2 == 0 && before == shared.version.load(Ordering::Relaxed);
+        let is_whole = before.is_multiple_of(2) && before == shared.version.load(Ordering::Relaxed);
         is_whole.then_some(counts)
     }
 }
