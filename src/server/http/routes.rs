@@ -4,7 +4,6 @@ mod table;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use acklog_api::{OPENAPI, Outcome, Role, paths};
 use acklog_log::LogReader;
@@ -31,7 +30,7 @@ use super::health::{OfSecondary, health, ready};
 use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
-use super::metrics::{self, HttpNumbers, NodeMeasures};
+use super::metrics::MetricsSources;
 use super::paths::{Path, ServedRole, takes_messages};
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::read::{self, LogView};
@@ -39,7 +38,7 @@ use super::receipt;
 use super::response::{ResponseBody, ready_made_json};
 use super::tally::{Tallies, Tally};
 use super::transfer::{self, refuse_encoded};
-use crate::server::node::{Appender, MasterHandle, NodeStopped, SecondaryHandle};
+use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
 
 /// The value of `Cache-Control` for answers that never change: a year, the conventional maximum.
 const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -55,13 +54,9 @@ pub(super) struct App {
     limits: BodyLimits,
     /// For faults, which are short however long messages may be.
     faults_limits: BodyLimits,
-    connections: Arc<Connections>,
-    /// The numbers of all threads.
-    tallies: Tallies,
-    /// Those of this one.
+    /// The numbers that this thread counts.
     tally: Rc<Tally>,
-    /// When the process started.
-    started: SystemTime,
+    metrics: MetricsSources,
     /// Cancelled when the server stops.
     closing: CancellationToken,
 }
@@ -91,6 +86,13 @@ impl App {
         };
         let hub = FollowHub::new(positions.clone());
         let tally = Rc::new(tallies.register(positions.clone()));
+        let metrics = MetricsSources {
+            node: node.clone(),
+            followers: followers.clone(),
+            connections,
+            tallies,
+            started: config.started,
+        };
         tokio::task::spawn_local(hub.clone().run());
         let view = LogView {
             log: log.clone(),
@@ -108,7 +110,7 @@ impl App {
             }
             ServedNode::Secondary(secondary) => NodeHandle::Secondary(secondary),
         };
-        let HttpConfig { allow_faults, ids_are_stable, started, .. } = *config;
+        let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let hosts = HostCheck::new(config.hosts.clone());
         let faults_limits = BodyLimits::new(0);
         let closing = CancellationToken::new();
@@ -120,10 +122,8 @@ impl App {
             allow_faults,
             limits,
             faults_limits,
-            connections,
-            tallies,
             tally,
-            started,
+            metrics,
             closing,
         }
     }
@@ -195,27 +195,9 @@ impl App {
                 };
                 events::answer(node, &self.view.followers, headers)
             }
-            CommonRoute::Metrics => Box::pin(self.metrics(headers)).await,
+            CommonRoute::Metrics => Ok(Box::pin(self.metrics.answer(headers)).await?),
             CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
         }
-    }
-
-    /// Answers a scrape.
-    async fn metrics(&self, headers: &HeaderMap) -> Result<Response<ResponseBody>, RequestProblem> {
-        let log = &self.view.log;
-        let measured = async {
-            Ok::<_, NodeStopped>(match &self.node {
-                NodeHandle::Master(node, _) => NodeMeasures::Master(node.measures().await?),
-                NodeHandle::Secondary(node) => NodeMeasures::Secondary(node.measures().await?),
-            })
-        };
-        let (node, free_bytes) = tokio::join!(measured, metrics::free_bytes(log));
-        let http = HttpNumbers {
-            sums: self.tallies.sums(),
-            followers: self.view.followers.count(),
-            connections: self.connections.count(),
-        };
-        Ok(metrics::answer(node?, (log, free_bytes), http, self.started, headers))
     }
 
     async fn master(

@@ -5,7 +5,8 @@ use acklog_types::Faults;
 
 use super::HttpNumbers;
 use super::process::ProcessNumbers;
-use crate::server::node::{MasterMeasures, SecondaryMeasures};
+use crate::server::http::config::ServedNode;
+use crate::server::node::{MasterMeasures, NodeStopped, SecondaryMeasures};
 
 /// All numbers of a node, about of one moment.
 #[derive(Clone, Debug)]
@@ -20,12 +21,23 @@ pub(super) struct Snapshot {
 
 /// The facts that a core task knows.
 #[derive(Clone, Debug)]
-pub(in crate::server::http) enum NodeMeasures {
+pub(super) enum NodeMeasures {
     Master(MasterMeasures),
     Secondary(SecondaryMeasures),
 }
 
 impl NodeMeasures {
+    /// Asks the core task of a node.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub(super) async fn of(node: &ServedNode) -> Result<Self, NodeStopped> {
+        Ok(match node {
+            ServedNode::Master(master) => Self::Master(master.measures().await?),
+            ServedNode::Secondary(secondary) => Self::Secondary(secondary.measures().await?),
+        })
+    }
+
     /// Returns the faults in force.
     pub(super) fn faults(&self) -> &Faults {
         match self {
