@@ -7,6 +7,7 @@
 //! | where | what it holds | used by |
 //! |---|---|---|
 //! | [`config`] | flags, environment variables, their defaults and limits | all three programs |
+//! | [`page`] | the files of the page, embedded | both daemons, scenarios that are watched |
 //! | [`server`] | HTTP, the event loop of a node, the network between nodes | both daemons |
 //! | [`telemetry`] | log lines | both daemons |
 //! | [`cli`] | starts clusters, sends and reads messages, checks, measures | `acklog` |
@@ -93,6 +94,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod page;
 pub mod server;
 pub mod telemetry;
 

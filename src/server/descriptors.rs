@@ -7,6 +7,8 @@
 use acklog_protocol::STRANGERS_MAX;
 use rustix::process::{Resource, getrlimit};
 
+use super::http::PEER_CONNECTIONS_MAX;
+
 /// For the process itself: standard streams, listeners, and a few for each thread's runtime.
 const PROCESS: u64 = 64 + 4 * 64;
 
@@ -32,7 +34,7 @@ const HTTP_MIN: u64 = 4;
 
 /// Returns the limit of a master's HTTP connections: at least half of the rest of a small limit.
 pub(crate) fn http_connections_of_master() -> usize {
-    http_connections(MEMBERS + PENDING_SESSIONS)
+    http_connections(MEMBERS + PENDING_SESSIONS + PEER_CONNECTIONS_MAX as u64)
 }
 
 /// Returns the same for a secondary, which dials one connection.

@@ -155,7 +155,8 @@ fn who_comes_late_gets_the_changes_and_who_comes_back_goes_on_behind_its_last_ev
     // An id of another node, or of an earlier start: all changes.
     let other = Listener::new(bonnie.http, "Last-Event-ID: 17\r\n");
     other.wait_for(&json!({"kind": "started", "role": "secondary", "node": "bonnie"}));
-    assert_eq!(get(master.http, "/events?nodes=all").status, 400);
+    assert_eq!(get(master.http, "/events?nodes=some").status, 400);
+    assert_eq!(get(master.http, "/events?include=health").status, 400);
 }
 
 #[test]

@@ -23,6 +23,29 @@ fn both_roles_serve_the_document_of_the_contract() {
 }
 
 #[test]
+fn both_roles_serve_the_page_and_its_files() {
+    let (master, _, nodes) = cluster(&[], &["bonnie"]);
+    for http in [master.http, nodes[0].http] {
+        for path in ["/", "/page/index.html"] {
+            let page = get(http, path);
+            assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+            assert!(page.is_whole() && page.body.starts_with("<!doctype html>"), "{page:?}");
+            let policy = page.header("content-security-policy").unwrap();
+            assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+            assert_eq!(page.header("cache-control"), Some("no-cache"));
+            let has_it = format!("If-None-Match: {}", page.header("etag").unwrap());
+            let same = begin_with(http, "GET", path, &[&has_it], "").answer();
+            assert_eq!((same.status, same.body.as_str()), (304, ""));
+            let head = request(http, "HEAD", path, "");
+            assert_eq!((head.status, head.header("etag")), (200, page.header("etag")));
+            assert_eq!(head.header("content-length"), page.header("content-length"));
+        }
+        assert_eq!(request(http, "OPTIONS", "/", "").header("allow"), Some("GET, HEAD, OPTIONS"));
+        assert_eq!((get(http, "/page/none.js").status, get(http, "/page").status), (404, 404));
+    }
+}
+
+#[test]
 fn every_bad_append_is_refused_with_its_status_and_stores_nothing() {
     let (master, _) = master(&["--cluster-size", "3", "--max-message-bytes", "100"]);
     let post = |body: &str| request(master.http, "POST", "/messages", body);

@@ -29,6 +29,7 @@ mod members;
 #[cfg(target_os = "linux")]
 mod memory;
 mod metrics;
+mod page_stream;
 mod proxy;
 mod read_concern;
 mod receipts;

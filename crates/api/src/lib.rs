@@ -59,4 +59,4 @@ pub use message::{AckedMessage, Message};
 pub use problem::{Outcome, Problem, ProblemCode};
 pub use receipt::{MessageCopy, MessageReceipt, Storage};
 pub use recording::{RecordedItem, RecordingClock, RecordingHead, ScenarioStep, StepState};
-pub use view::{NodeMessages, NodeState};
+pub use view::{EventsRequest, NodeMessages, NodeState};

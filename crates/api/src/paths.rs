@@ -26,6 +26,11 @@ pub const EVENTS: &str = "/events";
 
 /// Shows the node's numbers, for Prometheus.
 pub const METRICS: &str = "/metrics";
+/// Shows the page: the cluster as it is and what happens in it, for people.
+pub const PAGE: &str = "/";
+
+/// The files of the page, each by its name.
+pub const PAGE_FILES: &str = "/page";
 
 /// Shows the OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";

@@ -33,9 +33,30 @@ pub const W: &str = "w";
 /// Longest wait for the write concern, or for a message that can be shown, in milliseconds.
 pub const TIMEOUT_MS: &str = "timeoutMs";
 
+/// Whose events are told: the node's own, or those of all nodes.
+pub const NODES: &str = "nodes";
+
+/// Value of [`NODES`]: the events of the node that is asked.
+pub const OWN_NODE: &str = "self";
+
+/// Value of [`NODES`]: the events of all nodes, as the master relays them.
+pub const ALL_NODES: &str = "all";
+
+/// What is told beside events: the names of those events, separated by commas.
+pub const INCLUDE: &str = "include";
+
+/// The node that a request about faults is for.
+pub const NODE: &str = "node";
+
 /// The parameters of a listing.
 pub const OF_LISTING: [&str; 9] =
     [FROM, LAST, SINCE, UNTIL, LIMIT, READ_CONCERN, TIMEOUT_MS, FOLLOW, LAST_EVENT_ID];
+
+/// The parameters of a node's events.
+pub const OF_EVENTS: [&str; 2] = [NODES, INCLUDE];
+
+/// The parameters of requests about faults.
+pub const OF_FAULTS: [&str; 1] = [NODE];
 
 /// The parameters of a wait for one message.
 pub const OF_WAIT: [&str; 3] = [WRITE_CONCERN, W, TIMEOUT_MS];

@@ -6,12 +6,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::faults::Faults;
 use crate::health::Health;
+use crate::{paths, query};
 
 /// Name of the event [`NodeState`].
 pub const STATE_EVENT: &str = "state";
 
 /// Name of the event [`NodeMessages`].
 pub const MESSAGES_EVENT: &str = "messages";
+
+/// Name of the event [`SampledEvents`](crate::SampledEvents).
+pub const SAMPLED_EVENT: &str = "sampled";
+
+/// Name of the event [`MissedEvents`](crate::MissedEvents).
+pub const MISSED_EVENT: &str = "missed";
+
+/// A request for a node's events. The default: its own, and nothing beside them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventsRequest {
+    /// Whether those of all nodes are told, which the master relays.
+    pub all_nodes: bool,
+    /// Whether the state of nodes is told, as [`NodeState`].
+    pub state: bool,
+    /// Whether messages are told, as [`NodeMessages`].
+    pub messages: bool,
+}
+
+impl EventsRequest {
+    /// Returns the path and the query of the request.
+    pub fn path(&self) -> String {
+        let names = [(self.state, STATE_EVENT), (self.messages, MESSAGES_EVENT)];
+        let included: Vec<&str> =
+            names.iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| *name).collect();
+        let nodes = self.all_nodes.then(|| format!("{}={}", query::NODES, query::ALL_NODES));
+        let include =
+            (!included.is_empty()).then(|| format!("{}={}", query::INCLUDE, included.join(",")));
+        let parameters: Vec<String> = nodes.into_iter().chain(include).collect();
+        match parameters.is_empty() {
+            true => paths::EVENTS.to_owned(),
+            false => format!("{}?{}", paths::EVENTS, parameters.join("&")),
+        }
+    }
+}
 
 /// The state of a node, as it tells it, or why it tells nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,4 +78,18 @@ pub struct NodeMessages {
     pub from: u64,
     /// Their texts. A long one is cut, and ends with `…`.
     pub messages: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_names_only_what_is_wanted() {
+        let path = |all_nodes, state, messages| EventsRequest { all_nodes, state, messages }.path();
+        assert_eq!(path(false, false, false), "/events");
+        assert_eq!(path(false, true, false), "/events?include=state");
+        assert_eq!(path(true, false, false), "/events?nodes=all");
+        assert_eq!(path(true, true, true), "/events?nodes=all&include=state,messages");
+    }
 }

@@ -70,6 +70,7 @@
 //! | [`Follow`] | the messages as they come, across connections and nodes | programs, the tool |
 //! | [`AppendStream`] | many appends over one connection, with retries | programs, the tool |
 //! | [`follow::EventStream`] | one stream of one node, event by event | `acklog check` |
+//! | [`NodeEvents`] | what one node does, as it tells it | a master that relays, the tool |
 //! | [`NodesClient`] | one request to the first of several nodes that takes it | the tool |
 //! | [`NodeClient`] | one request to one node over a kept connection | the tool, `acklog check` |
 //! | [`Dial`] | connects; [`Endpoint`] does it with the system's resolver | all of these |
@@ -83,10 +84,12 @@ pub mod follow;
 mod lines;
 mod messages;
 mod node;
+mod node_events;
 mod nodes;
 mod options;
 mod retry;
 mod sse;
+mod sse_stream;
 #[cfg(any(test, feature = "test-node"))]
 pub mod test_node;
 
@@ -99,5 +102,8 @@ pub use follow::{Cursor, Follow, FollowFrom, FollowOptions, Followed};
 pub use lines::{LINE_BYTES_MAX, LineTooLong, Lines};
 pub use messages::Messages;
 pub use node::{CallError, NodeClient, READ_TIMEOUT, Unreachable};
+pub use node_events::{EVENTS_SILENCE_MAX, NodeEvents, NodeEventsError, StreamedItem};
 pub use nodes::{NodesClient, NodesError, master_of};
 pub use options::AppendOptions;
+pub use retry::RetryPauses;
+pub use sse::BadEventStream;

@@ -30,16 +30,24 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Pauses that double, each drawn between a half and the whole of its length, so that clients
 /// that failed together do not come back together.
 #[derive(Debug)]
-pub(crate) struct RetryPauses {
+pub struct RetryPauses {
     next: Duration,
 }
 
+impl Default for RetryPauses {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RetryPauses {
-    pub(crate) const fn new() -> Self {
+    /// Returns pauses that begin with 50 ms at most, and grow to 2 s.
+    pub const fn new() -> Self {
         Self { next: PAUSE_FIRST }
     }
 
-    pub(crate) fn pause(&mut self) -> Duration {
+    /// Returns the next pause.
+    pub fn pause(&mut self) -> Duration {
         let pause = self.next.mul_f64(rand::rng().random_range(0.5..=1.0));
         self.next = (self.next * 2).min(PAUSE_MAX);
         pause

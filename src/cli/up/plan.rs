@@ -131,8 +131,10 @@ impl UpPlan {
         for node in &self.nodes {
             text.push_str(&format!(" {} {}", node.name, url(node)));
         }
-        text.push_str("\nTry, in another terminal:\n");
         let master = self.nodes.first().map(url).unwrap_or_default();
+        let buttons = if self.allow_faults { ", with buttons for faults" } else { "" };
+        text.push_str(&format!("\nOpen {master}/ to see what happens in it{buttons}.\n"));
+        text.push_str("Try, in another terminal:\n");
         for number in 1..=self.cluster_size.min(3) {
             let body = format!(r#"{{"message": "Msg{number}", "writeConcern": {number}}}"#);
             text.push_str(&format!("  curl -d '{body}' {master}/messages\n"));
@@ -309,6 +311,10 @@ mod tests {
         let guide = plan(&["--secondaries=1"]).unwrap().guide();
         assert!(guide.contains(r#"curl -d '{"message": "Msg2", "writeConcern": 2}' "#));
         assert!(!guide.contains("Msg3"), "{guide}");
+        assert!(guide.contains("Open http://127.0.0.1:8000/ to see"), "{guide}");
+        assert!(!guide.contains("buttons"), "{guide}");
+        let faulty = plan(&["--secondaries=0", "--allow-faults"]).unwrap().guide();
+        assert!(faulty.contains("with buttons for faults"), "{faulty}");
         assert!(guide.contains("curl http://127.0.0.1:8001/messages"), "{guide}");
         let alone = plan(&["--secondaries=0"]).unwrap().guide();
         assert!(alone.contains("Msg1") && !alone.contains("8001"), "{alone}");

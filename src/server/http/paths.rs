@@ -16,8 +16,12 @@ pub(super) const ALL_METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 /// A path of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Path<'a> {
-    /// `*` and `/`: the node as a whole, which has nothing to get.
+    /// `*`: the node as a whole, which has nothing to get.
     Node,
+    /// The page.
+    Page,
+    /// A file of the page.
+    PageFile(&'a str),
     NewMessage,
     Messages,
     Message(&'a str),
@@ -33,7 +37,7 @@ pub(super) enum Path<'a> {
 }
 
 /// The patterns of all paths, as the OpenAPI document writes them, and last that of all others.
-pub(super) const PATTERNS: [&str; 14] = [
+pub(super) const PATTERNS: [&str; 15] = [
     "/",
     "/newMessage",
     "/messages",
@@ -47,13 +51,15 @@ pub(super) const PATTERNS: [&str; 14] = [
     "/events",
     "/metrics",
     "/openapi.json",
+    "/page/{file}",
     "other",
 ];
 
 /// Returns the place in [`PATTERNS`] of the pattern that a path fits.
 pub(super) fn pattern_of(path: Option<Path<'_>>) -> usize {
     match path {
-        Some(Path::Node) => 0,
+        // `*` asks for nothing but the methods, as `/` may.
+        Some(Path::Node | Path::Page) => 0,
         Some(Path::NewMessage) => 1,
         Some(Path::Messages) => 2,
         Some(Path::Message(_)) => 3,
@@ -66,7 +72,8 @@ pub(super) fn pattern_of(path: Option<Path<'_>>) -> usize {
         Some(Path::Events) => 10,
         Some(Path::Metrics) => 11,
         Some(Path::OpenApi) => 12,
-        None => 13,
+        Some(Path::PageFile(_)) => 13,
+        None => 14,
     }
 }
 
@@ -74,7 +81,8 @@ impl<'a> Path<'a> {
     pub(super) fn parse(path: &'a str) -> Option<Self> {
         let one = |rest: &'a str| (!rest.is_empty() && !rest.contains('/')).then_some(rest);
         match path {
-            "*" | "/" => Some(Self::Node),
+            "*" => Some(Self::Node),
+            known::PAGE => Some(Self::Page),
             known::NEW_MESSAGE => Some(Self::NewMessage),
             known::MESSAGES => Some(Self::Messages),
             known::HEALTH => Some(Self::Health),
@@ -89,7 +97,10 @@ impl<'a> Path<'a> {
                     Some((id, known::RECEIPT)) => one(id).map(Self::Receipt),
                     _ => one(rest).map(Self::Message),
                 },
-                None => below(path, known::SECONDARIES).and_then(one).map(Self::Secondary),
+                None => match below(path, known::PAGE_FILES) {
+                    Some(name) => one(name).map(Self::PageFile),
+                    None => below(path, known::SECONDARIES).and_then(one).map(Self::Secondary),
+                },
             },
         }
     }
@@ -103,7 +114,9 @@ impl<'a> Path<'a> {
             (Self::Messages, ServedRole::Master) => "GET, HEAD, POST, OPTIONS",
             (Self::Messages, ServedRole::Secondary)
             | (
-                Self::Message(_)
+                Self::Page
+                | Self::PageFile(_)
+                | Self::Message(_)
                 | Self::Receipt(_)
                 | Self::Health
                 | Self::Ready

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use acklog_api::follow::{EventId, NoEventId};
 use acklog_api::query as names;
+use acklog_api::{EventsRequest, view};
 use acklog_protocol::Wait;
-use acklog_types::WriteConcern;
+use acklog_types::{NodeName, WriteConcern};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -59,6 +60,36 @@ pub(super) fn read(query: Option<&str>) -> Result<ReadRequest, RequestProblem> {
             .map(|value| last_event_of(&value))
             .transpose()?,
     })
+}
+
+/// Reads the query of `GET /events`.
+pub(super) fn events(query: Option<&str>) -> Result<EventsRequest, RequestProblem> {
+    let [nodes, include] = parameters(query, names::OF_EVENTS, "known are nodes and include")?;
+    let mut request = EventsRequest::default();
+    match nodes.as_deref() {
+        None | Some(names::OWN_NODE) => {}
+        Some(names::ALL_NODES) => request.all_nodes = true,
+        Some(other) => return Err(bad_value(names::NODES, "self or all", other)),
+    }
+    for name in include.iter().flat_map(|names| names.split(',')) {
+        match name {
+            view::STATE_EVENT => request.state = true,
+            view::MESSAGES_EVENT => request.messages = true,
+            other => {
+                let expected = "state, messages, or both with a comma between";
+                return Err(bad_value(names::INCLUDE, expected, other));
+            }
+        }
+    }
+    Ok(request)
+}
+
+/// Reads `?node=<name>`: the node that a request about faults is for; none where it is for the node
+/// that it is sent to.
+pub(super) fn node(query: Option<&str>) -> Result<Option<NodeName>, RequestProblem> {
+    let [name] = parameters(query, names::OF_FAULTS, "known is node")?;
+    let parsed = name.map(|name| name.parse::<NodeName>()).transpose();
+    parsed.map_err(|error| RequestProblem::Name(error.to_string()))
 }
 
 /// Reads the id of the last event that a reader received.

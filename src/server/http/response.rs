@@ -32,7 +32,7 @@ pub(super) fn json_response(value: &impl Serialize) -> Response<ResponseBody> {
 
 /// Returns an answer with this JSON and status 200.
 pub(super) fn ready_made_json(json: &'static str) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::Full(Some(Bytes::from_static(json.as_bytes()))));
+    let mut response = Response::new(ResponseBody::full(Bytes::from_static(json.as_bytes())));
     response.headers_mut().insert(CONTENT_TYPE, APPLICATION_JSON);
     response
 }
@@ -151,8 +151,9 @@ impl ResponseBody {
     }
 
     /// Creates a body that is known as a whole.
-    pub(super) fn full(bytes: Vec<u8>) -> Self {
-        Self::Full((!bytes.is_empty()).then(|| bytes.into()))
+    pub(super) fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::Full((!bytes.is_empty()).then_some(bytes))
     }
 }
 

@@ -5,9 +5,10 @@ mod table;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use acklog_api::{OPENAPI, Outcome, Role, paths};
+use acklog_api::{OPENAPI, Outcome, paths};
 use acklog_log::LogReader;
-use acklog_types::{Faults, MessageId};
+use acklog_types::{Faults, MessageId, NodeName};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
@@ -23,19 +24,22 @@ use super::client::RefusedBytes;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::Handler;
 use super::connections::Connections;
-use super::events;
+use super::events::{self, ToldNode};
 use super::faults;
 use super::follow::{FollowHub, FollowerLimit};
-use super::health::{OfSecondary, health, ready};
+use super::forward::forward;
+use super::health::{health, ready};
 use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
 use super::metrics::MetricsSources;
 use super::paths::{Path, ServedRole, takes_messages};
+use super::peer::PeerConnections;
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::read::{self, LogView};
 use super::receipt;
-use super::response::{ResponseBody, ready_made_json};
+use super::response::{ResponseBody, json_response, ready_made_json};
+use super::served::health_of;
 use super::tally::{Tallies, Tally};
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
@@ -46,11 +50,12 @@ const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31
 /// The node as one HTTP thread sees it.
 pub(super) struct App {
     node: NodeHandle,
+    /// The same node, as it is told of.
+    told: ToldNode,
     hosts: HostCheck,
     /// Whether the id of a durable message is never given to another one.
     ids_are_stable: bool,
     view: LogView,
-    allow_faults: bool,
     limits: BodyLimits,
     /// For faults, which are short however long messages may be.
     faults_limits: BodyLimits,
@@ -67,6 +72,7 @@ pub(super) struct SharedByThreads {
     pub(super) limits: BodyLimits,
     pub(super) room: ListingRoom,
     pub(super) followers: FollowerLimit,
+    pub(super) peers: PeerConnections,
     pub(super) connections: Arc<Connections>,
     pub(super) tallies: Tallies,
 }
@@ -79,7 +85,7 @@ enum NodeHandle {
 impl App {
     /// Creates the view of the calling HTTP thread; must be called inside that thread's runtime.
     pub(super) fn new(node: ServedNode, shared: SharedByThreads, config: &HttpConfig) -> Self {
-        let SharedByThreads { limits, room, followers, connections, tallies } = shared;
+        let SharedByThreads { limits, room, followers, peers, connections, tallies } = shared;
         let (log, positions, secondary) = match &node {
             ServedNode::Master(master) => (master.reader(), master.positions(), None),
             ServedNode::Secondary(node) => (node.reader(), node.positions(), Some(node.clone())),
@@ -103,6 +109,9 @@ impl App {
             default_concern: config.default_read_concern,
             secondary,
         };
+        let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
+        let (log, positions) = (view.log.clone(), view.positions.clone());
+        let told = ToldNode { node: node.clone(), log, positions, allow_faults, peers };
         let node = match node {
             ServedNode::Master(master) => {
                 let appender = master.appender();
@@ -110,16 +119,15 @@ impl App {
             }
             ServedNode::Secondary(secondary) => NodeHandle::Secondary(secondary),
         };
-        let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let hosts = HostCheck::new(config.hosts.clone());
         let faults_limits = BodyLimits::new(0);
         let closing = CancellationToken::new();
         Self {
             node,
+            told,
             hosts,
             ids_are_stable,
             view,
-            allow_faults,
             limits,
             faults_limits,
             tally,
@@ -133,7 +141,7 @@ impl App {
             NodeHandle::Master(..) => ServedRole::Master,
             NodeHandle::Secondary(_) => ServedRole::Secondary,
         };
-        RouteTable { role, allow_faults: self.allow_faults }
+        RouteTable { role, allow_faults: self.told.allow_faults }
     }
 
     /// Handles all requests about faults, the same for both roles.
@@ -143,10 +151,7 @@ impl App {
         headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
-        let node = match &self.node {
-            NodeHandle::Master(master, _) => master.faults(),
-            NodeHandle::Secondary(secondary) => secondary.faults(),
-        };
+        let node = self.told.node.faults();
         Ok(match route {
             FaultsRoute::Show => faults::shown(node.show().await?),
             FaultsRoute::Clear => faults::shown(node.set(Faults::default()).await?),
@@ -159,6 +164,35 @@ impl App {
         })
     }
 
+    /// Handles a request about the faults of the node of this name.
+    async fn faults_of(
+        &self,
+        route: FaultsRoute,
+        name: NodeName,
+        head: &Parts,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        if name == *self.told.node.events().node() {
+            return match self.told.allow_faults {
+                true => self.faults(route, &head.headers, body).await,
+                false => Err(RequestProblem::FaultsOff),
+            };
+        }
+        match &self.told.node {
+            ServedNode::Secondary(node) => {
+                Err(RequestProblem::NotPassedOn(KnownMaster::of(node).await))
+            }
+            ServedNode::Master(master) => {
+                refuse_encoded(&head.headers)?;
+                let body = match route {
+                    FaultsRoute::Set => self.faults_limits.collect(body).await?.bytes,
+                    _ => Bytes::new(),
+                };
+                forward((master, &self.told.peers), name, head, body).await
+            }
+        }
+    }
+
     /// Carries out an action of both roles.
     async fn common(
         &self,
@@ -169,6 +203,7 @@ impl App {
         let headers = &head.headers;
         match route {
             CommonRoute::Options(allow) => Ok(options(allow)),
+            CommonRoute::Page(file) => Ok(file.answer(headers).map(ResponseBody::full)),
             CommonRoute::Messages(request) => {
                 self.view.messages(request, head.method == Method::HEAD, headers).await
             }
@@ -179,21 +214,14 @@ impl App {
                 }
                 Ok(response)
             }
-            CommonRoute::Health => match &self.node {
-                NodeHandle::Master(master, _) => Ok(health(&master.health().await?)),
-                NodeHandle::Secondary(node) => Ok(health(&of_secondary(node).await?)),
-            },
+            CommonRoute::Health => Ok(json_response(&self.told.node.health().await?)),
             CommonRoute::Ready => match &self.node {
                 NodeHandle::Master(master, _) => Ok(ready(&master.health().await?)),
-                NodeHandle::Secondary(node) => Ok(ready(&of_secondary(node).await?)),
+                NodeHandle::Secondary(node) => Ok(ready(&health_of(node).await?)),
             },
             CommonRoute::Faults(route) => self.faults(route, headers, body).await,
-            CommonRoute::Events => {
-                let node = match &self.node {
-                    NodeHandle::Master(master, _) => (master.events(), Role::Master),
-                    NodeHandle::Secondary(node) => (node.events(), Role::Secondary),
-                };
-                events::answer(node, &self.view.followers, headers)
+            CommonRoute::Events(request) => {
+                events::answer(&self.told, request, &self.view.followers, headers)
             }
             CommonRoute::Metrics => Ok(Box::pin(self.metrics.answer(headers)).await?),
             CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
@@ -233,10 +261,6 @@ impl App {
     fn log(&self) -> (&LogReader, &ListingRoom) {
         (&self.view.log, &self.view.room)
     }
-}
-
-async fn of_secondary(secondary: &SecondaryHandle) -> Result<OfSecondary, RequestProblem> {
-    Ok(OfSecondary(secondary.health().await?, secondary.master_address().to_string()))
 }
 
 /// Returns why a secondary does not carry out a master's action.
@@ -282,6 +306,7 @@ impl App {
         self.hosts.check(head)?;
         match (self.table().route(&head.method, &head.uri)?, &self.node) {
             (Route::Common(route), _) => self.common(route, head, body).await,
+            (Route::FaultsOf(route, name), _) => self.faults_of(route, name, head, body).await,
             (Route::Master(route), NodeHandle::Master(master, appender)) => {
                 self.master(master, appender, route, &head.headers, body).await
             }

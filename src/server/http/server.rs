@@ -23,6 +23,7 @@ use super::connection::{self, Handler};
 use super::connections::{Connections, Slot};
 use super::follow::FollowerLimit;
 use super::listing::ListingRoom;
+use super::peer::PeerConnections;
 use super::routes::{App, SharedByThreads};
 use super::tally::Tallies;
 use crate::server::accepting::Accepting;
@@ -90,6 +91,7 @@ impl Server {
             limits,
             room,
             followers,
+            peers: PeerConnections::new(),
             connections: connections.clone(),
             tallies: Tallies::default(),
         };

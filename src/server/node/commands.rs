@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::line_batch::LineBatch;
 use super::measures::{MasterMeasures, SecondaryMeasures};
+use super::peer_place::PeerPlace;
 use super::{ClientAppend, MAILBOX, NodeStopped};
 
 /// Receives the health of the rest of the cluster once a secondary is forgotten.
@@ -46,6 +47,8 @@ pub(super) enum LeaderControl {
     Measure(oneshot::Sender<MasterMeasures>),
     /// Reports the copies of the message before this end.
     Copies(LogEnd, oneshot::Sender<Vec<CopyStatus>>),
+    /// Reports where each secondary that counts serves HTTP.
+    Peers(oneshot::Sender<Vec<PeerPlace>>),
     /// Forgets a secondary.
     Forget(NodeName, Forgotten),
 }

@@ -20,6 +20,7 @@ mod line_batch;
 mod log_watch;
 mod master;
 mod measures;
+mod peer_place;
 mod protocol_log;
 mod read_positions;
 mod secondary;
@@ -31,13 +32,16 @@ use std::time::{Instant, SystemTime};
 use acklog_protocol::Wait;
 use acklog_types::{Batch, IdempotencyKey, KeyHash, LogEnd, Share, record_bytes};
 pub use appender::{Appender, NoOutcome};
-pub use events::{EventHub, EventItem, EventListener, Heard, RecordedEvent, Sending};
+pub use events::{
+    EventHub, EventItem, EventListener, Heard, RecordedEvent, Sending, wall_clock_us,
+};
 pub use faults::NodeFaults;
 pub use line_appender::{LineAppender, LineOutcome, LineOutcomes};
 #[cfg(test)]
 pub(super) use master::tests::options as options_of_tests;
 pub use master::{MasterHandle, start_master};
 pub use measures::{MasterMeasures, SecondaryMeasures};
+pub use peer_place::PeerPlace;
 pub use read_positions::{ReadLevel, ReadPositions, ReaderThread, WakeUp};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
 use thiserror::Error;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use acklog_api::{headers, paths, query};
 use acklog_types::WriteConcern;
-use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use hyper::header::{ACCEPT, HeaderName};
 use thiserror::Error;
 
 use super::events::{BadFollowStream, FollowEvent};
 use crate::endpoint::Dial;
 use crate::node::{CallError, NodeClient};
-use crate::sse::SseParser;
+use crate::sse::BadEventStream;
+use crate::sse_stream::SseStream;
 
 /// Longest time without a byte of a stream, after which the connection counts as lost. A node sends
 /// something every 10 s. Shorter: a busy node is left. Longer: a node that vanished without a word
@@ -45,9 +45,12 @@ pub enum FollowError {
 
 /// A stream of one node that is read piece by piece.
 #[derive(Debug)]
-pub struct EventStream {
-    body: Incoming,
-    parser: SseParser,
+pub struct EventStream(SseStream);
+
+impl From<BadEventStream> for FollowError {
+    fn from(error: BadEventStream) -> Self {
+        Self::Stream(error.into())
+    }
 }
 
 impl FollowRequest {
@@ -80,15 +83,8 @@ impl EventStream {
         if let Some(id) = &request.last_event_id {
             lines.push((HeaderName::from_static(headers::LAST_EVENT_ID), id));
         }
-        let response = node.stream(&request.path(), &lines, SILENCE_MAX).await?;
-        let is_stream = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(headers::TEXT_EVENT_STREAM.as_bytes()));
-        match is_stream {
-            true => Ok(Self { body: response.into_body(), parser: SseParser::default() }),
-            false => Err(FollowError::NoStream),
-        }
+        let opened = SseStream::open(node, &request.path(), &lines, SILENCE_MAX).await?;
+        opened.map(Self).ok_or(FollowError::NoStream)
     }
 
     /// Returns the events that are complete with the next piece, perhaps none; `None` where the
@@ -100,14 +96,11 @@ impl EventStream {
         &mut self,
         node: &NodeClient<D>,
     ) -> Result<Option<Vec<FollowEvent>>, FollowError> {
-        let Some(piece) = node.next_piece_within(&mut self.body, SILENCE_MAX).await? else {
-            return Ok(None);
-        };
         let mut events = Vec::new();
-        self.parser.add(&piece, |event| {
+        let goes_on = self.0.next(node, |event| {
             events.push(FollowEvent::of(event)?);
-            Ok::<_, BadFollowStream>(())
-        })?;
-        Ok(Some(events))
+            Ok::<_, FollowError>(())
+        });
+        Ok(goes_on.await?.then_some(events))
     }
 }

@@ -1,9 +1,11 @@
 //! The table of methods and paths: which action a request asks for.
 
+use acklog_api::{EventsRequest, paths};
 use acklog_protocol::Wait;
 use acklog_types::NodeName;
 use hyper::{Method, Uri};
 
+use crate::page::{self, PageFile};
 use crate::server::http::paths::{Path, ServedRole, is_listed};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::query;
@@ -15,6 +17,8 @@ use crate::server::http::read_request::ReadRequest;
 pub(super) enum Route {
     /// An action of both roles.
     Common(CommonRoute),
+    /// An action on the faults of the node of this name.
+    FaultsOf(FaultsRoute, NodeName),
     /// An action of a master, which a secondary refuses and names its master.
     Master(MasterRoute),
     /// Anything at a path that only a master has, asked of a secondary.
@@ -26,12 +30,14 @@ pub(super) enum Route {
 pub(super) enum CommonRoute {
     /// Lists the methods; the value of `Allow`.
     Options(&'static str),
+    /// Shows a file of the page.
+    Page(&'static PageFile),
     Messages(ReadRequest),
     Message(u64),
     Health,
     Ready,
     Faults(FaultsRoute),
-    Events,
+    Events(EventsRequest),
     Metrics,
     OpenApi,
 }
@@ -91,10 +97,32 @@ impl RouteTable {
         if !is_listed(method, allow) {
             return Err(RequestProblem::Method { allow });
         }
-        if matches!(path, Path::Faults | Path::FaultsDisconnect) && !self.allow_faults {
-            return Err(RequestProblem::FaultsOff);
+        match path {
+            Path::Faults | Path::FaultsDisconnect => self.faults(path, method, uri.query()),
+            _ => resource(path, method, uri.query(), allow),
         }
-        resource(path, method, uri.query(), allow)
+    }
+
+    /// Finds the action of a request about faults. Whether they are allowed is up to the node that
+    /// it names.
+    fn faults(
+        self,
+        path: Path<'_>,
+        method: &Method,
+        query: Option<&str>,
+    ) -> Result<Route, RequestProblem> {
+        let route = match (path, method) {
+            (Path::FaultsDisconnect, _) => FaultsRoute::Disconnect,
+            (_, &Method::PUT) => FaultsRoute::Set,
+            (_, &Method::DELETE) => FaultsRoute::Clear,
+            _ => FaultsRoute::Show,
+        };
+        match query::node(query) {
+            Ok(Some(name)) => Ok(Route::FaultsOf(route, name)),
+            _ if !self.allow_faults => Err(RequestProblem::FaultsOff),
+            Ok(None) => Ok(Route::Common(CommonRoute::Faults(route))),
+            Err(problem) => Err(problem),
+        }
     }
 }
 
@@ -106,13 +134,17 @@ fn resource(
     allow: &'static str,
 ) -> Result<Route, RequestProblem> {
     let (mut read, mut wait) = (ReadRequest::ALL, None);
+    let mut events = EventsRequest::default();
     match path {
         Path::Messages if method != Method::POST => read = query::read(query)?,
         Path::Message(_) => wait = query::wait(query)?,
+        Path::Events => events = query::events(query)?,
         _ => query::none(query)?,
     }
     let common = match path {
-        Path::Node => return Err(RequestProblem::NoPath),
+        Path::Node | Path::Faults | Path::FaultsDisconnect => return Err(RequestProblem::NoPath),
+        Path::Page => page_file(page::at(paths::PAGE))?,
+        Path::PageFile(name) => page_file(page::named(name))?,
         Path::NewMessage => return Ok(Route::Master(MasterRoute::Append(allow))),
         Path::Messages if method == Method::POST => {
             return Ok(Route::Master(MasterRoute::Append(allow)));
@@ -132,19 +164,17 @@ fn resource(
         }
         Path::Health => CommonRoute::Health,
         Path::Ready => CommonRoute::Ready,
-        Path::Events => CommonRoute::Events,
+        Path::Events => CommonRoute::Events(events),
         Path::Metrics => CommonRoute::Metrics,
         Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),
             Err(error) => return Err(RequestProblem::Name(error.to_string())),
         },
-        Path::FaultsDisconnect => CommonRoute::Faults(FaultsRoute::Disconnect),
-        Path::Faults => CommonRoute::Faults(match *method {
-            Method::PUT => FaultsRoute::Set,
-            Method::DELETE => FaultsRoute::Clear,
-            _ => FaultsRoute::Show,
-        }),
     };
     Ok(Route::Common(common))
+}
+
+fn page_file(file: Option<&'static PageFile>) -> Result<CommonRoute, RequestProblem> {
+    file.map(CommonRoute::Page).ok_or(RequestProblem::NoPath)
 }

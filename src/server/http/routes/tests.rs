@@ -31,6 +31,8 @@ fn status(role: ServedRole, method: &str, uri: &str) -> u16 {
 fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
     use ServedRole::{Master, Secondary};
     let table: &[(ServedRole, &str, &str)] = &[
+        (Master, "/", "GET, HEAD, OPTIONS"),
+        (Master, "/page/index.html", "GET, HEAD, OPTIONS"),
         (Master, "/newMessage", "POST, OPTIONS"),
         (Master, "/messages", "GET, HEAD, POST, OPTIONS"),
         (Master, "/messages/3", "GET, HEAD, OPTIONS"),
@@ -43,6 +45,8 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Master, "/events", "GET, HEAD, OPTIONS"),
         (Master, "/metrics", "GET, HEAD, OPTIONS"),
         (Master, "/openapi.json", "GET, HEAD, OPTIONS"),
+        (Secondary, "/", "GET, HEAD, OPTIONS"),
+        (Secondary, "/page/index.html", "GET, HEAD, OPTIONS"),
         (Secondary, "/newMessage", "OPTIONS"),
         (Secondary, "/messages", "GET, HEAD, OPTIONS"),
         (Secondary, "/messages/3", "GET, HEAD, OPTIONS"),
@@ -79,7 +83,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
 
 /// All paths, in the order of [`PATTERNS`].
 const PATHS: [Path<'_>; PATTERNS.len() - 1] = [
-    Path::Node,
+    Path::Page,
     Path::NewMessage,
     Path::Messages,
     Path::Message("{id}"),
@@ -92,6 +96,7 @@ const PATHS: [Path<'_>; PATTERNS.len() - 1] = [
     Path::Events,
     Path::Metrics,
     Path::OpenApi,
+    Path::PageFile("{file}"),
 ];
 
 #[test]
@@ -104,8 +109,7 @@ fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
         assert_eq!((pattern_of(Some(path)), Path::parse(written)), (n, Some(path)));
         let methods = documented[written].as_object().unwrap().keys();
         let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
-        // The node as a whole names the methods of all its paths, and accepts none of them.
-        let allow = if path == Path::Node { "OPTIONS" } else { path.allow(ServedRole::Master) };
+        let allow = path.allow(ServedRole::Master);
         let mut allowed: Vec<_> = allow.split(", ").collect();
         methods.sort_unstable();
         allowed.sort_unstable();
@@ -127,9 +131,7 @@ fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
 #[test]
 fn options_are_told_for_the_node_as_a_whole_and_whatever_the_query() {
     let options = |path: &str| find(ServedRole::Master, "OPTIONS", path);
-    for path in ["*", "/"] {
-        assert_eq!(options(path), Ok(Route::Common(CommonRoute::Options(ALL_METHODS))));
-    }
+    assert_eq!(options("*"), Ok(Route::Common(CommonRoute::Options(ALL_METHODS))));
     assert!(matches!(options("/messages?from=x"), Ok(Route::Common(CommonRoute::Options(_)))));
     let answer = super::options("GET, OPTIONS");
     assert_eq!(
@@ -168,7 +170,7 @@ fn a_post_to_a_secondary_is_misdirected_on_either_path() {
 
 #[test]
 fn head_asks_for_what_get_asks_for() {
-    for path in ["/messages?from=3", "/messages/3", "/health", "/ready", "/faults"] {
+    for path in ["/", "/messages?from=3", "/messages/3", "/health", "/ready", "/faults"] {
         assert_eq!(find(ServedRole::Master, "HEAD", path), find(ServedRole::Master, "GET", path));
     }
 }
@@ -176,9 +178,7 @@ fn head_asks_for_what_get_asks_for() {
 #[test]
 fn other_paths_are_unknown() {
     for method in METHODS.into_iter().filter(|method| *method != "OPTIONS") {
-        for path in ["/", "*"] {
-            assert_eq!(status(ServedRole::Master, method, path), 404, "{method} {path}");
-        }
+        assert_eq!(status(ServedRole::Master, method, "*"), 404, "{method} *");
     }
     let paths = [
         "/message",
@@ -255,6 +255,8 @@ fn no_other_route_takes_parameters() {
         ("GET", "/faults"),
         ("POST", "/faults/disconnect"),
         ("GET", "/openapi.json"),
+        ("GET", "/"),
+        ("GET", "/page/index.html"),
     ];
     for (method, path) in routes {
         for query in ["w=2", "from=1", "x"] {

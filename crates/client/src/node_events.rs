@@ -1,0 +1,170 @@
+//! What a node tells at `/events`, item by item.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use acklog_api::{EventsRequest, headers};
+use hyper::header::ACCEPT;
+use thiserror::Error;
+
+use crate::endpoint::{Dial, Endpoint};
+use crate::node::{CallError, NodeClient};
+use crate::sse::BadEventStream;
+use crate::sse_stream::SseStream;
+
+/// Longest time without a byte of a node's events, after which the connection counts as lost. A
+/// node sends something every 10 s. Shorter: a busy node is left. Longer: a node that vanished
+/// without a word is noticed late.
+pub const EVENTS_SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// An item of a node's events, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamedItem {
+    /// The name of the event; empty for one without a name, whose data is an
+    /// [`EventBody`](acklog_api::EventBody).
+    pub name: String,
+    /// The data: JSON on one line.
+    pub data: String,
+}
+
+/// The reason why a node's events cannot be read any further.
+#[derive(Debug, Error)]
+pub enum NodeEventsError {
+    /// The node refuses, cannot be reached, or fell silent.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The answer is broken.
+    #[error(transparent)]
+    Stream(#[from] BadEventStream),
+    /// The answer is no stream of events.
+    #[error("{0} answers with no stream of events: is this a node of acklog?")]
+    NoStream(Endpoint),
+    /// The node ended the stream: it stops, or something in between ends connections.
+    #[error("{0} ended the stream")]
+    Ended(Endpoint),
+}
+
+/// The events of one node: its `GET /events`, read in order until the connection ends. Connecting
+/// again is up to the caller, as in the example, where [`RetryPauses`](crate::RetryPauses) says
+/// when.
+///
+/// Nothing is read before it is asked for, so a slow reader slows the node's stream, and the node
+/// tells what it missed. Dropping it closes the connection.
+///
+/// ```
+/// use acklog_api::{EventBody, EventsRequest, NodeState, view};
+/// use acklog_client::{Endpoint, NodeEvents, NodeEventsError, RetryPauses};
+/// use tokio::time::sleep;
+///
+/// /// Prints what all nodes do, as their master tells it.
+/// async fn print_events(master: Endpoint, tries: usize) -> NodeEventsError {
+///     let request = EventsRequest { all_nodes: true, state: true, messages: false };
+///     let mut pauses = RetryPauses::new();
+///     let mut last = None;
+///     for _ in 0..tries {
+///         let error = match NodeEvents::open(master.clone(), request).await {
+///             Ok(mut events) => loop {
+///                 pauses = RetryPauses::new();
+///                 match events.next().await {
+///                     Ok(item) => match item.name.as_str() {
+///                         "" => println!("{:?}", serde_json::from_str::<EventBody>(&item.data)),
+///                         view::STATE_EVENT => {
+///                             println!("{:?}", serde_json::from_str::<NodeState>(&item.data));
+///                         }
+///                         _ => {}
+///                     },
+///                     Err(error) => break error,
+///                 }
+///             },
+///             Err(error) => error,
+///         };
+///         eprintln!("{error}");
+///         last = Some(error);
+///         sleep(pauses.pause()).await;
+///     }
+///     last.expect("it is tried once")
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+/// # let error = print_events(nobody.to_string().parse().unwrap(), 2).await;
+/// # assert!(error.to_string().starts_with("cannot reach "), "{error}");
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct NodeEvents<D = Endpoint> {
+    node: NodeClient<D>,
+    stream: SseStream,
+    /// Items that came with others, and are not handed out yet.
+    ready: VecDeque<StreamedItem>,
+}
+
+impl<D: Dial> NodeEvents<D> {
+    /// Asks a node for its events.
+    ///
+    /// # Errors
+    /// When the node refuses, cannot be reached, or answers something else.
+    pub async fn open(target: D, request: EventsRequest) -> Result<Self, NodeEventsError> {
+        Self::open_with(target, request, EVENTS_SILENCE_MAX).await
+    }
+
+    /// As [`NodeEvents::open`], of a node that is left when it is silent for longer than
+    /// `silence_max`. With [`EventsRequest::state`] a node sends something at least once a second.
+    ///
+    /// # Errors
+    /// As [`NodeEvents::open`].
+    pub async fn open_with(
+        target: D,
+        request: EventsRequest,
+        silence_max: Duration,
+    ) -> Result<Self, NodeEventsError> {
+        let mut node = NodeClient::new(target);
+        let lines = [(ACCEPT, headers::TEXT_EVENT_STREAM)];
+        match SseStream::open(&mut node, &request.path(), &lines, silence_max).await? {
+            Some(stream) => Ok(Self { node, stream, ready: VecDeque::new() }),
+            None => Err(NodeEventsError::NoStream(node.target().endpoint().clone())),
+        }
+    }
+
+    /// Returns the next item. Cancel safe.
+    ///
+    /// # Errors
+    /// When the connection breaks, nothing comes for too long, the node ends the stream, or no node
+    /// sends this. Nothing follows an error.
+    pub async fn next(&mut self) -> Result<StreamedItem, NodeEventsError> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Ok(item);
+            }
+            self.read().await?;
+        }
+    }
+
+    /// Returns the items that are there, at least one, for a reader that passes them on together.
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// As [`NodeEvents::next`].
+    pub async fn next_items(&mut self) -> Result<VecDeque<StreamedItem>, NodeEventsError> {
+        while self.ready.is_empty() {
+            self.read().await?;
+        }
+        Ok(std::mem::take(&mut self.ready))
+    }
+
+    /// Reads the next piece of the stream.
+    async fn read(&mut self) -> Result<(), NodeEventsError> {
+        let ready = &mut self.ready;
+        let goes_on = self.stream.next(&self.node, |event| {
+            ready.push_back(StreamedItem { name: event.name.into(), data: event.data.into() });
+            Ok::<_, NodeEventsError>(())
+        });
+        match goes_on.await? {
+            true => Ok(()),
+            false => Err(NodeEventsError::Ended(self.node.target().endpoint().clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
