@@ -32,7 +32,7 @@
 //! cleanly. The programs do the same with what their flags say.
 //!
 //! ```
-//! use std::time::Duration;
+//! use std::time::{Duration, SystemTime};
 //!
 //! use acklog::{HostNames, HttpConfig, ServedNode, Server, start_master};
 //! use acklog_client::{AppendOptions, Client};
@@ -73,6 +73,7 @@
 //!     default_read_concern: WriteConcern::Nodes(1),
 //!     max_connections: 100,
 //!     allow_faults: false,
+//!     started: SystemTime::now(),
 //!     hosts: HostNames::new(name, []),
 //!     ids_are_stable: false,
 //! };

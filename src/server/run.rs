@@ -4,7 +4,7 @@ mod signals;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use acklog_log::disk::{DiskOptions, Role, Sizes};
 use acklog_log::{self, Background, Opened};
@@ -52,6 +52,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// # Errors
 /// When it cannot start: a port in use, for example.
 pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()> {
+    let started = SystemTime::now();
     raise_descriptor_limit();
     let runtime = comm_runtime(config.common.comm_workers)?;
     let new_log = LogId::new(rand::random());
@@ -92,7 +93,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
             // In memory, and with `--fsync never`, the ids of a lost end are given again.
             ids_are_stable: config.common.data_dir.is_some()
                 && config.common.fsync == Fsync::Always,
-            ..http_config(config.name, &config.common)
+            ..http_config(config.name, started, &config.common)
         };
         let server = Server::start(http, ServedNode::Master(handle.clone()), http_listener)
             .context("cannot start HTTP")?;
@@ -115,6 +116,7 @@ pub fn master(config: MasterConfig, mut stop: StopSignals) -> anyhow::Result<()>
 /// # Errors
 /// When it cannot start: a port in use, for example.
 pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Result<()> {
+    let started = SystemTime::now();
     raise_descriptor_limit();
     let runtime = comm_runtime(config.common.comm_workers)?;
     let (unused_log, no_keys) = (LogId::new(0), 0);
@@ -142,7 +144,8 @@ pub fn secondary(config: SecondaryConfig, mut stop: StopSignals) -> anyhow::Resu
         };
         let handle = start_secondary(options, faults, log, master, halt.clone(), &tasks);
         let max_connections = descriptors::http_connections_of_secondary();
-        let http = HttpConfig { max_connections, ..http_config(config.name, &config.common) };
+        let http =
+            HttpConfig { max_connections, ..http_config(config.name, started, &config.common) };
         let server = Server::start(http, ServedNode::Secondary(handle), http_listener)
             .context("cannot start HTTP")?;
         let cause = stop.stopped().await;
@@ -181,7 +184,7 @@ fn master_options(config: &MasterConfig, log: LogId, http_port: u16) -> MasterOp
 
 /// Returns the settings of HTTP that both roles share, from their flags. What only a master has is
 /// off: a secondary accepts no messages, and does not know whether its master keeps its log.
-fn http_config(name: NodeName, flags: &CommonConfig) -> HttpConfig {
+fn http_config(name: NodeName, started: SystemTime, flags: &CommonConfig) -> HttpConfig {
     HttpConfig {
         workers: flags.http_workers,
         max_message_bytes: 0,
@@ -190,6 +193,7 @@ fn http_config(name: NodeName, flags: &CommonConfig) -> HttpConfig {
         default_read_concern: flags.default_read_concern,
         max_connections: 0,
         allow_faults: flags.allow_faults,
+        started,
         hosts: HostNames::new(name, flags.allowed_hosts()),
         ids_are_stable: false,
     }

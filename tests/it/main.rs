@@ -28,6 +28,7 @@ mod lines;
 mod members;
 #[cfg(target_os = "linux")]
 mod memory;
+mod metrics;
 mod page_stream;
 mod proxy;
 mod read_concern;

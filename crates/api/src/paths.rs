@@ -24,6 +24,8 @@ pub const FAULTS_DISCONNECT: &str = "/faults/disconnect";
 /// Streams what the node does.
 pub const EVENTS: &str = "/events";
 
+/// Shows the node's numbers, for Prometheus.
+pub const METRICS: &str = "/metrics";
 /// Shows the page: the cluster as it is and what happens in it, for people.
 pub const PAGE: &str = "/";
 

@@ -111,6 +111,13 @@ impl Offsets {
         (range, self.offset(range.end()) - begin)
     }
 
+    /// Returns the bytes of the records from `from` on and below `until`, as far as they are here.
+    fn bytes_between(&self, from: LogEnd, until: LogEnd) -> usize {
+        let from = from.clamp(self.start, self.end());
+        let until = until.clamp(from, self.end());
+        self.offset(until) - self.offset(from)
+    }
+
     fn bytes_of(&self, range: IdRange) -> Range<usize> {
         self.offset(range.start())..self.offset(range.end())
     }
@@ -152,6 +159,11 @@ impl ActiveChunk {
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Returns the bytes of the records from `from` on and below `until`, as far as they are here.
+    pub(super) fn bytes_between(&self, from: LogEnd, until: LogEnd) -> usize {
+        self.offsets.bytes_between(from, until)
     }
 
     pub(super) fn end(&self) -> LogEnd {
@@ -260,6 +272,11 @@ impl SealedChunk {
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Returns the bytes of the records from `from` on and below `until`, as far as they are here.
+    pub(super) fn bytes_between(&self, from: LogEnd, until: LogEnd) -> usize {
+        self.offsets.bytes_between(from, until)
     }
 
     pub(super) fn run_from(&self, from: LogEnd, until: LogEnd, max: usize) -> (IdRange, usize) {

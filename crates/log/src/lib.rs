@@ -45,6 +45,7 @@ mod chunk;
 pub mod disk;
 #[cfg(any(test, feature = "sim-disk"))]
 mod freezing;
+mod measures;
 mod open;
 mod opened;
 mod reader;
@@ -61,6 +62,7 @@ pub use accept_loss::{AcceptLossError, accept_loss};
 pub use disk::{backup, inspect, repair};
 #[cfg(any(test, feature = "sim-disk"))]
 pub use freezing::FreezingDisk;
+pub use measures::LogMeasures;
 #[cfg(any(test, feature = "sim-disk"))]
 pub use open::open_on;
 pub use open::{Background, open};

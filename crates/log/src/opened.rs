@@ -39,7 +39,7 @@ impl Opened {
 /// Returns both ends of a new, empty log in memory.
 pub fn in_memory() -> (LogWriter, LogReader) {
     let (end, running) = (LogEnd::ZERO, Some(RunningChecksum::START));
-    let before = Before { end, running, last: None, accepted_ms: 0 };
+    let before = Before { end, running, last: None, accepted_ms: 0, cut_messages: 0 };
     let shared = Arc::new(SharedLog::new(before, CHUNK_BYTES, None));
     LogWriter::pair(shared, None)
 }

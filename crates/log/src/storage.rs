@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use acklog_threads::lock;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, linkat, mkdirat, openat, renameat, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, fstatvfs, linkat, mkdirat, openat, renameat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -62,6 +63,11 @@ pub trait Storage: Debug + Send + Sync {
 
     /// Returns the path of a file, for display.
     fn path_of(&self, name: &str) -> String;
+
+    /// Returns the bytes that the file system has left for this process, if it tells.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
 
     /// Returns the oldest pending call, if that is known: its number, which is unique, and what it
     /// is (`sync data/0….log`).
@@ -300,6 +306,11 @@ impl Storage for Directory {
 
     fn path_of(&self, name: &str) -> String {
         self.path.join(name).display().to_string()
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let file_system = fstatvfs(&self.handle).ok()?;
+        Some(file_system.f_bavail.saturating_mul(file_system.f_frsize))
     }
 }
 

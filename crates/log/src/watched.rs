@@ -96,6 +96,11 @@ impl<S: Storage> Storage for Watched<S> {
         self.inner.path_of(name)
     }
 
+    /// Not listed: whether the file system answers this says little about the log's own files.
+    fn free_bytes(&self) -> Option<u64> {
+        self.inner.free_bytes()
+    }
+
     fn oldest_call(&self) -> Option<(u64, String)> {
         let under_way = self.calls.under_way();
         let (number, (what, name)) = under_way.calls.first_key_value()?;

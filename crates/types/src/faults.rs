@@ -24,6 +24,17 @@ pub struct Faults {
     pub seed: Option<u64>,
 }
 
+impl Faults {
+    /// Returns how many kinds of fault are in force. A seed is none.
+    pub fn count(&self) -> usize {
+        let Self { send_delay, store_delay, error_rate, drop_rate, duplicate_rate, .. } = self;
+        let rates = [error_rate, drop_rate, duplicate_rate].map(|rate| *rate > Rate::NEVER);
+        let delays = [send_delay, store_delay].map(Option::is_some);
+        let all = rates.into_iter().chain(delays).chain([self.paused]);
+        all.filter(|&is_in_force| is_in_force).count()
+    }
+}
+
 /// A share, from 0 (never) to 1 (always).
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Rate(f64);

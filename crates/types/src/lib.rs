@@ -8,6 +8,7 @@
 //! - *Messages*: a client's [`Batch`] becomes records ([`encode_record`]), and consecutive records
 //!   are a run ([`Records`]). The same bytes are stored in every node's log and sent on the wire.
 //! - *Choices*: [`WriteConcern`] and [`Quorum`], [`Fsync`], [`Faults`].
+//! - *Numbers*: [`DurationRecorder`] counts durations, for whoever measures them.
 //! - *State of a log*: [`DiskFault`], [`Damage`], [`Losses`], and [`LogView`], the trait by which
 //!   the protocol asks its node's log.
 //!
@@ -34,6 +35,7 @@ mod delay;
 mod disk;
 mod escape;
 mod faults;
+mod histogram;
 mod idempotency;
 mod ids;
 mod log_view;
@@ -55,6 +57,7 @@ pub use delay::{
 pub use disk::{Damage, DiskChange, DiskFault, Fsync};
 pub use escape::{escaped, field_value};
 pub use faults::{Faults, Rate};
+pub use histogram::{DurationCounts, DurationReader, DurationRecorder};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use ids::{
     Checksum, Epoch, InstanceId, KeyHash, LogId, RequestId, SessionId, Storage, StoreId, WaiterId,

@@ -3,9 +3,13 @@
 
 mod answer_room;
 mod line_answers;
+mod line_counts;
 mod lines;
 mod request;
 mod stream;
+
+use std::rc::Rc;
+use std::time::Instant;
 
 use acklog_api::{MessageCopy, headers, paths};
 use acklog_log::LogReader;
@@ -25,12 +29,14 @@ use super::body::{BodyLimits, Collected};
 use super::problem::{IDEMPOTENT_REPLAYED, RequestProblem};
 use super::receipt::{copies_of, write_copies};
 use super::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody, streamed};
+use super::tally::Tally;
 use crate::server::node::{Appender, ClientAppend, HashedKey, NoOutcome};
 
 /// The header of the idempotency key.
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
 
 /// Reads a message or a batch, appends it, and waits for its outcome, without a timeout of its own.
+/// It is counted where its write concern holds.
 ///
 /// Dropping the future before the body was read drops the body; dropping it later only cancels the
 /// wait.
@@ -39,7 +45,7 @@ pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers:
 /// When the message was not stored, or its write concern does not hold yet.
 pub(super) async fn append(
     (log, appender): (&LogReader, &Appender),
-    limits: &BodyLimits,
+    (limits, tally): (&BodyLimits, &Tally),
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
@@ -51,7 +57,9 @@ pub(super) async fn append(
     // The share goes along: the parsed messages take up memory until the core task has taken them,
     // and a client that waits after that holds none.
     let append = ClientAppend { batch, key, expected_end, wait, share };
+    let read_at = Instant::now();
     let accepted = accepted(appender.append(append).await, count)?;
+    tally.acked(accepted.receipt.write_concern, read_at.elapsed(), 1);
     // Boxed, since it is rare: the future of every append would have room for it.
     let copies = match accepted.receipt.copies {
         Some(_) => Box::pin(copies_of(log, &accepted)).await,
@@ -68,6 +76,7 @@ pub(super) async fn append(
 pub(super) async fn append_stream(
     (log, appender): (&LogReader, &Appender),
     (limits, closing): (&BodyLimits, &CancellationToken),
+    tally: Rc<Tally>,
     headers: &HeaderMap,
     mut body: Incoming,
 ) -> Result<Response<ResponseBody>, RequestProblem> {
@@ -83,7 +92,7 @@ pub(super) async fn append_stream(
     let first = first.transpose().map_err(|_| RequestProblem::BodyBroken)?;
     let first = first.and_then(|frame| frame.into_data().ok());
     let stream = appender.stream().ok_or(RequestProblem::TooManyBodies)?;
-    let stream = AnswerStream::new(stream, log.clone(), limits.clone(), first, body);
+    let stream = AnswerStream::new(stream, (log.clone(), tally), limits.clone(), first, body);
     Ok(streamed(APPLICATION_NDJSON, ResponseBody::pieces(stream)))
 }
 

@@ -25,6 +25,7 @@ use hyper::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+pub(super) use self::refusal::RefusedBytes;
 use self::refusal::{RequestHead, refusal};
 pub(super) use self::socket::{OnClose, Stream, detect_silence};
 use super::response::Presence;
@@ -79,6 +80,8 @@ struct ClientState<S> {
     ends_answer: Cell<bool>,
     /// The head of the next request, as far as it has arrived.
     head: RefCell<RequestHead>,
+    /// The bytes that were answered as no request, after which the connection ends.
+    refused: Cell<Option<RefusedBytes>>,
 }
 
 /// hyper's end of a connection.
@@ -114,6 +117,7 @@ impl<S: Stream> ClientStream<S> {
             interim: Cell::new(&[]),
             ends_answer: Cell::new(false),
             head: RefCell::default(),
+            refused: Cell::default(),
         });
         let watch = ClientWatch(shared.clone());
         (Self { shared, unread: None, replaced: None }, watch)
@@ -146,9 +150,10 @@ impl<S: Stream> ClientStream<S> {
     ) -> Poll<io::Result<usize>> {
         let begins = self.shared.is_flushed.replace(false);
         if self.replaced.is_none()
-            && let Some(refusal) = refusal(bytes, &self.shared.head.borrow())
+            && let Some(refused) = refusal(bytes, &self.shared.head.borrow())
         {
-            self.shared.interim.set(refusal);
+            self.shared.interim.set(refused.answer);
+            self.shared.refused.set(Some(refused));
             self.replaced = Some(bytes.len());
         }
         if begins {
@@ -239,6 +244,11 @@ impl<S: Stream> ClientWatch<S> {
     /// arrives in chunks. To be called before hyper reads on.
     pub(super) fn head_was_read(&self, body_bytes: Option<u64>) {
         self.0.head.borrow_mut().was_read(body_bytes);
+    }
+
+    /// Returns the bytes that were answered as no request; none if there were none.
+    pub(super) fn refused(&self) -> Option<RefusedBytes> {
+        self.0.refused.get()
     }
 
     /// Returns whether hyper closes the connection after an answer now, since a part of the

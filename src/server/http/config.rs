@@ -1,5 +1,7 @@
 //! The settings of the HTTP server, and the node that it serves.
 
+use std::time::SystemTime;
+
 use acklog_types::WriteConcern;
 
 use super::host::HostNames;
@@ -22,6 +24,8 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// Whether faults may be injected over HTTP.
     pub allow_faults: bool,
+    /// When the process started.
+    pub started: SystemTime,
     /// The host names of the node.
     pub hosts: HostNames,
     /// Whether the id of a durable message is never given to another one, so that caches may keep

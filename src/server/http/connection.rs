@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::client::{ClientStream, ClientWatch, HEAD_BYTES_MAX, Stream};
+use super::client::{ClientStream, ClientWatch, HEAD_BYTES_MAX, RefusedBytes, Stream};
 use super::connections::Activity;
 use super::linger::Linger;
 use super::response::ResponseBody;
@@ -41,6 +41,9 @@ pub(super) trait Handler: 'static {
 
     /// Ends the answers that would go on for ever, since the server stops.
     fn stop(&self) {}
+
+    /// Notes that bytes were answered that are no request.
+    fn refused(&self, _refused: RefusedBytes) {}
 }
 
 /// Returns the settings with which connections are served: the same for all of a thread.
@@ -92,6 +95,9 @@ pub(super) async fn serve<A: Handler, S>(
         }
         served = connection.as_mut() => served,
     };
+    if let Some(refused) = watch.refused() {
+        answer.refused(refused);
+    }
     if let Err(error) = served {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         debug!(%error, cause, "connection ended");

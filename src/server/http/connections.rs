@@ -5,7 +5,7 @@
 //! have been idle longest are closed; where none is idle, the new one is.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -31,6 +31,8 @@ pub(super) struct Connections {
     table: Mutex<ConnectionTable>,
     /// Whether the last new connection was refused.
     full: AtomicBool,
+    /// The number of connections in the table, for those that only want to know it.
+    count: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,7 @@ impl Connections {
             began: Instant::now(),
             table: Mutex::default(),
             full: AtomicBool::new(false),
+            count: AtomicUsize::new(0),
         })
     }
 
@@ -98,6 +101,7 @@ impl Connections {
         let number = table.next;
         table.next += 1;
         table.open.insert(number, OpenConnection { activity: activity.clone(), task: None });
+        self.count.store(table.open.len(), Ordering::Relaxed);
         Some(Slot { all: self.clone(), number, activity })
     }
 
@@ -126,7 +130,13 @@ impl Connections {
         let evicted = longest.filter(|(since, number)| table.evict(*number, *since)).count();
         let max = self.max;
         info!(repeats = true, max, "closed idle HTTP connections to make room");
+        self.count.store(table.open.len(), Ordering::Relaxed);
         evicted > 0
+    }
+
+    /// Returns the number of connections that are open, without a lock.
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     fn table(&self) -> MutexGuard<'_, ConnectionTable> {
@@ -160,7 +170,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.all.table().open.remove(&self.number);
+        let mut table = self.all.table();
+        table.open.remove(&self.number);
+        self.all.count.store(table.open.len(), Ordering::Relaxed);
     }
 }
 

@@ -19,6 +19,8 @@
 //! - `append`, `read`, `receipt`, `readiness`, `events` and `faults` answer; `body` reads request
 //!   bodies, `response` holds those of answers, `listing` renders the log, `sse` writes server-sent
 //!   events. The types of bodies are those of `acklog_api`.
+//! - `tally` counts what each thread answers, and `metrics` shows that and the numbers of the rest
+//!   of the node to Prometheus. `media_weight` weighs media types, for answers in several formats.
 //! - `host` refuses requests for other hosts, and those of foreign web pages.
 //! - `problem` is the one map from errors to codes and statuses. Every error answer is built there.
 //! - `json` writes strings. [`MessageStream`] is public so that its cost can be measured alone.
@@ -51,6 +53,8 @@ mod json;
 mod known_master;
 mod linger;
 mod listing;
+mod media_weight;
+mod metrics;
 mod params;
 pub mod parsing;
 mod paths;
@@ -66,6 +70,7 @@ mod routes;
 mod served;
 mod server;
 mod sse;
+mod tally;
 mod transfer;
 
 #[cfg(test)]

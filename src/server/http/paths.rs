@@ -32,7 +32,49 @@ pub(super) enum Path<'a> {
     Faults,
     FaultsDisconnect,
     Events,
+    Metrics,
     OpenApi,
+}
+
+/// The patterns of all paths, as the OpenAPI document writes them, and last that of all others.
+pub(super) const PATTERNS: [&str; 15] = [
+    "/",
+    "/newMessage",
+    "/messages",
+    "/messages/{id}",
+    "/messages/{id}/receipt",
+    "/health",
+    "/ready",
+    "/secondaries/{name}",
+    "/faults",
+    "/faults/disconnect",
+    "/events",
+    "/metrics",
+    "/openapi.json",
+    "/page/{file}",
+    "other",
+];
+
+/// Returns the place in [`PATTERNS`] of the pattern that a path fits.
+pub(super) fn pattern_of(path: Option<Path<'_>>) -> usize {
+    match path {
+        // `*` asks for nothing but the methods, as `/` may.
+        Some(Path::Node | Path::Page) => 0,
+        Some(Path::NewMessage) => 1,
+        Some(Path::Messages) => 2,
+        Some(Path::Message(_)) => 3,
+        Some(Path::Receipt(_)) => 4,
+        Some(Path::Health) => 5,
+        Some(Path::Ready) => 6,
+        Some(Path::Secondary(_)) => 7,
+        Some(Path::Faults) => 8,
+        Some(Path::FaultsDisconnect) => 9,
+        Some(Path::Events) => 10,
+        Some(Path::Metrics) => 11,
+        Some(Path::OpenApi) => 12,
+        Some(Path::PageFile(_)) => 13,
+        None => 14,
+    }
 }
 
 impl<'a> Path<'a> {
@@ -48,6 +90,7 @@ impl<'a> Path<'a> {
             known::FAULTS => Some(Self::Faults),
             known::FAULTS_DISCONNECT => Some(Self::FaultsDisconnect),
             known::EVENTS => Some(Self::Events),
+            known::METRICS => Some(Self::Metrics),
             known::OPENAPI => Some(Self::OpenApi),
             _ => match below(path, known::MESSAGES) {
                 Some(rest) => match rest.split_once('/') {
@@ -78,6 +121,7 @@ impl<'a> Path<'a> {
                 | Self::Health
                 | Self::Ready
                 | Self::Events
+                | Self::Metrics
                 | Self::OpenApi,
                 _,
             ) => "GET, HEAD, OPTIONS",

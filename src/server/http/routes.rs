@@ -2,7 +2,10 @@
 
 mod table;
 
-use acklog_api::{OPENAPI, paths};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use acklog_api::{OPENAPI, Outcome, paths};
 use acklog_log::LogReader;
 use acklog_types::{Faults, MessageId, NodeName};
 use bytes::Bytes;
@@ -17,8 +20,10 @@ use self::table::{CommonRoute, FaultsRoute, MasterRoute, Route, RouteTable};
 use super::accepted::RequestKind;
 use super::append;
 use super::body::BodyLimits;
+use super::client::RefusedBytes;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::Handler;
+use super::connections::Connections;
 use super::events::{self, ToldNode};
 use super::faults;
 use super::follow::{FollowHub, FollowerLimit};
@@ -26,7 +31,8 @@ use super::forward::forward;
 use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
-use super::paths::{ServedRole, takes_messages};
+use super::metrics::MetricsSources;
+use super::paths::{Path, ServedRole, takes_messages};
 use super::peer::PeerConnections;
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::read::{self, LogView};
@@ -34,6 +40,7 @@ use super::readiness::{health, ready};
 use super::receipt;
 use super::response::{ResponseBody, json_response, ready_made_json};
 use super::served::health_of;
+use super::tally::{Tallies, Tally};
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
 
@@ -52,8 +59,22 @@ pub(super) struct App {
     limits: BodyLimits,
     /// For faults, which are short however long messages may be.
     faults_limits: BodyLimits,
+    /// The numbers that this thread counts.
+    tally: Rc<Tally>,
+    metrics: MetricsSources,
     /// Cancelled when the server stops.
     closing: CancellationToken,
+}
+
+/// What all HTTP threads share.
+#[derive(Clone)]
+pub(super) struct SharedByThreads {
+    pub(super) limits: BodyLimits,
+    pub(super) room: ListingRoom,
+    pub(super) followers: FollowerLimit,
+    pub(super) peers: PeerConnections,
+    pub(super) connections: Arc<Connections>,
+    pub(super) tallies: Tallies,
 }
 
 enum NodeHandle {
@@ -63,17 +84,21 @@ enum NodeHandle {
 
 impl App {
     /// Creates the view of the calling HTTP thread; must be called inside that thread's runtime.
-    pub(super) fn new(
-        node: ServedNode,
-        limits: BodyLimits,
-        (room, followers, peers): (ListingRoom, FollowerLimit, PeerConnections),
-        config: &HttpConfig,
-    ) -> Self {
+    pub(super) fn new(node: ServedNode, shared: SharedByThreads, config: &HttpConfig) -> Self {
+        let SharedByThreads { limits, room, followers, peers, connections, tallies } = shared;
         let (log, positions, secondary) = match &node {
             ServedNode::Master(master) => (master.reader(), master.positions(), None),
             ServedNode::Secondary(node) => (node.reader(), node.positions(), Some(node.clone())),
         };
         let hub = FollowHub::new(positions.clone());
+        let tally = Rc::new(tallies.register(positions.clone()));
+        let metrics = MetricsSources {
+            node: node.clone(),
+            followers: followers.clone(),
+            connections,
+            tallies,
+            started: config.started,
+        };
         tokio::task::spawn_local(hub.clone().run());
         let view = LogView {
             log: log.clone(),
@@ -97,7 +122,18 @@ impl App {
         let hosts = HostCheck::new(config.hosts.clone());
         let faults_limits = BodyLimits::new(0);
         let closing = CancellationToken::new();
-        Self { node, told, hosts, ids_are_stable, view, limits, faults_limits, closing }
+        Self {
+            node,
+            told,
+            hosts,
+            ids_are_stable,
+            view,
+            limits,
+            faults_limits,
+            tally,
+            metrics,
+            closing,
+        }
     }
 
     fn table(&self) -> RouteTable {
@@ -187,6 +223,7 @@ impl App {
             CommonRoute::Events(request) => {
                 events::answer(&self.told, request, &self.view.followers, headers)
             }
+            CommonRoute::Metrics => Ok(Box::pin(self.metrics.answer(headers)).await?),
             CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
         }
     }
@@ -204,10 +241,11 @@ impl App {
                 refuse_encoded(headers)?;
                 if append::is_stream(headers) {
                     let bounds = (&self.limits, &self.closing);
-                    let log = master.reader();
-                    return append::append_stream((log, appender), bounds, headers, body).await;
+                    let (node, tally) = ((master.reader(), appender), self.tally.clone());
+                    return append::append_stream(node, bounds, tally, headers, body).await;
                 }
-                append::append((master.reader(), appender), &self.limits, headers, body).await
+                let counted = (&self.limits, &*self.tally);
+                append::append((master.reader(), appender), counted, headers, body).await
             }
             MasterRoute::Wait(id, wait) => {
                 let outcome = appender.wait(MessageId::new(id), wait).await?;
@@ -293,10 +331,26 @@ impl Handler for App {
         self.closing.cancel();
     }
 
+    fn refused(&self, refused: RefusedBytes) {
+        self.tally.answered(None, refused.status);
+        if refused.is_append {
+            self.tally.failed(&Outcome::Refused, 1);
+        }
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
-        let answer = self.respond(&head, body).await;
-        let mut response = answer.unwrap_or_else(|problem| problem.answer_to(kind(&head)));
+        let mut response = match self.respond(&head, body).await {
+            Ok(response) => response,
+            Err(problem) => {
+                let kind = kind(&head);
+                if let (RequestKind::Append { .. }, Some(outcome)) = (kind, problem.outcome(kind)) {
+                    self.tally.failed(&outcome, 1);
+                }
+                problem.answer_to(kind)
+            }
+        };
+        self.tally.answered(Path::parse(head.uri.path()), response.status());
         response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
         // Neither can contain a line break: hyper refuses such heads.
         let (method, http_status) = (&head.method, response.status().as_u16());

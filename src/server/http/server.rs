@@ -24,7 +24,8 @@ use super::connections::{Connections, Slot};
 use super::follow::FollowerLimit;
 use super::listing::ListingRoom;
 use super::peer::PeerConnections;
-use super::routes::App;
+use super::routes::{App, SharedByThreads};
+use super::tally::Tallies;
 use crate::server::accepting::Accepting;
 
 /// Most connections that wait for their thread. A thread takes them at once; when it does not, the
@@ -85,12 +86,17 @@ impl Server {
         let limits = BodyLimits::new(config.max_message_bytes);
         let (workers, room) = (config.workers, ListingRoom::new(config.max_listing_bytes));
         let followers = FollowerLimit::new(config.max_followers);
-        let peers = PeerConnections::new();
         let connections = Connections::new(config.max_connections);
-        let server = Self::start_with(workers, connections, listener, move || {
-            let shared = (room.clone(), followers.clone(), peers.clone());
-            App::new(node.clone(), limits.clone(), shared, &config)
-        })?;
+        let shared = SharedByThreads {
+            limits,
+            room,
+            followers,
+            peers: PeerConnections::new(),
+            connections: connections.clone(),
+            tallies: Tallies::default(),
+        };
+        let make = move || App::new(node.clone(), shared.clone(), &config);
+        let server = Self::start_with(workers, connections, listener, make)?;
         info!(address = %server.address, workers, "serving HTTP");
         Ok(server)
     }

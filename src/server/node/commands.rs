@@ -12,6 +12,7 @@ use acklog_types::{LogEnd, MessageId, NodeName, WaiterId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::line_batch::LineBatch;
+use super::measures::{MasterMeasures, SecondaryMeasures};
 use super::peer_place::PeerPlace;
 use super::{ClientAppend, MAILBOX, NodeStopped};
 
@@ -42,6 +43,8 @@ pub(super) enum LeaderCommand {
 pub(super) enum LeaderControl {
     /// Reports what `/health` shows.
     Health(oneshot::Sender<MasterHealth>),
+    /// Reports what `/metrics` shows.
+    Measure(oneshot::Sender<MasterMeasures>),
     /// Reports the copies of the message before this end.
     Copies(LogEnd, oneshot::Sender<Vec<CopyStatus>>),
     /// Reports where each secondary that counts serves HTTP.
@@ -55,6 +58,8 @@ pub(super) enum LeaderControl {
 pub(super) enum FollowerControl {
     /// Reports what `/health` shows.
     Health(oneshot::Sender<SecondaryHealth>),
+    /// Reports what `/metrics` shows.
+    Measure(oneshot::Sender<SecondaryMeasures>),
 }
 
 /// The writing end of a lane for control requests: at most [`MAILBOX`] wait in it, and further

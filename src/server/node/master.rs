@@ -30,6 +30,7 @@ use super::completions::Mailboxes;
 use super::driver::{Core, Inbox, sessions};
 use super::events::{EventFeed, EventHub};
 use super::faults::NodeFaults;
+use super::measures::MasterMeasures;
 use super::peer_place::PeerPlace;
 use super::read_positions::ReadPositions;
 use super::{MAILBOX, NodeStopped, now};
@@ -72,6 +73,14 @@ impl MasterHandle {
     /// When the node has stopped.
     pub async fn health(&self) -> Result<MasterHealth, NodeStopped> {
         self.control.ask(LeaderControl::Health).await
+    }
+
+    /// Returns what `/metrics` shows.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn measures(&self) -> Result<MasterMeasures, NodeStopped> {
+        self.control.ask(LeaderControl::Measure).await
     }
 
     /// Returns the copies of the message before `end`: the master's first, then one for each

@@ -23,6 +23,7 @@ use super::commands::{ControlLane, FollowerControl, Queued};
 use super::driver::{CarriedOut, Core, Inbox, NodeRole, sessions};
 use super::events::{EventFeed, EventHub};
 use super::faults::NodeFaults;
+use super::measures::SecondaryMeasures;
 use super::protocol_log::LogRole;
 use super::read_positions::{KnownEnds, ReadPositions};
 use super::{NodeStopped, now};
@@ -88,6 +89,14 @@ impl SecondaryHandle {
     /// When the node has stopped.
     pub async fn health(&self) -> Result<SecondaryHealth, NodeStopped> {
         self.control.ask(FollowerControl::Health).await
+    }
+
+    /// Returns what `/metrics` shows.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn measures(&self) -> Result<SecondaryMeasures, NodeStopped> {
+        self.control.ask(FollowerControl::Measure).await
     }
 
     /// Returns the events of the node.
@@ -191,8 +200,15 @@ impl NodeRole for FollowerDriver {
     }
 
     fn control(core: &mut Core<Self>, now: Instant, request: FollowerControl) {
-        let FollowerControl::Health(answer) = request;
-        let _ = answer.send(core.machine.health(now));
+        match request {
+            FollowerControl::Health(answer) => {
+                let _ = answer.send(core.machine.health(now));
+            }
+            FollowerControl::Measure(answer) => {
+                let (health, faults) = (core.machine.health(now), core.machine.faults());
+                let _ = answer.send(SecondaryMeasures { health, faults });
+            }
+        }
     }
 
     fn execute(_: &mut Core<Self>, _: Instant, command: Infallible) -> usize {

@@ -6,10 +6,10 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use acklog_threads::{wait_timeout_while, wait_while, write_lock};
-use acklog_types::{DiskFault, Fsync, LogEnd, LogId, Losses, NodeName};
+use acklog_types::{DiskFault, DurationRecorder, Fsync, LogEnd, LogId, Losses, NodeName};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tracing::{debug, error, info, warn};
@@ -55,15 +55,17 @@ pub struct Committer {
     /// The backoff before the next attempt; none unless a failure holds writing up.
     pause: Option<Duration>,
     buffer: Vec<u8>,
+    /// Counts the times that syncs of the log took.
+    syncs: DurationRecorder,
 }
 
 impl Committer {
     pub(super) fn new(
-        shared: Arc<SharedLog>,
-        storage: Arc<dyn Storage>,
+        (shared, storage): (Arc<SharedLog>, Arc<dyn Storage>),
         options: DiskOptions,
         manifest: Manifest,
         active: Option<Arc<SegmentFile>>,
+        syncs: DurationRecorder,
     ) -> Self {
         let end = shared.durable_end();
         let active = active.map(ActiveSegment::new);
@@ -81,6 +83,7 @@ impl Committer {
             rolls: false,
             pause: None,
             buffer: Vec::new(),
+            syncs,
         }
     }
 
@@ -274,7 +277,9 @@ impl Committer {
         if let Some(active) = &self.active
             && fsync == Fsync::Always
         {
+            let began = Instant::now();
             let synced = active.segment.file.sync();
+            self.syncs.record(began.elapsed(), 1);
             synced.map_err(|error| WriteFailure::Final(self.failed("sync", &error)))?;
             if self.flushed_end < self.written_end {
                 debug!(end = %self.written_end, "flushed the log to disk");

@@ -42,7 +42,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use acklog_threads::{ThreadPool, lock};
-use acklog_types::{Damage, DiskFault, Fsync, LogId, Losses, NodeName, Records};
+use acklog_types::{Damage, DiskFault, DurationReader, Fsync, LogId, Losses, NodeName, Records};
 
 /// Most threads that read old messages. More: more memory, a run for each, and one disk does not
 /// read faster. Fewer: one slow read delays more of the others.
@@ -155,6 +155,10 @@ pub(super) struct DiskState {
     scrubber_wanted: Condvar,
     /// Bytes of records that this process published.
     pub(super) published_bytes: AtomicU64,
+    /// The times that syncs of the log took.
+    pub(super) syncs: DurationReader,
+    /// Whether somebody asks for the free bytes: one that hangs must not hold up all readers.
+    pub(super) asks_free_bytes: AtomicBool,
 }
 
 /// Work for the background threads.
@@ -177,7 +181,7 @@ pub(super) struct Work {
 }
 
 impl DiskState {
-    fn new(segments: Segments) -> Self {
+    fn new(segments: Segments, syncs: DurationReader) -> Self {
         Self {
             segments,
             readers: ThreadPool::new("log-reader", READERS_MAX),
@@ -188,6 +192,8 @@ impl DiskState {
             work_came: Condvar::new(),
             scrubber_wanted: Condvar::new(),
             published_bytes: AtomicU64::new(0),
+            syncs,
+            asks_free_bytes: AtomicBool::new(false),
         }
     }
 

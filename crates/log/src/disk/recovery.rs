@@ -20,7 +20,7 @@ use std::io;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
-use acklog_types::{Checksum, IdRange, LogEnd, RunningChecksum};
+use acklog_types::{Checksum, DurationRecorder, IdRange, LogEnd, RunningChecksum};
 use tracing::{info, warn};
 
 use self::walk::{LogDirectory, SegmentVisitor, unknown};
@@ -78,6 +78,8 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
         Some((_, scanned)) => scanned.running,
         None => Some(RunningChecksum::START),
     };
+    let torn = last.as_ref().and_then(|(_, scanned)| scanned.bad.as_ref());
+    let cut_messages = torn.map_or(0, |bad| bad.ids.len());
     let segment = last.map(|(segment, scanned)| {
         Arc::new(SegmentFile { index: RwLock::new(scanned.index), ..segment })
     });
@@ -100,14 +102,16 @@ pub fn recover(storage: Arc<dyn Storage>, options: DiskOptions) -> Result<Recove
     let segments = Segments::new(storage.clone(), sealed, segment.clone());
     let (damage, noted) = known_damage(&*storage, &segments, end);
     let (last, accepted_ms) = last_record(&segments, end).unzip();
-    let before = Before { end, running, last, accepted_ms: accepted_ms.unwrap_or_default() };
-    let shared = SharedLog::new(before, options.sizes.chunk_bytes, Some(DiskState::new(segments)));
-    let shared = Arc::new(shared);
+    let accepted_ms = accepted_ms.unwrap_or_default();
+    let before = Before { end, running, last, accepted_ms, cut_messages };
+    let syncs = DurationRecorder::default();
+    let disk = DiskState::new(segments, syncs.reader());
+    let shared = Arc::new(SharedLog::new(before, options.sizes.chunk_bytes, Some(disk)));
     damage.iter().for_each(|damage| shared.unreadable(damage));
     let (members, losses) = (manifest.members.clone(), manifest.losses.clone());
     let is_old = log != Some(options.new_log);
     let scrubber = Scrubber::new(shared.clone(), storage.clone(), indexed, noted, options.seed);
-    let committer = Committer::new(shared.clone(), storage, options, manifest, segment);
+    let committer = Committer::new((shared.clone(), storage), options, manifest, segment, syncs);
     let (writer, reader) = LogWriter::pair(shared.clone(), log);
     let opened = Opened { writer, reader, log, is_old, members, losses, keys };
     Ok(Recovered { shared, committer, scrubber, opened })
@@ -184,7 +188,11 @@ impl SegmentVisitor for Start<'_> {
                 (scanned.index.end(), Some(scanned.keys.len() as u32))
             }
         };
-        self.sealed.push(OldSegment { sealed: SealedSegment { first, end }, header, keys });
+        self.sealed.push(OldSegment {
+            sealed: SealedSegment { first, end, bytes: length },
+            header,
+            keys,
+        });
         Ok(end)
     }
 

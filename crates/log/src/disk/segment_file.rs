@@ -28,11 +28,24 @@ pub(super) struct SegmentFile {
     pub(super) hints: SeekHints,
 }
 
-/// A segment that never changes again: its first id, and the end of its messages.
+/// A segment that never changes again: its first id, the end of its messages, and the size of its
+/// file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SealedSegment {
     pub(super) first: LogEnd,
     pub(super) end: LogEnd,
+    pub(super) bytes: u64,
+}
+
+impl SealedSegment {
+    /// Returns the bytes of its messages from `from` on and below `until`, as if all were equally
+    /// long.
+    pub(super) fn bytes_between(self, from: LogEnd, until: LogEnd) -> u64 {
+        let messages = self.end.get() - self.first.get();
+        let (from, until) = (from.max(self.first).get(), until.min(self.end).get());
+        let part = u128::from(until.saturating_sub(from)) * u128::from(self.bytes);
+        (part / u128::from(messages.max(1))) as u64
+    }
 }
 
 /// Opens a sealed segment's file.

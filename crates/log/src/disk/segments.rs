@@ -62,9 +62,10 @@ impl Segments {
     pub(super) fn roll(&self, next: Arc<SegmentFile>) {
         let mut list = write_lock(&self.list);
         if let Some(active) = list.active.replace(next) {
-            let (first, end) = (active.header.first, active.end());
+            let first = active.header.first;
+            let (end, bytes) = (active.end(), active.index().length());
             if first < end {
-                list.sealed.push(SealedSegment { first, end });
+                list.sealed.push(SealedSegment { first, end, bytes });
                 // Its index file may not be written yet.
                 self.cache.insert(active);
             }
@@ -74,6 +75,26 @@ impl Segments {
     /// Returns the oldest call that the disk has not answered yet: its number and what it is.
     pub(crate) fn oldest_call(&self) -> Option<(u64, String)> {
         self.storage.oldest_call()
+    }
+
+    /// Returns the bytes that the file system has left for this process, if it tells.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        self.storage.free_bytes()
+    }
+
+    /// Returns the bytes from `from` on and below `until`, about: in each file the messages are
+    /// taken for equally long, and headers count too.
+    pub(crate) fn bytes_between(&self, from: LogEnd, until: LogEnd) -> u64 {
+        let list = read_lock(&self.list);
+        let first = list.sealed.partition_point(|sealed| sealed.end <= from);
+        let sealed = list.sealed.get(first..).unwrap_or_default().iter();
+        let sealed = sealed.take_while(|sealed| sealed.first < until);
+        let active = list.active.as_ref().map(|active| SealedSegment {
+            first: active.header.first,
+            end: active.end(),
+            bytes: active.index().length(),
+        });
+        sealed.copied().chain(active).map(|segment| segment.bytes_between(from, until)).sum()
     }
 
     /// Returns the log that the files belong to; none while there is no file.

@@ -42,6 +42,8 @@ pub(crate) struct Before {
     /// The time at which the last message was accepted, in milliseconds since 1970; 0 if there is
     /// none, or it cannot be read.
     pub(crate) accepted_ms: u64,
+    /// Messages that a crash left torn at its end and that were cut off, as far as they are known.
+    pub(crate) cut_messages: u64,
 }
 
 /// The newest records, in chunks. A log in memory has all of its records here. A log on disk has
@@ -190,6 +192,15 @@ impl Recent {
     /// Returns where the records in memory begin.
     pub(crate) fn start(&self) -> LogEnd {
         self.sealed.front().map_or(self.active.start(), SealedChunk::start)
+    }
+
+    /// Returns the bytes of the records in memory from `from` on and below `until`, and where the
+    /// records in memory begin.
+    pub(crate) fn bytes_between(&self, from: LogEnd, until: LogEnd) -> (LogEnd, u64) {
+        let first = self.sealed.partition_point(|sealed| sealed.end() <= from);
+        let sealed = self.sealed.range(first..).take_while(|sealed| sealed.start() < until);
+        let sealed: usize = sealed.map(|sealed| sealed.bytes_between(from, until)).sum();
+        (self.start(), (sealed + self.active.bytes_between(from, until)) as u64)
     }
 
     /// Returns the chunk that the next `bytes` go into.

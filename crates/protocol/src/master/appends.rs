@@ -183,4 +183,10 @@ impl<L: LogView> Master<L> {
     pub fn has_waiters(&self) -> bool {
         self.leader.has_waiters()
     }
+
+    /// Returns since when the client that has waited longest for secondaries waits, on the clock
+    /// outside; none if none waits for them.
+    pub fn waits_since(&self) -> Option<Instant> {
+        self.leader.waits_since()
+    }
 }

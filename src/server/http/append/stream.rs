@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use acklog_api::MessageCopy;
 use acklog_log::LogReader;
@@ -24,12 +25,14 @@ use super::answer_room::AnswerRoom;
 use super::line_answers::{
     LineKind, LineKinds, ReceiptAnswer, write_accepted, write_answers, write_problem,
 };
+use super::line_counts::LineCounts;
 use super::lines::{LineSplitter, StreamLine};
 use super::request::{ParsedAppend, parse_line};
 use crate::server::http::body::{BodyLimits, PartialLine};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::receipt::copies_of;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
+use crate::server::http::tally::Tally;
 use crate::server::node::{ClientAppend, LineAppender, LineOutcome, LineOutcomes};
 
 /// Bytes of answers that are written at once, about. Smaller: more system calls. Larger: each
@@ -41,13 +44,13 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const PROBE: &[u8] = b" ";
 
 /// The state between both halves of a stream.
-#[derive(Default)]
 struct StreamState {
     /// Answers to lines that are not appended.
     refused: RefCell<Vec<u8>>,
     /// Lines in `refused`.
     refused_lines: Cell<usize>,
     kinds: RefCell<LineKinds>,
+    counts: LineCounts,
     /// Lines that were read and whose answer is not written.
     waiting: Cell<usize>,
     /// Notified when fewer of them wait.
@@ -72,6 +75,20 @@ enum Reading {
 }
 
 impl StreamState {
+    /// Creates the state of a stream whose lines count for the thread.
+    fn new(tally: Rc<Tally>) -> Self {
+        Self {
+            refused: RefCell::default(),
+            refused_lines: Cell::default(),
+            kinds: RefCell::default(),
+            counts: LineCounts::new(tally),
+            waiting: Cell::default(),
+            answered: Notify::default(),
+            reading: Cell::default(),
+            writer: Cell::default(),
+        }
+    }
+
     fn wake_writer(&self) {
         if let Some(writer) = self.writer.take() {
             writer.wake();
@@ -87,6 +104,7 @@ impl StreamState {
 
     fn refuse(&self, line: u64, problem: &RequestProblem) {
         write_problem(&mut self.refused.borrow_mut(), line, problem, false);
+        self.counts.count_refused(problem);
         self.refused_lines.update(|lines| lines + 1);
         self.wake_writer();
     }
@@ -99,6 +117,8 @@ struct LineSink {
     limits: BodyLimits,
     /// The number of the next line.
     line: u64,
+    /// The time at which the lines were read that are being taken.
+    read_at: Instant,
     answers: AnswerRoom,
 }
 
@@ -132,6 +152,7 @@ impl LineSink {
             return Err(RequestProblem::TooManyBodies);
         }
         self.state.kinds.borrow_mut().note(self.line, kind);
+        self.state.counts.note_read(self.line, self.read_at);
         Ok(())
     }
 
@@ -162,7 +183,8 @@ impl LineReader {
         let splitter = LineSplitter::new(limits.body_bytes());
         let answers = AnswerRoom::new(limits.stream_answers.clone());
         let partial = PartialLine::new(limits.clone());
-        let sink = LineSink { state, appender, limits, line: 0, answers };
+        let read_at = Instant::now();
+        let sink = LineSink { state, appender, limits, line: 0, read_at, answers };
         Self { sink, splitter, partial }
     }
 
@@ -222,6 +244,9 @@ impl LineReader {
     /// Takes the lines of a piece, as far as there is room for them.
     fn take_lines(&mut self, piece: &mut Bytes) {
         let mut rest = &piece[..];
+        if !rest.is_empty() {
+            self.sink.read_at = Instant::now();
+        }
         while self.sink.has_room()
             && let Some(line) = self.splitter.next(&mut rest)
         {
@@ -265,12 +290,12 @@ impl AnswerStream {
     /// Creates a stream of these lines, of which the first piece may have been read.
     pub(super) fn new(
         (appender, outcomes): (LineAppender, LineOutcomes),
-        log: LogReader,
+        (log, tally): (LogReader, Rc<Tally>),
         limits: BodyLimits,
         first: Option<Bytes>,
         body: Incoming,
     ) -> Self {
-        let state = Rc::<StreamState>::default();
+        let state = Rc::new(StreamState::new(tally));
         let reader = Some((LineReader::new(state.clone(), appender, limits), first, body));
         let receipts = JoinSet::new();
         Self { state, outcomes, rest: None, log, receipts, reader, task: None, presence: None }
@@ -279,12 +304,15 @@ impl AnswerStream {
     /// Writes the answers that are there, about a chunk of them. Returns how many lines that are.
     fn write(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> usize {
         out.append(&mut self.state.refused.borrow_mut());
-        let mut lines = self.state.refused_lines.take();
+        let (mut lines, now) = (self.state.refused_lines.take(), Instant::now());
         while out.len() < CHUNK_BYTES {
             let next = match self.rest.take() {
                 Some(rest) => rest,
                 None => match self.outcomes.poll_next(cx) {
-                    Poll::Ready(next) => next,
+                    Poll::Ready(next) => {
+                        self.state.counts.count_answered(now, &next);
+                        next
+                    }
                     Poll::Pending => break,
                 },
             };

@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use hyper::StatusCode;
+
 use super::HEAD_BYTES_MAX;
 use crate::server::http::accepted::RequestKind;
 use crate::server::http::paths::takes_messages;
@@ -12,16 +14,29 @@ use crate::server::http::problem::RequestProblem;
 
 /// An answer in place of one of hyper's own, which begins like this and has no body.
 struct ReplacedAnswer {
-    status: &'static str,
+    begins: &'static str,
+    status: StatusCode,
     /// To an append, which has the outcome too.
     of_append: Vec<u8>,
     of_other: Vec<u8>,
 }
 
+/// Bytes that are not a request, and the answer to them.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server::http) struct RefusedBytes {
+    /// The answer.
+    pub(super) answer: &'static [u8],
+    /// Its status.
+    pub(in crate::server::http) status: StatusCode,
+    /// Whether they began as an append.
+    pub(in crate::server::http) is_append: bool,
+}
+
 /// The answers to bytes that are not a request.
 static REFUSALS: LazyLock<[ReplacedAnswer; 4]> = LazyLock::new(|| {
-    let refusal = |status, problem: fn() -> RequestProblem| ReplacedAnswer {
-        status,
+    let refusal = |begins, problem: fn() -> RequestProblem| ReplacedAnswer {
+        begins,
+        status: problem().status(),
         of_append: problem().sent(RequestKind::Append { keyed: false }),
         of_other: problem().sent(RequestKind::Idempotent),
     };
@@ -170,14 +185,14 @@ fn is_length_too_long(line: &[u8]) -> bool {
 
 /// Returns what is sent in place of an answer of hyper's own: one without a body, and so without a
 /// type. `head` is what arrived of the request.
-pub(super) fn refusal(bytes: &[u8], head: &RequestHead) -> Option<&'static [u8]> {
+pub(super) fn refusal(bytes: &[u8], head: &RequestHead) -> Option<RefusedBytes> {
     let is_bare = bytes.starts_with(b"HTTP/1.1 4")
         && memchr::memmem::find(bytes, b"\r\ncontent-length: 0\r\n").is_some();
     if !is_bare {
         return None;
     }
     let [length, bad, line, long] = &*REFUSALS;
-    let is = |refusal: &ReplacedAnswer| bytes.starts_with(refusal.status.as_bytes());
+    let is = |refusal: &ReplacedAnswer| bytes.starts_with(refusal.begins.as_bytes());
     let found = if is(length) && head.is_length_too_long() {
         length
     } else if is(bad) {
@@ -189,7 +204,9 @@ pub(super) fn refusal(bytes: &[u8], head: &RequestHead) -> Option<&'static [u8]>
     } else {
         return None;
     };
-    Some(if head.is_append() { &found.of_append } else { &found.of_other })
+    let is_append = head.is_append();
+    let answer = if is_append { &found.of_append } else { &found.of_other };
+    Some(RefusedBytes { answer, status: found.status, is_append })
 }
 
 /// Changes the first bytes of HTTP/2 so that hyper answers them: it would close the connection

@@ -28,6 +28,11 @@ impl FollowerLimit {
         self.max
     }
 
+    /// Returns the readers that wait or follow now.
+    pub(in crate::server::http) fn count(&self) -> usize {
+        self.max.saturating_sub(self.free.available_permits())
+    }
+
     /// Counts one reader more; none where there are as many as may be.
     pub(in crate::server::http) fn enter(&self) -> Option<Follower> {
         self.free.clone().try_acquire_owned().ok().map(|_permit| Follower { _permit })

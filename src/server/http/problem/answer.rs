@@ -122,7 +122,7 @@ impl RequestProblem {
 
     /// Returns what became of the message; none where the request was no append and waited for
     /// none.
-    fn outcome(&self, kind: RequestKind) -> Option<Outcome> {
+    pub(in crate::server::http) fn outcome(&self, kind: RequestKind) -> Option<Outcome> {
         match (self.accepted(), kind) {
             (Some(accepted), _) => Some(accepted.outcome()),
             (None, RequestKind::Idempotent) => None,

@@ -1,16 +1,16 @@
 //! Decides which form of a read a client prefers.
 //!
-//! As in RFC 9110, 12.5.1: of the ranges that match a form the most specific one gives its weight.
 //! Lines and events are for clients that prefer them. All others get the array: those that state no
-//! preference, those that like all alike, and those that accept none; the RFC lets a server answer
+//! preference, those that like all alike, and those that accept none; RFC 9110 lets a server answer
 //! the last of them as if there were no header, and an answer helps more than a refusal. Anything
 //! that is not a media range is ignored, and so is each parameter but `q`.
 
 use hyper::header::HeaderValue;
-use mediatype::names::{_STAR, APPLICATION, EVENT_STREAM, JSON, TEXT};
-use mediatype::{MediaType, MediaTypeList, Name, ReadParams};
+use mediatype::names::{APPLICATION, EVENT_STREAM, JSON, TEXT};
+use mediatype::{MediaTypeList, Name};
 
-const Q: Name<'static> = Name::new_unchecked("q");
+use crate::server::http::media_weight::MediaWeight;
+
 const X_NDJSON: Name<'static> = Name::new_unchecked("x-ndjson");
 
 /// The form of the answer to a read.
@@ -27,9 +27,9 @@ pub(super) enum ReadForm {
 /// The weights of all forms.
 #[derive(Default)]
 pub(super) struct Accepted {
-    array: Weight,
-    lines: Weight,
-    events: Weight,
+    array: MediaWeight,
+    lines: MediaWeight,
+    events: MediaWeight,
 }
 
 impl Accepted {
@@ -48,10 +48,10 @@ impl Accepted {
 
     /// Returns the form that the client prefers.
     pub(super) fn preferred(&self) -> ReadForm {
-        let others = self.array.q.max(self.lines.q);
+        let others = self.array.get().max(self.lines.get());
         match () {
-            () if self.events.q > others => ReadForm::Events,
-            () if self.lines.q > self.array.q => ReadForm::Lines,
+            () if self.events.get() > others => ReadForm::Events,
+            () if self.lines.get() > self.array.get() => ReadForm::Lines,
             () => ReadForm::Array,
         }
     }
@@ -60,47 +60,13 @@ impl Accepted {
     /// array only.
     pub(super) fn preferred_stream(&self) -> Option<ReadForm> {
         match self.preferred() {
-            ReadForm::Array if self.lines.q > 0.0 || self.array.q == 0.0 => Some(ReadForm::Lines),
+            ReadForm::Array if self.lines.get() > 0.0 || self.array.get() == 0.0 => {
+                Some(ReadForm::Lines)
+            }
             ReadForm::Array => None,
             form => Some(form),
         }
     }
-}
-
-/// The weight that a client gives a form.
-#[derive(Default)]
-struct Weight {
-    /// 2: the form is named, 1: it matches `application/*`, for example, 0: it matches `*/*`.
-    specific: u8,
-    q: f32,
-}
-
-impl Weight {
-    /// Takes a range into account.
-    fn apply(&mut self, range: &MediaType<'_>, (ty, subtype): (Name<'_>, Name<'_>)) {
-        let is_of_type = range.ty == ty;
-        let specific = if is_of_type && range.subty == subtype && range.suffix.is_none() {
-            2
-        } else if is_of_type && range.subty == _STAR {
-            1
-        } else if range.ty == _STAR && range.subty == _STAR {
-            0
-        } else {
-            return;
-        };
-        let Some(q) = weight(range) else { return };
-        if specific > self.specific {
-            *self = Self { specific, q };
-        } else if specific == self.specific {
-            self.q = self.q.max(q);
-        }
-    }
-}
-
-/// Returns the parameter `q`, 1 where it is missing; none where it is not a weight.
-fn weight(range: &MediaType<'_>) -> Option<f32> {
-    let Some(q) = range.get_param(Q) else { return Some(1.0) };
-    q.as_str().parse().ok().filter(|q| (0.0..=1.0).contains(q))
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ pub(super) enum CommonRoute {
     Ready,
     Faults(FaultsRoute),
     Events(EventsRequest),
+    Metrics,
     OpenApi,
 }
 
@@ -164,6 +165,7 @@ fn resource(
         Path::Health => CommonRoute::Health,
         Path::Ready => CommonRoute::Ready,
         Path::Events => CommonRoute::Events(events),
+        Path::Metrics => CommonRoute::Metrics,
         Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),

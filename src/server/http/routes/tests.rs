@@ -8,7 +8,7 @@ use hyper::Uri;
 use hyper::header::{ALLOW, HeaderValue};
 
 use super::*;
-use crate::server::http::paths::{ALL_METHODS, Path};
+use crate::server::http::paths::{ALL_METHODS, PATTERNS, pattern_of};
 use crate::server::http::read_request::{ReadBegin, ReadRequest};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get"];
@@ -43,6 +43,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Master, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Master, "/faults/disconnect", "POST, OPTIONS"),
         (Master, "/events", "GET, HEAD, OPTIONS"),
+        (Master, "/metrics", "GET, HEAD, OPTIONS"),
         (Master, "/openapi.json", "GET, HEAD, OPTIONS"),
         (Secondary, "/", "GET, HEAD, OPTIONS"),
         (Secondary, "/page/index.html", "GET, HEAD, OPTIONS"),
@@ -54,6 +55,7 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
         (Secondary, "/faults", "GET, HEAD, PUT, DELETE, OPTIONS"),
         (Secondary, "/faults/disconnect", "POST, OPTIONS"),
         (Secondary, "/events", "GET, HEAD, OPTIONS"),
+        (Secondary, "/metrics", "GET, HEAD, OPTIONS"),
         (Secondary, "/openapi.json", "GET, HEAD, OPTIONS"),
     ];
     for &(role, path, allow) in table {
@@ -79,51 +81,32 @@ fn each_path_takes_its_methods_and_names_them_when_asked_for_another() {
     }
 }
 
-/// All paths, as the OpenAPI document writes them.
-const PATHS: [(Path<'_>, &str); 13] = [
-    (Path::Page, "/"),
-    (Path::NewMessage, "/newMessage"),
-    (Path::Messages, "/messages"),
-    (Path::Message("{id}"), "/messages/{id}"),
-    (Path::Receipt("{id}"), "/messages/{id}/receipt"),
-    (Path::Health, "/health"),
-    (Path::Ready, "/ready"),
-    (Path::Secondary("{name}"), "/secondaries/{name}"),
-    (Path::Faults, "/faults"),
-    (Path::FaultsDisconnect, "/faults/disconnect"),
-    (Path::Events, "/events"),
-    (Path::OpenApi, "/openapi.json"),
-    (Path::PageFile("{file}"), "/page/{file}"),
+/// All paths, in the order of [`PATTERNS`].
+const PATHS: [Path<'_>; PATTERNS.len() - 1] = [
+    Path::Page,
+    Path::NewMessage,
+    Path::Messages,
+    Path::Message("{id}"),
+    Path::Receipt("{id}"),
+    Path::Health,
+    Path::Ready,
+    Path::Secondary("{name}"),
+    Path::Faults,
+    Path::FaultsDisconnect,
+    Path::Events,
+    Path::Metrics,
+    Path::OpenApi,
+    Path::PageFile("{file}"),
 ];
-
-/// Returns the index of a path in [`PATHS`]; none of `*`, which stands for all of them. The
-/// compiler reports a new path that is missing here.
-fn place(path: Path<'_>) -> Option<usize> {
-    Some(match path {
-        Path::Node => return None,
-        Path::Page => 0,
-        Path::NewMessage => 1,
-        Path::Messages => 2,
-        Path::Message(_) => 3,
-        Path::Receipt(_) => 4,
-        Path::Health => 5,
-        Path::Ready => 6,
-        Path::Secondary(_) => 7,
-        Path::Faults => 8,
-        Path::FaultsDisconnect => 9,
-        Path::Events => 10,
-        Path::OpenApi => 11,
-        Path::PageFile(_) => 12,
-    })
-}
 
 #[test]
 fn the_document_has_the_paths_and_methods_of_a_master_and_no_others() {
     let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
     let documented = document["paths"].as_object().unwrap();
     assert_eq!(documented.len(), PATHS.len());
-    for (n, (path, written)) in PATHS.into_iter().enumerate() {
-        assert_eq!((place(path), Path::parse(written)), (Some(n), Some(path)));
+    assert_eq!(PATTERNS.get(pattern_of(None)), Some(&"other"));
+    for (n, (path, written)) in PATHS.into_iter().zip(PATTERNS).enumerate() {
+        assert_eq!((pattern_of(Some(path)), Path::parse(written)), (n, Some(path)));
         let methods = documented[written].as_object().unwrap().keys();
         let mut methods: Vec<_> = methods.map(|method| method.to_ascii_uppercase()).collect();
         let allow = path.allow(ServedRole::Master);

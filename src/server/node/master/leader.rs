@@ -1,7 +1,7 @@
 //! The master's role in its core task.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use acklog_log::LogReader;
 use acklog_protocol::{ForgetError, Input, LeaderEffect, LeaderInput, Machine, Master};
@@ -15,6 +15,7 @@ use super::stalled_lines::StalledLines;
 use crate::server::node::commands::{Forgotten, LeaderCommand, LeaderControl, Queued};
 use crate::server::node::completions::{Completions, Mailboxes, Released};
 use crate::server::node::driver::{CarriedOut, Core, Inbox, NodeRole};
+use crate::server::node::measures::MasterMeasures;
 use crate::server::node::now;
 use crate::server::node::peer_place::PeerPlace;
 use crate::server::node::protocol_log::LogRole;
@@ -73,6 +74,9 @@ impl NodeRole for LeaderDriver {
         match request {
             LeaderControl::Health(answer) => {
                 let _ = answer.send(core.machine.health(now));
+            }
+            LeaderControl::Measure(answer) => {
+                let _ = answer.send(core.measures(now));
             }
             LeaderControl::Copies(end, answer) => {
                 let _ = answer.send(core.machine.get_ref().copies(end));
@@ -217,6 +221,19 @@ impl NodeRole for LeaderDriver {
 }
 
 impl Core<LeaderDriver> {
+    /// Returns what `/metrics` shows. Sizes are asked of the log here, and not by the thread that
+    /// wants them: the log's lock is this task's own most of the time.
+    fn measures(&self, now: Instant) -> MasterMeasures {
+        let health = self.machine.health(now);
+        let bytes = |end| self.reader.bytes_between(end, health.log_end);
+        let lag_bytes =
+            health.secondaries.iter().map(|member| member.acked_end.map(bytes)).collect();
+        let since = self.machine.get_ref().waits_since();
+        let oldest_wait =
+            since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        MasterMeasures { faults: self.machine.faults(), oldest_wait, lag_bytes, health }
+    }
+
     /// Answers the requests whose secondary is forgotten for good, or never will be.
     fn answer_forgetting(&mut self, now: Instant) {
         let written = self.machine.get_ref().remembered_version();

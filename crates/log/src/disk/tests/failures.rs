@@ -224,3 +224,24 @@ fn a_copy_of_another_log_than_the_first_loses_nothing_that_it_showed_whatever_fa
     let go_on = |log: &mut Recovered| copy(log, log.shared.appended_end().plus(12));
     fail_at_each_change(&disk, COPY, live_as_secondary, go_on, 0);
 }
+
+#[test]
+fn messages_of_a_torn_end_are_counted_once_they_are_cut_off() {
+    let (disk, options) = (SimDisk::new(), DiskOptions { sizes: Sizes::DEFAULT, ..OPTIONS });
+    let open = || open_with(&disk, options).unwrap();
+    let mut log = open();
+    commit(&mut log, &[4, 3]);
+    let last = segments(&disk).pop().unwrap();
+    let written = disk.bytes(&last).iter().rposition(|&byte| byte != 0).unwrap();
+    disk.kill();
+    disk.cut(&last, written as u64);
+    let log = open();
+    assert_whole(&log, 6);
+    assert_eq!(log.opened.reader.measures().cut_messages, 1);
+    disk.kill();
+    assert_eq!(
+        open().opened.reader.measures().cut_messages,
+        0,
+        "the next start finds nothing torn"
+    );
+}

@@ -4,6 +4,7 @@
 //! the `w`-th largest of them, and everything before it is released. A pending ack is released
 //! exactly once, whatever the reason.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -31,6 +32,8 @@ pub(super) struct PendingAck {
     pub(super) messages: u64,
     /// Number of nodes that must have the message.
     pub(super) write_concern: u16,
+    /// Time since which it waits.
+    pub(super) since: Instant,
     /// Time at which it stops waiting; none: never.
     pub(super) deadline: Option<Instant>,
     /// The reason.
@@ -40,11 +43,16 @@ pub(super) struct PendingAck {
 }
 
 impl PendingAck {
-    /// Returns one client that waits for a single message, without a deadline, and is shown no
-    /// copies.
-    pub(super) fn new(id: MessageId, write_concern: u16, reason: WaitReason) -> Self {
+    /// Returns one client that waits for a single message from `since` on, without a deadline, and
+    /// is shown no copies.
+    pub(super) fn new(
+        since: Instant,
+        id: MessageId,
+        write_concern: u16,
+        reason: WaitReason,
+    ) -> Self {
         let (count, messages, deadline, shows_copies) = (1, 1, None, false);
-        Self { id, count, messages, write_concern, deadline, reason, shows_copies }
+        Self { id, count, messages, write_concern, since, deadline, reason, shows_copies }
     }
 
     /// Returns the end of the messages that are waited for.
@@ -91,6 +99,9 @@ pub(super) struct AckGate {
     deadlines: BTreeSet<(Instant, WaiterId)>,
     /// Number of clients with a write concern above 1.
     for_secondaries: usize,
+    /// The times since which these wait, each with its number of entries. One time is that of all
+    /// that were taken in the same iteration, so there are few of them.
+    since: BTreeMap<Instant, usize>,
 }
 
 impl AckGate {
@@ -105,7 +116,10 @@ impl AckGate {
         if let Some(deadline) = pending.deadline {
             self.deadlines.insert((deadline, ticket));
         }
-        self.for_secondaries += pending.for_secondaries();
+        if pending.write_concern > 1 {
+            self.for_secondaries += pending.for_secondaries();
+            *self.since.entry(pending.since).or_default() += 1;
+        }
     }
 
     /// Takes out the clients whose first ticket this is, if they still wait.
@@ -120,8 +134,20 @@ impl AckGate {
         if let Some(deadline) = pending.deadline {
             self.deadlines.remove(&(deadline, ticket));
         }
-        self.for_secondaries -= pending.for_secondaries();
+        if pending.write_concern > 1 {
+            self.for_secondaries -= pending.for_secondaries();
+            self.forget_since(pending.since);
+        }
         Some(pending)
+    }
+
+    fn forget_since(&mut self, since: Instant) {
+        if let Entry::Occupied(mut entries) = self.since.entry(since) {
+            *entries.get_mut() -= 1;
+            if *entries.get() == 0 {
+                entries.remove();
+            }
+        }
     }
 
     /// Takes out the next clients whose ticket is one of `count`, of which `first` is the first.
@@ -203,6 +229,12 @@ impl AckGate {
     pub(super) fn waiting_for_secondaries(&self) -> usize {
         self.for_secondaries
     }
+
+    /// Returns since when the client that has waited longest for secondaries waits; none if none
+    /// does.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        self.since.first_key_value().map(|(&since, _)| since)
+    }
 }
 
 #[cfg(test)]
@@ -213,7 +245,7 @@ mod tests {
     use crate::master::leader::held_ends::HeldEnds;
 
     fn pending(id: u64, write_concern: u16) -> PendingAck {
-        PendingAck::new(MessageId::new(id), write_concern, WaitReason::Ack)
+        PendingAck::new(Instant::now(), MessageId::new(id), write_concern, WaitReason::Ack)
     }
 
     /// Releases what holds where the master has the first of these ends.
@@ -296,6 +328,28 @@ mod tests {
         let stored: Vec<_> =
             stored.iter().map(|(ticket, part)| (ticket.get(), part.count)).collect();
         assert_eq!((stored, gate.waiting_for_secondaries()), (vec![(203, 2)], 1));
+    }
+
+    #[test]
+    fn the_one_that_waits_longest_is_known_whatever_became_of_the_others() {
+        let mut gate = AckGate::default();
+        let began = Instant::now();
+        let at =
+            |second, pending| PendingAck { since: began + Duration::from_secs(second), ..pending };
+        let since = |gate: &AckGate| gate.waits_since().map(|since| (since - began).as_secs());
+        gate.insert(WaiterId::new(9), at(0, pending(9, 1)));
+        assert_eq!(since(&gate), None, "it waits for no secondary");
+        gate.insert(WaiterId::new(8), at(1, PendingAck { count: 10, ..pending(10, 2) }));
+        gate.insert(WaiterId::new(7), at(1, pending(20, 3)));
+        gate.insert(WaiterId::new(6), at(2, pending(0, 3)));
+        assert_eq!(since(&gate), Some(1));
+        assert_eq!(satisfied(&mut gate, &[12, 12]), [8, 9]);
+        assert_eq!(since(&gate), Some(1), "the rest of the series waits");
+        assert!(gate.remove(WaiterId::new(7)).is_some());
+        assert_eq!((since(&gate), satisfied(&mut gate, &[20, 20])), (Some(1), vec![10]));
+        assert_eq!((since(&gate), gate.since.len()), (Some(2), 1));
+        assert!(gate.pop_any().is_some());
+        assert_eq!((since(&gate), gate.since.len()), (None, 0));
     }
 
     #[test]

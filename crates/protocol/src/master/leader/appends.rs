@@ -104,7 +104,7 @@ impl<L: LogView> Leader<L> {
         }
         // No pointer ever stops inside a batch: whoever has the first message has all of them, and
         // waits for it alone.
-        let pending = PendingAck::new(id, write_concern, WaitReason::Ack);
+        let pending = PendingAck::new(now, id, write_concern, WaitReason::Ack);
         let AppendRequest { wait, messages, .. } = request;
         let pending = PendingAck { messages, shows_copies: wait.shows_copies, ..pending };
         self.let_wait(now, ticket, (pending, wait), events);
@@ -123,7 +123,7 @@ impl<L: LogView> Leader<L> {
         events: &mut Events,
     ) -> MessageId {
         let id = self.give_ids(now, &request, events);
-        let one = PendingAck::new(id, write_concern, WaitReason::Ack);
+        let one = PendingAck::new(now, id, write_concern, WaitReason::Ack);
         let pending = PendingAck { count: request.messages, ..one };
         self.let_wait(now, first, (pending, request.wait), events);
         id
@@ -164,7 +164,7 @@ impl<L: LogView> Leader<L> {
             return Err(Refusal::NoMessage { end: self.own.log_end() });
         }
         let write_concern = self.resolve(wait.write_concern, cluster)?;
-        let pending = PendingAck::new(id, write_concern, reason);
+        let pending = PendingAck::new(now, id, write_concern, reason);
         let pending = PendingAck { messages, shows_copies: wait.shows_copies, ..pending };
         let receipt = self.receipt(pending);
         let outcome = if receipt.acked_by.len() >= usize::from(write_concern) {
@@ -218,6 +218,11 @@ impl<L: LogView> Leader<L> {
     /// Returns how many clients wait for secondaries.
     pub(in crate::master) fn waiting_for_secondaries(&self) -> usize {
         self.gate.waiting_for_secondaries()
+    }
+
+    /// Returns since when the client that has waited longest for secondaries waits.
+    pub(in crate::master) fn waits_since(&self) -> Option<Instant> {
+        self.gate.waits_since()
     }
 
     /// Returns a write concern as a number of nodes.

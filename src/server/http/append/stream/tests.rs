@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::server::http::body::sent::Sent;
+use crate::server::http::tally::Tallies;
 use crate::server::node::{options_of_tests, start_master};
 
 /// Runs a test beside the reading half of a stream on a master with a log in memory.
@@ -36,7 +37,8 @@ fn with_reader(
         );
         let (appender, outcomes) = master.appender().stream().unwrap();
         let (sender, body) = mpsc::unbounded_channel();
-        let state = Rc::<StreamState>::default();
+        let tally = Tallies::default().register(master.positions().clone());
+        let state = Rc::new(StreamState::new(Rc::new(tally)));
         let reader = LineReader::new(state.clone(), appender, limits.clone());
         let reading = spawn_local(reader.run(None, Sent(body), CancellationToken::new()));
         test(sender, state, outcomes).await;
