@@ -58,6 +58,10 @@ clients *PARTS:
 schemathesis:
     scripts/schemathesis
 
+# Tests the rules, the board and the alerts of deploy/ with Prometheus; fetches it where it is not installed
+monitoring:
+    scripts/check-monitoring
+
 # Measures appends beside a bare HTTP server, release build
 bench:
     scripts/bench

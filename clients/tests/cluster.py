@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 # Time that something may take before a test fails, in seconds.
 PATIENCE = 60
@@ -85,15 +85,15 @@ class Node:
 
 
 class Cluster:
-    """A master and two secondaries."""
+    """A master and two secondaries; all take the further flags, and the master more."""
 
-    def __init__(self) -> None:
+    def __init__(self, *flags: str, of_master: Tuple[str, ...] = ()) -> None:
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         self.nodes: List[Node] = []
         try:
-            self.nodes.append(Node(folder, "master", "--cluster-size", "3"))
-            dial = ["--master-comm-port", self.nodes[0].ports["comm"], "--reconnect-delay", "100ms"]
+            self.nodes.append(Node(folder, "master", "--cluster-size", "3", *flags, *of_master))
+            dial = ["--master-comm-port", self.nodes[0].ports["comm"], "--reconnect-delay", "100ms", *flags]
             self.nodes += [Node(folder, name, *dial) for name in ("bonnie", "clyde")]
             for node in self.nodes:
                 wait_until(f"{node.name} is ready", node.is_ready)

@@ -19,7 +19,7 @@ const SKIPPED: [&str; 3] = ["target", ".git", "corpus"];
 
 /// First folders of paths that a page names in code style.
 const TOPS: &str =
-    "src/ crates/ tests/ scripts/ scenarios/ examples/ clients/ benches/ fuzz/ docs/ .ci/";
+    "src/ crates/ tests/ scripts/ scenarios/ examples/ clients/ benches/ fuzz/ deploy/ docs/ .ci/";
 
 /// A Markdown file.
 struct Page {
