@@ -1,0 +1,1 @@
+//! The model, item by item.
