@@ -210,18 +210,24 @@ event_body! {
 }
 
 /// The data of the SSE event `sampled`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SampledEvents {
     /// The number of events that were left out since the last time.
     pub left_out: u64,
     /// Of so many messages one is followed, with all of its events.
     pub every: u64,
+    /// The name of the node, in a stream of the events of all nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// The data of the SSE event `missed`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissedEvents {
     /// The number of events that are gone, since the listener was too slow.
     pub count: u64,
+    /// The name of the node, in a stream of the events of all nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }

@@ -14,6 +14,12 @@ pub const STATE_EVENT: &str = "state";
 /// Name of the event [`NodeMessages`].
 pub const MESSAGES_EVENT: &str = "messages";
 
+/// Name of the event [`SampledEvents`](crate::SampledEvents).
+pub const SAMPLED_EVENT: &str = "sampled";
+
+/// Name of the event [`MissedEvents`](crate::MissedEvents).
+pub const MISSED_EVENT: &str = "missed";
+
 /// A request for a node's events. The default: its own, and nothing beside them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventsRequest {

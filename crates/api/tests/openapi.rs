@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use acklog_api::follow::{CaughtUp, FollowedMessage, Gap, GapLine, GapReason, Open, Tail};
 use acklog_api::{
     AckedMessage, AppendLine, AppendRequest, Appended, Disconnected, Disk, DiskState, EventAnswer,
-    EventBody, EventKind, Faults, FaultsRequest, MasterHealth, MasterLink, MemberHealth,
-    MemberStatus, Message, MessageCopy, MessageReceipt, MissedEvents, Mode, OPENAPI, Outcome,
-    Phase, Problem, ProblemCode, Quorum, Refused, RefusedCode, Role, SampledEvents,
-    SecondaryHealth, Storage, headers, paths, query,
+    EventBody, EventKind, Faults, FaultsRequest, Health, MasterHealth, MasterLink, MemberHealth,
+    MemberStatus, Message, MessageCopy, MessageReceipt, MissedEvents, Mode, NodeMessages,
+    NodeState, OPENAPI, Outcome, Phase, Problem, ProblemCode, Quorum, Refused, RefusedCode, Role,
+    SampledEvents, SecondaryHealth, Storage, headers, paths, query,
 };
 use acklog_types::WriteConcern;
 use serde::Serialize;
@@ -312,8 +312,44 @@ fn events_are_described() {
         ..fewest.clone()
     };
     assert_described("EventBody", &[value(&fewest), value(&all)]);
-    assert_described("SampledEvents", &[value(&SampledEvents { left_out: 9, every: 2 })]);
-    assert_described("MissedEvents", &[value(&MissedEvents { count: 9 })]);
+    let sampled = SampledEvents { left_out: 9, every: 2, node: None };
+    let of_node = SampledEvents { node: text(), ..sampled.clone() };
+    assert_described("SampledEvents", &[value(&sampled), value(&of_node)]);
+    let missed = MissedEvents { count: 9, node: None };
+    let of_node = MissedEvents { node: text(), ..missed.clone() };
+    assert_described("MissedEvents", &[value(&missed), value(&of_node)]);
+}
+
+#[test]
+fn states_and_messages_beside_events_are_described() {
+    let node = || "bonnie".to_owned();
+    let gone = NodeState {
+        node: node(),
+        time: 1_796_011_790_596_776,
+        reachable: false,
+        url: Some("http://127.0.0.1:8001".to_owned()),
+        detail: Some("refused".to_owned()),
+        health: None,
+        faults: None,
+    };
+    let health = Health::Secondary(SecondaryHealth {
+        name: Some(node()),
+        role: Role::Secondary,
+        phase: Some(Phase::Ready),
+        log_start: Some(0),
+        log_end: Some(3),
+        committed_end: Some(2),
+        epoch: Some(1),
+        buffered: Some(0),
+        master: None,
+        disk: None,
+    });
+    let (url, detail) = (None, None);
+    let there = NodeState { health: Some(health), faults: Some(faults()), url, detail, ..gone };
+    let gone = NodeState { reachable: false, health: None, faults: None, ..there.clone() };
+    assert_described("NodeState", &[value(&there), value(&gone)]);
+    let messages = NodeMessages { node: node(), from: 3, messages: vec!["a".to_owned()] };
+    assert_described("NodeMessages", &[value(&messages)]);
 }
 
 #[test]
@@ -388,6 +424,7 @@ fn parameters_are_those_of_their_routes_and_no_others() {
             let expected: &[&str] = match path.as_str() {
                 paths::MESSAGES if is_read => &query::OF_LISTING,
                 "/messages/{id}" if is_read => &query::OF_WAIT,
+                paths::EVENTS if is_read => &query::OF_EVENTS,
                 _ => &[],
             };
             assert_eq!(named("query"), expected, "{method} {path}");

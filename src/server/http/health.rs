@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use acklog_api as api;
+use acklog_api::Health;
 use acklog_protocol::{DiskHealth, MasterHealth, MemberHealth, RefusedHealth, SecondaryHealth};
 use acklog_types::{DiskFault, LogEnd};
 use hyper::{Response, StatusCode};
-use serde::Serialize;
 
 use super::response::{ResponseBody, json_response};
 
@@ -16,7 +16,7 @@ pub(super) trait HealthReport {
     fn is_ready(&self) -> bool;
 
     /// Returns the body of the answer.
-    fn report(&self) -> impl Serialize;
+    fn report(&self) -> Health;
 }
 
 /// Returns the answer to `/health`.
@@ -38,8 +38,8 @@ impl HealthReport for MasterHealth {
         Self::is_ready(self)
     }
 
-    fn report(&self) -> impl Serialize {
-        api::MasterHealth {
+    fn report(&self) -> Health {
+        Health::Master(api::MasterHealth {
             name: Some(self.name.to_string()),
             role: api::Role::Master,
             mode: Some(if self.read_only { api::Mode::ReadOnly } else { api::Mode::ReadWrite }),
@@ -56,7 +56,7 @@ impl HealthReport for MasterHealth {
             secondaries: self.secondaries.iter().map(member).collect(),
             refused: self.refused.iter().map(refused).collect(),
             disk: disk(self.disk.as_ref()),
-        }
+        })
     }
 }
 
@@ -68,9 +68,9 @@ impl HealthReport for OfSecondary {
         self.0.is_ready()
     }
 
-    fn report(&self) -> impl Serialize {
+    fn report(&self) -> Health {
         let Self(health, address) = self;
-        api::SecondaryHealth {
+        Health::Secondary(api::SecondaryHealth {
             name: Some(health.name.to_string()),
             role: api::Role::Secondary,
             phase: Some(word(health.phase.as_str())),
@@ -87,7 +87,7 @@ impl HealthReport for OfSecondary {
                 last_error: health.last_error.clone(),
             }),
             disk: disk(health.disk.as_ref()),
-        }
+        })
     }
 }
 

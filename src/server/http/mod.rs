@@ -61,6 +61,7 @@ mod read_request;
 mod receipt;
 mod response;
 mod routes;
+mod served;
 mod server;
 mod sse;
 mod transfer;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acklog_api::follow::{EventId, NoEventId};
 use acklog_api::query as names;
+use acklog_api::{EventsRequest, view};
 use acklog_protocol::Wait;
 use acklog_types::WriteConcern;
 use time::OffsetDateTime;
@@ -59,6 +60,28 @@ pub(super) fn read(query: Option<&str>) -> Result<ReadRequest, RequestProblem> {
             .map(|value| last_event_of(&value))
             .transpose()?,
     })
+}
+
+/// Reads the query of `GET /events`.
+pub(super) fn events(query: Option<&str>) -> Result<EventsRequest, RequestProblem> {
+    let [nodes, include] = parameters(query, names::OF_EVENTS, "known are nodes and include")?;
+    let mut request = EventsRequest::default();
+    match nodes.as_deref() {
+        None | Some(names::OWN_NODE) => {}
+        Some(names::ALL_NODES) => request.all_nodes = true,
+        Some(other) => return Err(bad_value(names::NODES, "self or all", other)),
+    }
+    for name in include.iter().flat_map(|names| names.split(',')) {
+        match name {
+            view::STATE_EVENT => request.state = true,
+            view::MESSAGES_EVENT => request.messages = true,
+            other => {
+                let expected = "state, messages, or both with a comma between";
+                return Err(bad_value(names::INCLUDE, expected, other));
+            }
+        }
+    }
+    Ok(request)
 }
 
 /// Reads the id of the last event that a reader received.

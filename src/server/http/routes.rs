@@ -2,7 +2,7 @@
 
 mod table;
 
-use acklog_api::{OPENAPI, Role, paths};
+use acklog_api::{OPENAPI, paths};
 use acklog_log::LogReader;
 use acklog_types::{Faults, MessageId};
 use hyper::body::Incoming;
@@ -18,10 +18,10 @@ use super::append;
 use super::body::BodyLimits;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::Handler;
-use super::events;
+use super::events::{self, ToldNode};
 use super::faults;
 use super::follow::{FollowHub, FollowerLimit};
-use super::health::{OfSecondary, health, ready};
+use super::health::{health, ready};
 use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
@@ -29,7 +29,8 @@ use super::paths::{ServedRole, takes_messages};
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::read::{self, LogView};
 use super::receipt;
-use super::response::{ResponseBody, ready_made_json};
+use super::response::{ResponseBody, json_response, ready_made_json};
+use super::served::health_of;
 use super::transfer::{self, refuse_encoded};
 use crate::server::node::{Appender, MasterHandle, SecondaryHandle};
 
@@ -39,11 +40,12 @@ const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31
 /// The node as one HTTP thread sees it.
 pub(super) struct App {
     node: NodeHandle,
+    /// The same node, as it is told of.
+    told: ToldNode,
     hosts: HostCheck,
     /// Whether the id of a durable message is never given to another one.
     ids_are_stable: bool,
     view: LogView,
-    allow_faults: bool,
     limits: BodyLimits,
     /// For faults, which are short however long messages may be.
     faults_limits: BodyLimits,
@@ -79,6 +81,9 @@ impl App {
             default_concern: config.default_read_concern,
             secondary,
         };
+        let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
+        let (log, positions) = (view.log.clone(), view.positions.clone());
+        let told = ToldNode { node: node.clone(), log, positions, allow_faults };
         let node = match node {
             ServedNode::Master(master) => {
                 let appender = master.appender();
@@ -86,11 +91,10 @@ impl App {
             }
             ServedNode::Secondary(secondary) => NodeHandle::Secondary(secondary),
         };
-        let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let hosts = HostCheck::new(config.hosts.clone());
         let faults_limits = BodyLimits::new(0);
         let closing = CancellationToken::new();
-        Self { node, hosts, ids_are_stable, view, allow_faults, limits, faults_limits, closing }
+        Self { node, told, hosts, ids_are_stable, view, limits, faults_limits, closing }
     }
 
     fn table(&self) -> RouteTable {
@@ -98,7 +102,7 @@ impl App {
             NodeHandle::Master(..) => ServedRole::Master,
             NodeHandle::Secondary(_) => ServedRole::Secondary,
         };
-        RouteTable { role, allow_faults: self.allow_faults }
+        RouteTable { role, allow_faults: self.told.allow_faults }
     }
 
     /// Handles all requests about faults, the same for both roles.
@@ -108,10 +112,7 @@ impl App {
         headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
-        let node = match &self.node {
-            NodeHandle::Master(master, _) => master.faults(),
-            NodeHandle::Secondary(secondary) => secondary.faults(),
-        };
+        let node = self.told.node.faults();
         Ok(match route {
             FaultsRoute::Show => faults::shown(node.show().await?),
             FaultsRoute::Clear => faults::shown(node.set(Faults::default()).await?),
@@ -145,21 +146,14 @@ impl App {
                 }
                 Ok(response)
             }
-            CommonRoute::Health => match &self.node {
-                NodeHandle::Master(master, _) => Ok(health(&master.health().await?)),
-                NodeHandle::Secondary(node) => Ok(health(&of_secondary(node).await?)),
-            },
+            CommonRoute::Health => Ok(json_response(&self.told.node.health().await?)),
             CommonRoute::Ready => match &self.node {
                 NodeHandle::Master(master, _) => Ok(ready(&master.health().await?)),
-                NodeHandle::Secondary(node) => Ok(ready(&of_secondary(node).await?)),
+                NodeHandle::Secondary(node) => Ok(ready(&health_of(node).await?)),
             },
             CommonRoute::Faults(route) => self.faults(route, headers, body).await,
-            CommonRoute::Events => {
-                let node = match &self.node {
-                    NodeHandle::Master(master, _) => (master.events(), Role::Master),
-                    NodeHandle::Secondary(node) => (node.events(), Role::Secondary),
-                };
-                events::answer(node, &self.view.followers, headers)
+            CommonRoute::Events(request) => {
+                events::answer(&self.told, request, &self.view.followers, headers)
             }
             CommonRoute::OpenApi => Ok(ready_made_json(OPENAPI)),
         }
@@ -197,10 +191,6 @@ impl App {
     fn log(&self) -> (&LogReader, &ListingRoom) {
         (&self.view.log, &self.view.room)
     }
-}
-
-async fn of_secondary(secondary: &SecondaryHandle) -> Result<OfSecondary, RequestProblem> {
-    Ok(OfSecondary(secondary.health().await?, secondary.master_address().to_string()))
 }
 
 /// Returns why a secondary does not carry out a master's action.

@@ -50,6 +50,25 @@ pub(super) fn write_event(
     write_data(out, &json);
 }
 
+/// Returns an event without an id; its data is the value as JSON.
+///
+/// # Panics
+/// As [`write_event`].
+pub(super) fn event(name: &str, data: &impl Serialize) -> Bytes {
+    let mut out = Vec::new();
+    write_event(&mut out, (Some(name), None), data);
+    out.into()
+}
+
+/// Returns an event that has no name without the line of its id, if it has one.
+pub(super) fn without_id(event: &[u8]) -> &[u8] {
+    let behind = |at| event.get(at + 1..);
+    match event.starts_with(b"id:") {
+        true => event.iter().position(|byte| *byte == b'\n').and_then(behind).unwrap_or(event),
+        false => event,
+    }
+}
+
 /// Appends the name of an event, before its data.
 pub(super) fn write_name(out: &mut Vec<u8>, name: &str) {
     write_line(out, "event", name);
@@ -77,6 +96,9 @@ mod tests {
         out.extend_from_slice(&comment());
         write_event(&mut out, (None, Some(7)), &"text");
         write_event(&mut out, (Some("sampled"), None), &[1, 2]);
+        assert_eq!(event("sampled", &[1, 2]), &out[out.len() - 28..]);
+        assert_eq!(without_id(b"id: 7\ndata: 1\n\n"), b"data: 1\n\n");
+        assert_eq!(without_id(b"data: 1\n\n"), b"data: 1\n\n");
         let expected = ": hello\nretry: 1000\n\n: \n\nid: 7\ndata: \"text\"\n\n\
             event: sampled\ndata: [1,2]\n\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);

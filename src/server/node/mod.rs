@@ -30,7 +30,9 @@ use std::time::{Instant, SystemTime};
 use acklog_protocol::Wait;
 use acklog_types::{Batch, IdempotencyKey, KeyHash, LogEnd, Share, record_bytes};
 pub use appender::{Appender, NoOutcome};
-pub use events::{EventHub, EventItem, EventListener, Heard, RecordedEvent, Sending};
+pub use events::{
+    EventHub, EventItem, EventListener, Heard, RecordedEvent, Sending, wall_clock_us,
+};
 pub use faults::NodeFaults;
 pub use line_appender::{LineAppender, LineOutcome, LineOutcomes};
 #[cfg(test)]

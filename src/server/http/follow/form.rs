@@ -2,7 +2,6 @@
 
 use acklog_api::follow::{ERROR_EVENT, OPEN_EVENT, Open};
 use bytes::Bytes;
-use serde::Serialize;
 
 use crate::server::http::accepted::RequestKind;
 use crate::server::http::json;
@@ -26,13 +25,6 @@ pub(super) fn opening(open: &Open) -> Bytes {
     let mut out = Vec::new();
     sse::write_opening(&mut out, COMMENT);
     sse::write_event(&mut out, (Some(OPEN_EVENT), None), open);
-    out.into()
-}
-
-/// Returns an event without an id: no reader continues behind it.
-pub(super) fn event(name: &str, body: &impl Serialize) -> Bytes {
-    let mut out = Vec::new();
-    sse::write_event(&mut out, (Some(name), None), body);
     out.into()
 }
 

@@ -12,13 +12,14 @@ use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::begin::Beginning;
-use super::form::{FollowForm, error_event, error_stream, event, opening, probe};
+use super::form::{FollowForm, error_event, error_stream, opening, probe};
 use super::hub::Waiter;
 use super::limit::Follower;
 use super::pages::Place;
 use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
+use crate::server::http::sse;
 use crate::server::node::ReadPositions;
 
 /// Time without messages after which a follower is sent a sign of life.
@@ -226,7 +227,7 @@ impl FollowStream {
         let end = self.waiter.end().get();
         if !self.caught_up && self.open.is_none() && self.place.position.get() >= end {
             self.caught_up = true;
-            return Poll::Ready(event(CAUGHT_UP_EVENT, &CaughtUp { end }));
+            return Poll::Ready(sse::event(CAUGHT_UP_EVENT, &CaughtUp { end }));
         }
         loop {
             ready!(self.sign_of_life.as_mut().poll(cx));
@@ -241,7 +242,7 @@ impl FollowStream {
         Poll::Ready(match self.form {
             FollowForm::Lines => Bytes::from_static(b"{}\n"),
             FollowForm::Events if self.open.is_some() => probe(self.form),
-            FollowForm::Events => event(TAIL_EVENT, &Tail { end, time }),
+            FollowForm::Events => sse::event(TAIL_EVENT, &Tail { end, time }),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The table of methods and paths: which action a request asks for.
 
-use acklog_api::paths;
+use acklog_api::{EventsRequest, paths};
 use acklog_protocol::Wait;
 use acklog_types::NodeName;
 use hyper::{Method, Uri};
@@ -35,7 +35,7 @@ pub(super) enum CommonRoute {
     Health,
     Ready,
     Faults(FaultsRoute),
-    Events,
+    Events(EventsRequest),
     OpenApi,
 }
 
@@ -109,9 +109,11 @@ fn resource(
     allow: &'static str,
 ) -> Result<Route, RequestProblem> {
     let (mut read, mut wait) = (ReadRequest::ALL, None);
+    let mut events = EventsRequest::default();
     match path {
         Path::Messages if method != Method::POST => read = query::read(query)?,
         Path::Message(_) => wait = query::wait(query)?,
+        Path::Events => events = query::events(query)?,
         _ => query::none(query)?,
     }
     let common = match path {
@@ -137,7 +139,7 @@ fn resource(
         }
         Path::Health => CommonRoute::Health,
         Path::Ready => CommonRoute::Ready,
-        Path::Events => CommonRoute::Events,
+        Path::Events => CommonRoute::Events(events),
         Path::OpenApi => CommonRoute::OpenApi,
         Path::Secondary(name) => match name.parse::<NodeName>() {
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),

@@ -200,7 +200,7 @@ fn is_heartbeat(event: &Event) -> bool {
 }
 
 /// Returns microseconds since 1970; 0 for a clock before that.
-fn wall_clock_us() -> u64 {
+pub fn wall_clock_us() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or(Duration::ZERO).as_micros() as u64
 }

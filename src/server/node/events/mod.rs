@@ -16,6 +16,7 @@ mod sampler;
 mod sent_frames;
 
 pub(super) use self::feed::EventFeed;
+pub use self::feed::wall_clock_us;
 pub use self::hub::{EventHub, EventListener, Heard};
 pub use self::ring::{EventItem, RecordedEvent};
 pub use self::sent_frames::Sending;

@@ -1,0 +1,142 @@
+//! The messages of the node, told as they come.
+
+use std::time::Duration;
+
+use acklog_api::{NodeMessages, view};
+use acklog_log::{LogReader, PageCursor, PageRead, ReadError};
+use acklog_types::{LogEnd, LogId};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::ToldNode;
+use crate::server::http::{json, sse};
+use crate::server::node::ReadLevel;
+
+/// Time between two looks at the end of the log. Shorter: more work at full load. Longer: messages
+/// are seen later.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Messages with which a reader begins. Fewer: a page shows less of what was there. More: a reader
+/// of long messages makes the node read more.
+const FIRST_MAX: u64 = 200;
+
+/// Most messages of one look. Fewer: more are left out. More: more bytes than anybody can follow.
+const LOOK_MAX: u64 = 100;
+
+/// Most characters of a text. Fewer: texts are told apart less often. More: more bytes for what a
+/// list has no room for.
+const TEXT_CHARS_MAX: usize = 200;
+
+/// Most bytes of a page of records that is read from a file. Smaller: more reads. Larger: more
+/// memory for each.
+const PAGE_BYTES: usize = 64 * 1024;
+
+/// Tells the last messages that the node shows, and then new ones, until nobody takes them any
+/// more.
+pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut place = ListPlace::default();
+    loop {
+        looks.tick().await;
+        // First: what a slow reader gets is the end of the log when there is room for it.
+        let Ok(room) = sender.reserve().await else { return };
+        let end = told.positions.end(ReadLevel::Own);
+        // Behind the end: a message that is shown is of this log.
+        let (log, start) = (told.positions.log(), told.positions.log_start());
+        let Some((from, end)) = place.next(log, start, end) else { continue };
+        let Ok(read) = told.log.aside(move |log| read_texts(log, from, end)).await else {
+            // There is no thread at the moment: these messages come with the next look.
+            continue;
+        };
+        place.take(log, read.end);
+        let (node, mut out) = (told.name(), Vec::new());
+        for (from, messages) in read.runs {
+            let data = NodeMessages { node: node.clone(), from: from.get(), messages };
+            sse::write_event(&mut out, (Some(view::MESSAGES_EVENT), None), &data);
+        }
+        if !out.is_empty() {
+            room.send(out.into());
+        }
+    }
+}
+
+/// The place of a reader in the node's list.
+#[derive(Debug, Default)]
+struct ListPlace {
+    /// The log, and the end of what was read; none at the begin.
+    at: Option<(Option<LogId>, LogEnd)>,
+}
+
+impl ListPlace {
+    /// Returns what is to be read; none where nothing is new.
+    fn next(&self, log: Option<LogId>, start: LogEnd, end: LogEnd) -> Option<(LogEnd, LogEnd)> {
+        let last = |count: u64| LogEnd::new(end.get().saturating_sub(count)).max(start);
+        match self.at {
+            Some((known, at)) if known == log && at == end => None,
+            Some((known, at)) if known == log && at < end => {
+                Some((at.max(last(LOOK_MAX)).min(end), end))
+            }
+            // Its begin, another log, or one that was cut.
+            _ => Some((last(FIRST_MAX).min(end), end)),
+        }
+    }
+
+    fn take(&mut self, log: Option<LogId>, end: LogEnd) {
+        self.at = Some((log, end));
+    }
+}
+
+/// Texts that were read.
+#[derive(Debug, PartialEq, Eq)]
+struct ReadTexts {
+    /// Texts without a gap, each with the position of its first one. One that is empty says where
+    /// the list ends.
+    runs: Vec<(LogEnd, Vec<String>)>,
+    /// Where the next look goes on.
+    end: LogEnd,
+}
+
+/// Reads the texts of a range, a page at a time. What is damaged is left out.
+fn read_texts(log: &LogReader, from: LogEnd, until: LogEnd) -> ReadTexts {
+    let (mut runs, mut run) = (Vec::new(), (from, Vec::new()));
+    let (mut at, mut bytes, mut cursor) = (from, PAGE_BYTES, PageCursor::default());
+    while at < until {
+        match log.read_page(at, until, bytes, &mut cursor) {
+            Ok(PageRead::Records(records)) if records.range().is_empty() => break,
+            Ok(PageRead::Records(records)) => {
+                run.1.extend(records.texts().map(|(_, _, text)| cut(text)));
+                (at, bytes) = (records.range().end(), PAGE_BYTES);
+            }
+            Ok(PageRead::Longer(longer)) => bytes = longer,
+            // What stands before the damage is read by itself.
+            Err(ReadError::Damaged { .. }) if bytes == PAGE_BYTES => bytes = 1,
+            Err(ReadError::Damaged { .. }) => {
+                (at, bytes) = (at.plus(1), PAGE_BYTES);
+                let whole = std::mem::replace(&mut run, (at, Vec::new()));
+                runs.extend(Some(whole).filter(|(_, texts)| !texts.is_empty()));
+            }
+            // It passes: the next look goes on here.
+            Err(ReadError::Passing { .. }) => break,
+        }
+    }
+    if !run.1.is_empty() || from == until {
+        runs.push(run);
+    }
+    ReadTexts { runs, end: at }
+}
+
+/// Returns a text with at most [`TEXT_CHARS_MAX`] characters, the mark of one that is cut included.
+fn cut(text: &[u8]) -> String {
+    // Each character has at most four bytes.
+    let front = json::char_boundary(text, 4 * TEXT_CHARS_MAX);
+    let front = String::from_utf8_lossy(text.get(..front).unwrap_or(text));
+    match front.char_indices().nth(TEXT_CHARS_MAX) {
+        None if front.len() == text.len() => front.into_owned(),
+        _ => front.chars().take(TEXT_CHARS_MAX - 1).chain(['…']).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
