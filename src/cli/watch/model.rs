@@ -126,6 +126,12 @@ impl Model {
                     self.node_mut(name).acked(end);
                 }
             }
+            // A secondary that was forgotten, and tells nothing itself.
+            let rows = &master.secondaries;
+            self.nodes.retain(|node| {
+                let is_listed = rows.iter().any(|row| row.name.as_ref() == Some(&node.name));
+                is_listed || node.is_master() || node.is_heard(now)
+            });
         }
         self.node_mut(&state.node.clone()).take_state(state, now);
         self.nodes.sort_by(|a, b| (!a.is_master(), &a.name).cmp(&(!b.is_master(), &b.name)));

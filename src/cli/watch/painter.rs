@@ -79,33 +79,4 @@ impl Painter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::picture::{BAD, Picture};
-    use super::*;
-
-    fn picture(rows: &[&str]) -> Picture {
-        let mut picture = Picture::new(20, rows.len());
-        for (row, text) in rows.iter().enumerate() {
-            picture.put(row, 0, 20, text, BAD);
-        }
-        picture
-    }
-
-    #[test]
-    fn only_rows_that_changed_are_drawn() {
-        let mut painter = Painter::new(true);
-        let first = painter.paint(picture(&["one", "two"]));
-        assert!(first.contains("\x1b[2J") && first.contains("\x1b[1;31mone\x1b[0m"), "{first:?}");
-        let second = painter.paint(picture(&["one", "three"]));
-        assert!(second.contains("\x1b[2;1H") && !second.contains("one"), "{second:?}");
-        assert_eq!(painter.paint(picture(&["one", "three"])), "");
-        painter.forget();
-        assert!(painter.paint(picture(&["one", "three"])).contains("one"));
-    }
-
-    #[test]
-    fn without_colour_bold_text_is_still_bold() {
-        let drawn = Painter::new(false).paint(picture(&["one"]));
-        assert!(drawn.contains("\x1b[1mone\x1b[0m") && !drawn.contains("31"), "{drawn:?}");
-    }
-}
+mod tests;

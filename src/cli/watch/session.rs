@@ -131,8 +131,8 @@ impl Stops {
 /// What is shown, and what the user chose to see of it.
 struct Session {
     model: Model,
-    /// What is shown instead while the screen is frozen.
-    frozen: Option<Model>,
+    /// What is shown instead while the screen is frozen, and since when it is.
+    frozen: Option<(Model, Instant)>,
     link: Link,
     choice: Choice,
     keys: Keys,
@@ -188,7 +188,7 @@ impl Session {
                 self.choice.events_end = None;
             }
             Key::Freeze => {
-                self.frozen = Some(self.model.clone());
+                self.frozen = Some((self.model.clone(), Instant::now()));
                 self.choice.frozen_at = Some(self.model.events_total());
             }
             Key::Left => {
@@ -218,7 +218,7 @@ impl Session {
     }
 
     fn shown(&self) -> &Model {
-        self.frozen.as_ref().unwrap_or(&self.model)
+        self.frozen.as_ref().map_or(&self.model, |(model, _)| model)
     }
 
     fn take_news(&mut self, news: News) {
@@ -263,7 +263,7 @@ impl Session {
             link: &self.link,
             choice: self.choice,
             events_total: self.model.events_total(),
-            now: Instant::now(),
+            now: self.frozen.as_ref().map_or_else(Instant::now, |(_, then)| *then),
         };
         let picture = draw(&view, self.size.0, self.size.1);
         self.painter.paint(picture)

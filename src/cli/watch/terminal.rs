@@ -33,8 +33,8 @@ static PANIC_HOOK: Once = Once::new();
 pub(super) struct Terminal {
     /// Writes; a terminal that takes nothing stops nothing else.
     writer: ThreadPool,
-    /// Reads what is typed until the terminal or the program ends.
-    _reading: WorkHandle<()>,
+    /// Reads what is typed until the terminal or the program ends; both are kept for that.
+    _reading: (ThreadPool, WorkHandle<()>),
 }
 
 /// Returns why the program cannot be watched where it runs, if so.
@@ -68,8 +68,9 @@ impl Terminal {
         });
         *lock(&MODES_BEFORE) = Some(before);
         let (typed, keys) = mpsc::channel(16);
-        let reading = ThreadPool::new("keys", 1).run(move || read_keys(&typed));
-        let this = Self { writer: ThreadPool::new("screen", 1), _reading: reading };
+        let reader = ThreadPool::new("keys", 1);
+        let reading = reader.run(move || read_keys(&typed));
+        let this = Self { writer: ThreadPool::new("screen", 1), _reading: (reader, reading) };
         tcsetattr(stdin(), OptionalActions::Now, &raw)?;
         write(ENTER)?;
         Ok((this, keys))

@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_time_of_day_is_that_of_the_node() {
-        assert_eq!(time_of_day(1_796_011_791_276_813), "01:29:51.276");
+        assert_eq!(time_of_day(1_796_011_791_276_813), "04:09:51.276");
         assert_eq!(time_of_day(0), "00:00:00.000");
     }
 }

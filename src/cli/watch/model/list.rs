@@ -60,6 +60,14 @@ impl List {
         self.show_held();
     }
 
+    /// Notes that the node has nothing from this id on: its log is another one than before.
+    pub(super) fn cut(&mut self, end: u64) {
+        match usize::try_from(end.saturating_sub(self.from)) {
+            Ok(kept) if end >= self.from => self.texts.truncate(kept),
+            _ => (self.from, self.texts) = (end, VecDeque::new()),
+        }
+    }
+
     /// Notes that the node holds these messages above a gap.
     pub(super) fn hold(&mut self, ids: [u64; 2]) {
         if self.held.contains(&ids) || ids[1] <= self.end() {

@@ -34,6 +34,7 @@ impl WatchedNode {
             self.role = Some(health.role().clone());
             // Its own word counts, also where its log is another one than before.
             self.end = health.log_end().unwrap_or(self.end);
+            self.list.cut(self.end.min(self.list.end()));
             if matches!(health, Health::Secondary(own) if own.buffered == Some(0)) {
                 self.list.hold_nothing();
             }
@@ -91,6 +92,11 @@ impl WatchedNode {
     /// Returns whether it is a master.
     pub(in crate::cli::watch) fn is_master(&self) -> bool {
         self.role == Some(Role::Master)
+    }
+
+    /// Returns whether it told something lately, itself or by another node.
+    pub(super) fn is_heard(&self, now: Instant) -> bool {
+        self.state.is_some() && self.silence(now).is_none()
     }
 
     /// Returns how long it told nothing, where that is too long.

@@ -16,7 +16,10 @@ pub(in crate::cli::watch) fn draw_top(picture: &mut Picture, view: &View<'_>) {
         Link::Lost(why) => (None, format!("connection lost, trying again: {why}")),
     };
     let state = match view.choice.frozen_at {
-        Some(then) => format!("FROZEN, {} events since · f goes on", view.events_total - then),
+        Some(then) => {
+            let since = view.events_total - then;
+            format!("FROZEN, {since} events since, f goes on · {state}")
+        }
         None => state,
     };
     let title = match place {
@@ -50,12 +53,12 @@ fn cluster(view: &View<'_>) -> (String, Style) {
 fn of_master(master: &MasterHealth) -> String {
     let quorum = match &master.quorum {
         Some(quorum) => {
-            format!("quorum {} ({} healthy)", number(quorum.required), number(quorum.healthy))
+            format!("quorum {}, {} healthy", number(quorum.required), number(quorum.healthy))
         }
         None => "quorum off".to_owned(),
     };
     format!(
-        "{} · committed end {} of {} · epoch {} · {quorum} · cluster of {}",
+        "{} · committed end {} of {} · epoch {} · {} nodes · {quorum}",
         word(master.mode.as_ref().map(Mode::as_str)),
         number(master.committed_end),
         number(master.log_end),
