@@ -132,6 +132,8 @@ codes! {
     AnswerLost = "answer-lost", 500;
     /// The body is sent in a coding other than chunks.
     UnsupportedTransferEncoding = "unsupported-transfer-encoding", 501;
+    /// The node that a request is for is not reached by the one that passes it on.
+    NodeUnreachable = "node-unreachable", 502;
     /// Too few nodes are healthy.
     NoQuorum = "no-quorum", 503;
     /// A secondary has more of the log than the master.
@@ -167,6 +169,7 @@ impl ProblemCode {
                 | Self::BeyondEnd
                 | Self::TooManyFollowers
                 | Self::UnknownEpoch
+                | Self::NodeUnreachable
                 | Self::Other(_)
         )
     }

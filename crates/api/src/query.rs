@@ -45,12 +45,18 @@ pub const ALL_NODES: &str = "all";
 /// What is told beside events: the names of those events, separated by commas.
 pub const INCLUDE: &str = "include";
 
+/// The node that a request about faults is for.
+pub const NODE: &str = "node";
+
 /// The parameters of a listing.
 pub const OF_LISTING: [&str; 9] =
     [FROM, LAST, SINCE, UNTIL, LIMIT, READ_CONCERN, TIMEOUT_MS, FOLLOW, LAST_EVENT_ID];
 
 /// The parameters of a node's events.
 pub const OF_EVENTS: [&str; 2] = [NODES, INCLUDE];
+
+/// The parameters of requests about faults.
+pub const OF_FAULTS: [&str; 1] = [NODE];
 
 /// The parameters of a wait for one message.
 pub const OF_WAIT: [&str; 3] = [WRITE_CONCERN, W, TIMEOUT_MS];

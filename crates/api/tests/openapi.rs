@@ -425,6 +425,9 @@ fn parameters_are_those_of_their_routes_and_no_others() {
                 paths::MESSAGES if is_read => &query::OF_LISTING,
                 "/messages/{id}" if is_read => &query::OF_WAIT,
                 paths::EVENTS if is_read => &query::OF_EVENTS,
+                paths::FAULTS | paths::FAULTS_DISCONNECT if method != "options" => {
+                    &query::OF_FAULTS
+                }
                 _ => &[],
             };
             assert_eq!(named("query"), expected, "{method} {path}");

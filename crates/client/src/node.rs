@@ -169,6 +169,23 @@ impl<D: Dial> NodeClient<D> {
         self.by(deadline, whole(self.target.endpoint(), response)).await?
     }
 
+    /// Sends a request with further headers, and takes the whole answer, which may take this long.
+    ///
+    /// # Errors
+    /// As [`NodeClient::call`].
+    pub async fn request(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(HeaderName, &str)],
+        body: impl Into<Bytes>,
+        patience: Duration,
+    ) -> Result<Answer, CallError> {
+        let sent = self.send(method, path, headers, body.into(), Some(patience));
+        let (response, deadline) = sent.await?;
+        self.by(deadline, whole(self.target.endpoint(), response)).await?
+    }
+
     /// Sends a request; returns the head of the answer, and until when the rest of it may take.
     async fn send(
         &mut self,

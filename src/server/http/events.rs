@@ -2,6 +2,7 @@
 
 mod body;
 mod messages;
+mod relay;
 mod state;
 mod stream;
 

@@ -13,7 +13,7 @@ mod answer;
 use acklog_api::follow::EventId;
 use acklog_log::ReadError;
 use acklog_protocol::{ForgetError, Refusal};
-use acklog_types::{BATCH_BYTES_MAX, DiskFault, IdempotencyKeyError, LogEnd, LogId};
+use acklog_types::{BATCH_BYTES_MAX, DiskFault, IdempotencyKeyError, LogEnd, LogId, NodeName};
 pub(super) use answer::{IDEMPOTENT_REPLAYED, NO_STORE};
 use thiserror::Error;
 
@@ -186,6 +186,26 @@ pub(super) enum RequestProblem {
         "fault injection is not enabled on this node; start it with --allow-faults to script faults"
     )]
     FaultsOff,
+    /// The master knows no secondary of that name.
+    #[error(
+        "there is no secondary {0} here; GET /health shows the secondaries by their names, and \
+         without ?node= the request is for this node itself"
+    )]
+    NoSuchNode(NodeName),
+    /// The secondary that a request is for is not reached.
+    #[error("{name} is not reached: {detail}")]
+    NodeUnreachable {
+        /// The name of the secondary.
+        name: NodeName,
+        /// Why, and what to do.
+        detail: String,
+    },
+    /// A secondary was sent a request for another node.
+    #[error(
+        "this node is a secondary and passes nothing on to other nodes; send the request to {0}, \
+         or to the node itself"
+    )]
+    NotPassedOn(KnownMaster),
     /// The body is not a valid set of faults.
     #[error(
         "{0}; nothing was changed; send a JSON object like {{\"errorRate\": 0.3, \"seed\": 7}}"

@@ -7,7 +7,7 @@ use acklog_api::follow::{EventId, NoEventId};
 use acklog_api::query as names;
 use acklog_api::{EventsRequest, view};
 use acklog_protocol::Wait;
-use acklog_types::WriteConcern;
+use acklog_types::{NodeName, WriteConcern};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -82,6 +82,14 @@ pub(super) fn events(query: Option<&str>) -> Result<EventsRequest, RequestProble
         }
     }
     Ok(request)
+}
+
+/// Reads `?node=<name>`: the node that a request about faults is for; none where it is for the node
+/// that it is sent to.
+pub(super) fn node(query: Option<&str>) -> Result<Option<NodeName>, RequestProblem> {
+    let [name] = parameters(query, names::OF_FAULTS, "known is node")?;
+    let parsed = name.map(|name| name.parse::<NodeName>()).transpose();
+    parsed.map_err(|error| RequestProblem::Name(error.to_string()))
 }
 
 /// Reads the id of the last event that a reader received.

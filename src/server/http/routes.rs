@@ -4,7 +4,8 @@ mod table;
 
 use acklog_api::{OPENAPI, paths};
 use acklog_log::LogReader;
-use acklog_types::{Faults, MessageId};
+use acklog_types::{Faults, MessageId, NodeName};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
@@ -21,6 +22,7 @@ use super::connection::Handler;
 use super::events::{self, ToldNode};
 use super::faults;
 use super::follow::{FollowHub, FollowerLimit};
+use super::forward::forward;
 use super::health::{health, ready};
 use super::host::HostCheck;
 use super::known_master::KnownMaster;
@@ -123,6 +125,35 @@ impl App {
             }
             FaultsRoute::Disconnect => faults::disconnected(node.disconnect().await?),
         })
+    }
+
+    /// Handles a request about the faults of the node of this name.
+    async fn faults_of(
+        &self,
+        route: FaultsRoute,
+        name: NodeName,
+        head: &Parts,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, RequestProblem> {
+        if name == *self.told.node.events().node() {
+            return match self.told.allow_faults {
+                true => self.faults(route, &head.headers, body).await,
+                false => Err(RequestProblem::FaultsOff),
+            };
+        }
+        match &self.told.node {
+            ServedNode::Secondary(node) => {
+                Err(RequestProblem::NotPassedOn(KnownMaster::of(node).await))
+            }
+            ServedNode::Master(master) => {
+                refuse_encoded(&head.headers)?;
+                let body = match route {
+                    FaultsRoute::Set => self.faults_limits.collect(body).await?.bytes,
+                    _ => Bytes::new(),
+                };
+                forward(master, name, head, body).await
+            }
+        }
     }
 
     /// Carries out an action of both roles.
@@ -236,6 +267,7 @@ impl App {
         self.hosts.check(head)?;
         match (self.table().route(&head.method, &head.uri)?, &self.node) {
             (Route::Common(route), _) => self.common(route, head, body).await,
+            (Route::FaultsOf(route, name), _) => self.faults_of(route, name, head, body).await,
             (Route::Master(route), NodeHandle::Master(master, appender)) => {
                 self.master(master, appender, route, &head.headers, body).await
             }

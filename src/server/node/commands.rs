@@ -12,6 +12,7 @@ use acklog_types::{LogEnd, MessageId, NodeName, WaiterId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::line_batch::LineBatch;
+use super::peer_place::PeerPlace;
 use super::{ClientAppend, MAILBOX, NodeStopped};
 
 /// Receives the health of the rest of the cluster once a secondary is forgotten.
@@ -43,6 +44,8 @@ pub(super) enum LeaderControl {
     Health(oneshot::Sender<MasterHealth>),
     /// Reports the copies of the message before this end.
     Copies(LogEnd, oneshot::Sender<Vec<CopyStatus>>),
+    /// Reports where each secondary that counts serves HTTP.
+    Peers(oneshot::Sender<Vec<PeerPlace>>),
     /// Forgets a secondary.
     Forget(NodeName, Forgotten),
 }

@@ -30,6 +30,7 @@ use super::completions::Mailboxes;
 use super::driver::{Core, Inbox, sessions};
 use super::events::{EventFeed, EventHub};
 use super::faults::NodeFaults;
+use super::peer_place::PeerPlace;
 use super::read_positions::ReadPositions;
 use super::{MAILBOX, NodeStopped, now};
 use crate::server::accepting::Accepting;
@@ -80,6 +81,14 @@ impl MasterHandle {
     /// When the node has stopped.
     pub async fn copies(&self, end: LogEnd) -> Result<Vec<CopyStatus>, NodeStopped> {
         self.control.ask(|answer| LeaderControl::Copies(end, answer)).await
+    }
+
+    /// Returns where each secondary that counts serves HTTP.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn peers(&self) -> Result<Vec<PeerPlace>, NodeStopped> {
+        self.control.ask(LeaderControl::Peers).await
     }
 
     /// Forgets a secondary, and returns the health of the rest of the cluster once that is

@@ -19,6 +19,7 @@ mod line_appender;
 mod line_batch;
 mod log_watch;
 mod master;
+mod peer_place;
 mod protocol_log;
 mod read_positions;
 mod secondary;
@@ -38,6 +39,7 @@ pub use line_appender::{LineAppender, LineOutcome, LineOutcomes};
 #[cfg(test)]
 pub(super) use master::tests::options as options_of_tests;
 pub use master::{MasterHandle, start_master};
+pub use peer_place::PeerPlace;
 pub use read_positions::{ReadLevel, ReadPositions, ReaderThread, WakeUp};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
 use thiserror::Error;

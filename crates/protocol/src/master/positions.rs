@@ -10,9 +10,9 @@ use crate::frame::Positions;
 pub struct PeerFacts<'a> {
     /// Its name.
     pub name: &'a NodeName,
-    /// The address of its connection; none without one.
+    /// The address of its connection, or of the last one; none where it has not connected yet.
     pub address: Option<&'a str>,
-    /// The port at which it serves HTTP; none without a connection, or where it did not tell it.
+    /// The port at which it serves HTTP, as it told on that connection; none where it did not.
     pub http_port: Option<u16>,
 }
 
@@ -44,7 +44,7 @@ impl<L: LogView> Master<L> {
     pub fn peer_facts(&self) -> impl Iterator<Item = PeerFacts<'_>> {
         self.peers.registered().map(|(_, peer)| PeerFacts {
             name: peer.name(),
-            address: peer.address(),
+            address: peer.last_address(),
             http_port: peer.http_port(),
         })
     }

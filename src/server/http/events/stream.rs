@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{ToldNode, body, messages, state};
+use super::{ToldNode, body, messages, relay, state};
+use crate::server::http::config::ServedNode;
 use crate::server::http::follow::Follower;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
 use crate::server::http::sse;
@@ -52,7 +53,10 @@ impl Listening {
             makers.spawn_local(state::tell(told.clone(), sender.clone()));
         }
         if request.messages {
-            makers.spawn_local(messages::tell(told.clone(), sender));
+            makers.spawn_local(messages::tell(told.clone(), sender.clone()));
+        }
+        if let (true, ServedNode::Master(master)) = (request.all_nodes, &told.node) {
+            makers.spawn_local(relay::tell(master.clone(), request, sender));
         }
         Self {
             listener,

@@ -53,11 +53,11 @@ impl RequestProblem {
             Self::TooManyFollowers { .. } => Code::TooManyFollowers,
             Self::FaultsOff => Code::FaultsOff,
             Self::WrongOrigin(_) => Code::WrongOrigin,
-            Self::NoPath | Self::NotAMastersPath(_) => Code::NotFound,
+            Self::NoPath | Self::NotAMastersPath(_) | Self::NotPassedOn(_) => Code::NotFound,
             Self::NoMessage { .. } | Self::Refused(Refusal::NoMessage { .. }) => {
                 Code::NoSuchMessage
             }
-            Self::Forget(ForgetError::Unknown(_)) => Code::UnknownSecondary,
+            Self::Forget(ForgetError::Unknown(_)) | Self::NoSuchNode(_) => Code::UnknownSecondary,
             Self::Method { .. } => Code::MethodNotAllowed,
             Self::NotMaster { .. } => Code::NotTheMaster,
             Self::BodyIdle { .. } => Code::BodyTooSlow,
@@ -75,6 +75,7 @@ impl RequestProblem {
             Self::Refused(Refusal::EndMoved { .. }) => Code::EndMoved,
             Self::Unreadable(_) | Self::Refused(Refusal::KeyUnreadable { .. }) => Code::Unreadable,
             Self::AppendLost => Code::AnswerLost,
+            Self::NodeUnreachable { .. } => Code::NodeUnreachable,
             Self::Refused(Refusal::NoQuorum { .. }) => Code::NoQuorum,
             Self::Refused(Refusal::Behind { .. }) => Code::Behind,
             Self::TooManyWaiting(_) | Self::Refused(Refusal::TooManyWaiting { .. }) => {

@@ -53,6 +53,7 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
     let not_here = RequestProblem::NotMastersWait(master.clone());
     let foreign_read = RequestProblem::NotMastersRead { nodes: 2, size: 5, master: master.clone() };
     let not_its_path = RequestProblem::NotAMastersPath(master.clone());
+    let not_passed_on = RequestProblem::NotPassedOn(master.clone());
     let not_master = RequestProblem::NotMaster { allow: "GET", master };
     let too_many = Refusal::WriteConcern { asked: 9, reachable: 3 };
     let (end, first) = (LogEnd::new(3), MessageId::new(3));
@@ -89,9 +90,11 @@ fn clients_faults() -> Vec<(RequestProblem, u16, &'static str)> {
         (RequestProblem::WrongOrigin(text()), 403, "wrong-origin"),
         (RequestProblem::NoPath, 404, "not-found"),
         (not_its_path, 404, "not-found"),
+        (not_passed_on, 404, "not-found"),
         (RequestProblem::NoMessage { end }, 404, "no-such-message"),
         (Refusal::NoMessage { end }.into(), 404, "no-such-message"),
         (ForgetError::Unknown(bonnie.clone()).into(), 404, "unknown-secondary"),
+        (RequestProblem::NoSuchNode(bonnie.clone()), 404, "unknown-secondary"),
         (RequestProblem::Method { allow: "GET" }, 405, "method-not-allowed"),
         (not_master, 405, "not-the-master"),
         (RequestProblem::BodyIdle { seconds: 1 }, 408, "body-too-slow"),
@@ -117,6 +120,8 @@ fn nodes_faults() -> Vec<Row> {
     let (name, address) = (None, "10.0.0.1:6000".to_owned());
     let master = KnownMaster { name, address, url: None };
     let size_unknown = RequestProblem::ClusterSizeUnknown { nodes: 2, master };
+    let name: NodeName = "bonnie".parse().unwrap();
+    let unreachable = RequestProblem::NodeUnreachable { name, detail: text() };
     let too_many_followers = RequestProblem::TooManyFollowers { max: 9 };
     vec![
         (size_unknown, 400, "bad-request", always, "refused"),
@@ -125,6 +130,7 @@ fn nodes_faults() -> Vec<Row> {
         (RequestProblem::Unreadable(text()), 500, "unreadable", keyed, "unknown"),
         (key_unreadable.into(), 500, "unreadable", keyed, "unknown"),
         (RequestProblem::AppendLost, 500, "answer-lost", keyed, "unknown"),
+        (unreachable, 502, "node-unreachable", always, "refused"),
         (no_quorum.into(), 503, "no-quorum", always, "refused"),
         (behind.into(), 503, "behind", always, "refused"),
         (too_many.into(), 503, "too-many-waiting", always, "refused"),

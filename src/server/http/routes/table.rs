@@ -17,6 +17,8 @@ use crate::server::http::read_request::ReadRequest;
 pub(super) enum Route {
     /// An action of both roles.
     Common(CommonRoute),
+    /// An action on the faults of the node of this name.
+    FaultsOf(FaultsRoute, NodeName),
     /// An action of a master, which a secondary refuses and names its master.
     Master(MasterRoute),
     /// Anything at a path that only a master has, asked of a secondary.
@@ -94,10 +96,32 @@ impl RouteTable {
         if !is_listed(method, allow) {
             return Err(RequestProblem::Method { allow });
         }
-        if matches!(path, Path::Faults | Path::FaultsDisconnect) && !self.allow_faults {
-            return Err(RequestProblem::FaultsOff);
+        match path {
+            Path::Faults | Path::FaultsDisconnect => self.faults(path, method, uri.query()),
+            _ => resource(path, method, uri.query(), allow),
         }
-        resource(path, method, uri.query(), allow)
+    }
+
+    /// Finds the action of a request about faults. Whether they are allowed is up to the node that
+    /// it names.
+    fn faults(
+        self,
+        path: Path<'_>,
+        method: &Method,
+        query: Option<&str>,
+    ) -> Result<Route, RequestProblem> {
+        let route = match (path, method) {
+            (Path::FaultsDisconnect, _) => FaultsRoute::Disconnect,
+            (_, &Method::PUT) => FaultsRoute::Set,
+            (_, &Method::DELETE) => FaultsRoute::Clear,
+            _ => FaultsRoute::Show,
+        };
+        match query::node(query) {
+            Ok(Some(name)) => Ok(Route::FaultsOf(route, name)),
+            _ if !self.allow_faults => Err(RequestProblem::FaultsOff),
+            Ok(None) => Ok(Route::Common(CommonRoute::Faults(route))),
+            Err(problem) => Err(problem),
+        }
     }
 }
 
@@ -117,7 +141,7 @@ fn resource(
         _ => query::none(query)?,
     }
     let common = match path {
-        Path::Node => return Err(RequestProblem::NoPath),
+        Path::Node | Path::Faults | Path::FaultsDisconnect => return Err(RequestProblem::NoPath),
         Path::Page => page_file(page::at(paths::PAGE))?,
         Path::PageFile(name) => page_file(page::named(name))?,
         Path::NewMessage => return Ok(Route::Master(MasterRoute::Append(allow))),
@@ -145,12 +169,6 @@ fn resource(
             Ok(name) => return Ok(Route::Master(MasterRoute::Forget(name))),
             Err(error) => return Err(RequestProblem::Name(error.to_string())),
         },
-        Path::FaultsDisconnect => CommonRoute::Faults(FaultsRoute::Disconnect),
-        Path::Faults => CommonRoute::Faults(match *method {
-            Method::PUT => FaultsRoute::Set,
-            Method::DELETE => FaultsRoute::Clear,
-            _ => FaultsRoute::Show,
-        }),
     };
     Ok(Route::Common(common))
 }

@@ -16,6 +16,7 @@ use crate::server::node::commands::{Forgotten, LeaderCommand, LeaderControl, Que
 use crate::server::node::completions::{Completions, Mailboxes, Released};
 use crate::server::node::driver::{CarriedOut, Core, Inbox, NodeRole};
 use crate::server::node::now;
+use crate::server::node::peer_place::PeerPlace;
 use crate::server::node::protocol_log::LogRole;
 use crate::server::node::read_positions::KnownEnds;
 
@@ -75,6 +76,10 @@ impl NodeRole for LeaderDriver {
             }
             LeaderControl::Copies(end, answer) => {
                 let _ = answer.send(core.machine.get_ref().copies(end));
+            }
+            LeaderControl::Peers(answer) => {
+                let peers = core.machine.get_ref().peer_facts().map(PeerPlace::from);
+                let _ = answer.send(peers.collect());
             }
             LeaderControl::Forget(name, answer) => match core.machine.get_mut().forget(&name) {
                 Ok(version) => core.role.forgetting.push((version, answer)),

@@ -86,7 +86,6 @@ pub(super) struct PeerConnection {
     session: SessionId,
     instance: InstanceId,
     address: String,
-    http_port: Option<u16>,
     ready: bool,
     /// The `SecondaryNodeReady` requests that are answered once the name is persisted.
     ready_requests: Vec<RequestId>,
@@ -115,7 +114,6 @@ impl PeerConnection {
             session: new.session,
             instance: new.instance,
             address: new.address,
-            http_port: new.http_port,
             ready: false,
             ready_requests: Vec::new(),
             health: PeerLiveness::new(now, options.heartbeat_interval),
@@ -142,10 +140,6 @@ impl PeerConnection {
 
     pub(super) fn address(&self) -> &str {
         &self.address
-    }
-
-    pub(super) fn http_port(&self) -> Option<u16> {
-        self.http_port
     }
 
     pub(super) fn status(&self) -> Status {

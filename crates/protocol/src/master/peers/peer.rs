@@ -44,6 +44,10 @@ pub(in crate::master) struct Peer {
     name: NodeName,
     standing: Standing,
     connection: Option<PeerConnection>,
+    /// Where the last connection came from, and the port that was told on it: kept beyond its end,
+    /// since HTTP may work while the connection does not.
+    last_address: Option<String>,
+    http_port: Option<u16>,
     rtt: Option<Duration>,
     /// Last contact, on whatever connection.
     last_seen: Option<Instant>,
@@ -58,6 +62,8 @@ impl Peer {
             name,
             standing,
             connection: None,
+            last_address: None,
+            http_port: None,
             rtt: None,
             last_seen: None,
             long_frame_losses: LongFrameLosses::default(),
@@ -114,6 +120,7 @@ impl Peer {
             self.emit_recovered(Status::Unhealthy, true, events);
         }
         self.last_seen = Some(now);
+        (self.last_address, self.http_port) = (Some(new.address.clone()), new.http_port);
         self.connection = Some(PeerConnection::new(now, new, options));
     }
 

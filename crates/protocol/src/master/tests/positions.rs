@@ -118,7 +118,7 @@ fn what_a_secondary_told_of_itself_is_known() {
     assert_eq!(known(&node), [("bonnie".to_owned(), Some(8001)), clyde()]);
     assert_eq!(stored(&node), [Some(Storage::Disk), storage, None]);
     node.lose(1);
-    assert_eq!(known(&node), [("bonnie".to_owned(), None), clyde()]);
+    assert_eq!(known(&node), [("bonnie".to_owned(), Some(8001)), clyde()], "as told last");
     assert_eq!(stored(&node), [Some(Storage::Disk), storage, None], "as told last");
 }
 

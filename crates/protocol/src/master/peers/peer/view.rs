@@ -27,9 +27,14 @@ impl Peer {
         self.connection.as_ref().map(PeerConnection::address)
     }
 
-    /// Returns the port at which it serves HTTP, while there is a connection and it told it.
+    /// Returns where the connection comes from, or the last one came from.
+    pub(in crate::master) fn last_address(&self) -> Option<&str> {
+        self.last_address.as_deref()
+    }
+
+    /// Returns the port at which it serves HTTP, as it told on that connection.
     pub(in crate::master) fn http_port(&self) -> Option<u16> {
-        self.connection.as_ref().and_then(PeerConnection::http_port)
+        self.http_port
     }
 
     /// Returns the round-trip time of the last heartbeat, while there is a connection.

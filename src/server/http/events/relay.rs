@@ -1,0 +1,199 @@
+//! The events of all secondaries, as a master relays them to one reader.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use acklog_api::{EventsRequest, MissedEvents, NodeState, SampledEvents, view};
+use acklog_client::{
+    CallError, Dial, EVENTS_SILENCE_MAX, NodeEvents, NodeEventsError, RetryPauses, StreamedItem,
+};
+use acklog_types::NodeName;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::server::http::peer::{NO_PLACE, PeerTarget, not_reached};
+use crate::server::http::sse;
+use crate::server::node::{MasterHandle, wall_clock_us};
+
+/// Time between two looks at the list of secondaries. Shorter: more work. Longer: a secondary that
+/// joins is seen later.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Silence after which a secondary that tells its state each second is not reached. Shorter: a busy
+/// one counts as gone. Longer: a page shows a node that hangs as if it lived.
+const STATE_SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// One secondary whose events are relayed.
+struct Relay {
+    name: NodeName,
+    target: Option<PeerTarget>,
+    request: EventsRequest,
+    sender: mpsc::Sender<Bytes>,
+}
+
+/// Nobody takes what is relayed any more.
+struct Unwanted;
+
+/// A relay that runs, and the place that it reads.
+struct RunningRelay {
+    place: Option<SocketAddr>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Relays the events of each secondary that the master knows, until nobody takes them any more or
+/// the node has stopped. Secondaries that join are added, and forgotten ones end.
+///
+/// # Panics
+/// Outside of a runtime with local tasks.
+pub(super) async fn tell(
+    master: MasterHandle,
+    request: EventsRequest,
+    sender: mpsc::Sender<Bytes>,
+) {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut running: HashMap<NodeName, RunningRelay> = HashMap::new();
+    loop {
+        looks.tick().await;
+        let Ok(peers) = master.peers().await else { return };
+        running.retain(|name, _| peers.iter().any(|peer| peer.name == *name));
+        for peer in peers {
+            if running.get(&peer.name).is_some_and(|relay| relay.place == peer.http) {
+                continue;
+            }
+            let relay = Relay {
+                name: peer.name.clone(),
+                target: peer.http.map(PeerTarget::new),
+                request: EventsRequest { all_nodes: false, ..request },
+                sender: sender.clone(),
+            };
+            let task = AbortOnDropHandle::new(spawn_local(relay.run()));
+            running.insert(peer.name, RunningRelay { place: peer.http, _task: task });
+        }
+    }
+}
+
+impl Relay {
+    /// Reads the secondary again and again, and tells why it is not reached.
+    async fn run(self) {
+        let mut pauses = RetryPauses::new();
+        loop {
+            let reason = match &self.target {
+                None => NO_PLACE.to_owned(),
+                Some(target) => match self.read(target, &mut pauses).await {
+                    Ok(reason) => not_reached(reason),
+                    Err(Unwanted) => return,
+                },
+            };
+            if self.request.state && self.send(self.unreachable(reason)).await.is_err() {
+                return;
+            }
+            sleep(pauses.pause()).await;
+        }
+    }
+
+    /// Passes on what the secondary tells, and returns why that ended.
+    async fn read(
+        &self,
+        target: &PeerTarget,
+        pauses: &mut RetryPauses,
+    ) -> Result<String, Unwanted> {
+        let silence_max = if self.request.state { STATE_SILENCE_MAX } else { EVENTS_SILENCE_MAX };
+        let reason = |error: NodeEventsError| match error {
+            NodeEventsError::Call(error @ CallError::Silent(_)) => {
+                format!("{error}: nothing came for {} s", silence_max.as_secs())
+            }
+            error => error.to_string(),
+        };
+        let opened = NodeEvents::open_with(target.clone(), self.request, silence_max).await;
+        let mut events = match opened {
+            Ok(events) => events,
+            Err(error) => return Ok(reason(error)),
+        };
+        loop {
+            let items = match events.next_items().await {
+                Ok(items) => items,
+                Err(error) => return Ok(reason(error)),
+            };
+            *pauses = RetryPauses::new();
+            let mut out = Vec::new();
+            for item in &items {
+                if let Err(other) = self.write(&mut out, item, target) {
+                    return Ok(format!("{} is {other}, another node", target.endpoint()));
+                }
+            }
+            // Waits here while the reader is slow, and reads no further.
+            self.send(out.into()).await?;
+        }
+    }
+
+    async fn send(&self, piece: Bytes) -> Result<(), Unwanted> {
+        self.sender.send(piece).await.map_err(|_| Unwanted)
+    }
+
+    /// Appends an item as it is, but for what only this node knows of it.
+    ///
+    /// # Errors
+    /// When it tells the state of another node, whose name is returned.
+    fn write(
+        &self,
+        out: &mut Vec<u8>,
+        item: &StreamedItem,
+        target: &PeerTarget,
+    ) -> Result<(), String> {
+        let node = Some(self.name.to_string());
+        let (name, data) = (item.name.as_str(), item.data.as_str());
+        match name {
+            view::STATE_EVENT => {
+                if let Ok(state) = serde_json::from_str::<NodeState>(data) {
+                    if state.node != self.name.as_str() {
+                        return Err(state.node);
+                    }
+                    let url = Some(target.endpoint().to_string());
+                    sse::write_event(out, (Some(name), None), &NodeState { url, ..state });
+                    return Ok(());
+                }
+            }
+            view::SAMPLED_EVENT => {
+                if let Ok(sampled) = serde_json::from_str::<SampledEvents>(data) {
+                    let sampled = SampledEvents { node, ..sampled };
+                    sse::write_event(out, (Some(name), None), &sampled);
+                    return Ok(());
+                }
+            }
+            view::MISSED_EVENT => {
+                if let Ok(missed) = serde_json::from_str::<MissedEvents>(data) {
+                    let missed = MissedEvents { node, ..missed };
+                    sse::write_event(out, (Some(name), None), &missed);
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        if !name.is_empty() {
+            sse::write_name(out, name);
+        }
+        sse::write_data(out, data.as_bytes());
+        Ok(())
+    }
+
+    fn unreachable(&self, detail: String) -> Bytes {
+        let state = NodeState {
+            node: self.name.to_string(),
+            time: wall_clock_us(),
+            reachable: false,
+            url: self.target.as_ref().map(|target| target.endpoint().to_string()),
+            detail: Some(detail),
+            health: None,
+            faults: None,
+        };
+        sse::event(view::STATE_EVENT, &state)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Relays of stand-ins for secondaries, which follow scripts.
+
+use acklog_client::test_node::{Script, ScriptedNode};
+use serde_json::{Value, json};
+use tokio::task::LocalSet;
+
+use super::*;
+
+const ALL: EventsRequest = EventsRequest { all_nodes: false, state: true, messages: true };
+
+fn relay(node: Option<&ScriptedNode>) -> (Relay, mpsc::Receiver<Bytes>) {
+    let (sender, pieces) = mpsc::channel(1);
+    let place = |node: &ScriptedNode| SocketAddr::from(([127, 0, 0, 1], node.endpoint().port()));
+    let target = node.map(place).map(PeerTarget::new);
+    (Relay { name: "bonnie".parse().unwrap(), target, request: ALL, sender }, pieces)
+}
+
+/// Returns what a relay passes on, until it tells that the node is not reached, and the reason.
+async fn relayed(node: Option<&ScriptedNode>) -> (String, String) {
+    let (relay, mut pieces) = relay(node);
+    let read = async {
+        let mut text = String::new();
+        loop {
+            let piece = pieces.recv().await.expect("it goes on");
+            let piece = str::from_utf8(&piece).unwrap();
+            let last = piece.strip_prefix("event: state\ndata: ").unwrap_or_default();
+            let state = serde_json::from_str::<Value>(last).unwrap_or_default();
+            if state["reachable"] == false {
+                assert_eq!((&state["node"], &state["health"]), (&json!("bonnie"), &Value::Null));
+                return (text, state["detail"].as_str().unwrap().to_owned());
+            }
+            text.push_str(piece);
+        }
+    };
+    tokio::select! {
+        () = relay.run() => panic!("it goes on"),
+        read = read => read,
+    }
+}
+
+fn state(node: &str) -> String {
+    let state = NodeState {
+        node: node.to_owned(),
+        time: 1,
+        reachable: true,
+        url: None,
+        detail: None,
+        health: None,
+        faults: None,
+    };
+    format!("event: state\ndata: {}\n\n", serde_json::to_string(&state).unwrap())
+}
+
+#[tokio::test]
+async fn items_are_passed_on_and_name_their_node() {
+    let event = "data: {\"id\":7,\"node\":\"bonnie\"}\n\n";
+    let messages = "event: messages\ndata: {\"node\":\"bonnie\",\"from\":0,\"messages\":[]}\n\n";
+    let told = [
+        ": events\nretry: 1000\n\nid: 7\n",
+        event,
+        messages,
+        "event: sampled\ndata: {\"leftOut\":3,\"every\":2}\n\n",
+        "event: missed\ndata: {\"count\":5}\n\n",
+        "event: of-later\ndata: {}\n\n",
+        &state("bonnie"),
+    ];
+    let node = ScriptedNode::start([Script::events(&told)]).await;
+    let (text, detail) = relayed(Some(&node)).await;
+    let url = node.endpoint().to_string();
+    let state = state("bonnie").replace("\"url\":null", &format!("\"url\":\"{url}\""));
+    let expected = [
+        event,
+        messages,
+        "event: sampled\ndata: {\"leftOut\":3,\"every\":2,\"node\":\"bonnie\"}\n\n",
+        "event: missed\ndata: {\"count\":5,\"node\":\"bonnie\"}\n\n",
+        "event: of-later\ndata: {}\n\n",
+        &state,
+    ];
+    assert_eq!(text, expected.concat());
+    assert!(detail.starts_with(&format!("{url} ended the stream; ")), "{detail}");
+    assert_eq!(node.requests()[0].0, "/events?include=state,messages");
+}
+
+#[tokio::test]
+async fn the_reason_and_the_remedy_are_told_where_a_node_is_not_reached() {
+    let (text, detail) = relayed(None).await;
+    assert_eq!(text, "");
+    assert!(detail.starts_with("it has not connected since this master started"), "{detail}");
+    let other = ScriptedNode::start([Script::events(&[&state("clyde")])]).await;
+    let (text, detail) = relayed(Some(&other)).await;
+    assert_eq!(text, "");
+    assert!(detail.contains(" is clyde, another node; "), "{detail}");
+    let page = ScriptedNode::start([Script::answer(200, "text/html", "<p>")]).await;
+    let (_, detail) = relayed(Some(&page)).await;
+    assert!(detail.contains("no stream of events"), "{detail}");
+    let refused = r#"{"title":"t","status":503,"detail":"too many","code":"c","retry":true}"#;
+    let full = Script::answer(503, "application/problem+json", refused);
+    let (_, detail) = relayed(Some(&ScriptedNode::start([full]).await)).await;
+    assert!(
+        detail.starts_with("too many; see that the node runs, and that its --bind"),
+        "{detail}"
+    );
+}
+
+#[tokio::test]
+async fn a_node_that_is_reached_again_is_relayed_again() {
+    let scripts = [Script::answer(404, "text/plain", "no"), Script::events(&[&state("bonnie")])];
+    let node = ScriptedNode::start(scripts).await;
+    let (relay, mut pieces) = relay(Some(&node));
+    let local = LocalSet::new();
+    local.spawn_local(relay.run());
+    let read = local.run_until(async {
+        let mut text = String::new();
+        while !text.contains("\"reachable\":true") {
+            text.push_str(str::from_utf8(&pieces.recv().await.unwrap()).unwrap());
+        }
+        text
+    });
+    assert!(read.await.starts_with("event: state\ndata: {\"node\":\"bonnie\""));
+}
