@@ -94,6 +94,10 @@ impl Model {
 
     fn take_event(&mut self, event: EventBody, now: Instant) {
         let node = self.node_mut(&event.node);
+        // A stream that begins anew tells what it told before.
+        if !node.is_news(event.id) {
+            return;
+        }
         match event.kind {
             EventKind::Held => node.list.hold(event.ids.unwrap_or_default()),
             EventKind::Left | EventKind::Started => node.list.hold_nothing(),
@@ -169,9 +173,10 @@ impl Model {
         &self.nodes
     }
 
-    /// Returns the master's report, if a master tells one.
-    pub(super) fn master(&self) -> Option<&MasterHealth> {
-        self.nodes.iter().find_map(WatchedNode::master_health)
+    /// Returns the report of a master that is heard.
+    pub(super) fn master(&self, now: Instant) -> Option<&MasterHealth> {
+        let mut heard = self.nodes.iter().filter(|node| node.is_heard(now));
+        heard.find_map(WatchedNode::master_health)
     }
 
     /// Returns the only node, if it is a secondary: it tells nothing of other nodes.

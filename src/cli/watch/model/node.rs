@@ -21,12 +21,14 @@ pub(in crate::cli::watch) struct WatchedNode {
     role: Option<Role>,
     /// It has everything below this id, as its own events or its master's last word tell.
     end: u64,
+    /// The number of its last event.
+    last_event: u64,
 }
 
 impl WatchedNode {
     /// Returns a node of which nothing is known.
     pub(super) fn new(name: String) -> Self {
-        Self { name, list: List::default(), state: None, role: None, end: 0 }
+        Self { name, list: List::default(), state: None, role: None, end: 0, last_event: 0 }
     }
 
     pub(super) fn take_state(&mut self, state: NodeState, now: Instant) {
@@ -40,6 +42,13 @@ impl WatchedNode {
             }
         }
         self.state = Some((state, now));
+    }
+
+    /// Returns whether an event of the node is another one than those before, and remembers it.
+    pub(super) fn is_news(&mut self, event: u64) -> bool {
+        let is_news = event > self.last_event;
+        self.last_event = self.last_event.max(event);
+        is_news
     }
 
     /// Notes that the node told that it has all below this id.
@@ -95,7 +104,7 @@ impl WatchedNode {
     }
 
     /// Returns whether it told something lately, itself or by another node.
-    pub(super) fn is_heard(&self, now: Instant) -> bool {
+    pub(in crate::cli::watch) fn is_heard(&self, now: Instant) -> bool {
         self.state.is_some() && self.silence(now).is_none()
     }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use acklog_api::EventBody;
 
-/// Most messages whose senders are kept, and most senders of one message. Smaller: fewer of many can be listed. Larger: more memory, and no
-/// screen shows so many.
+/// Most messages whose senders are kept, and most senders of one message. Smaller: fewer of many
+/// can be listed. Larger: more memory, and no screen shows so many.
 const SENDERS_MAX: usize = 1000;
 
 /// How much longer than its own limit a sender is listed, where its answer is not told.

@@ -10,15 +10,17 @@ use super::*;
 struct Watched {
     model: Model,
     now: Instant,
+    last_event: u64,
 }
 
 impl Watched {
     fn new() -> Self {
-        Self { model: Model::default(), now: Instant::now() }
+        Self { model: Model::default(), now: Instant::now(), last_event: 0 }
     }
 
     fn event(&mut self, node: &str, kind: &str, members: Value) {
-        let mut body = json!({"id": 1, "time": 2, "node": node, "kind": kind});
+        self.last_event += 1;
+        let mut body = json!({"id": self.last_event, "time": 2, "node": node, "kind": kind});
         let all = body.as_object_mut().unwrap();
         all.extend(members.as_object().unwrap().clone());
         self.model.take("", &body.to_string(), self.now);
@@ -171,6 +173,16 @@ fn a_secondary_that_is_forgotten_is_no_longer_shown_and_another_log_empties_the_
     assert_eq!(watched.cell("master", 1), Cell::Shows("b"));
     watched.state("master", json!({"role": "master", "logEnd": 0}));
     assert_eq!((watched.cell("master", 0), watched.node("master").end()), (Cell::Lacks, 0));
+}
+
+#[test]
+fn what_a_new_connection_tells_again_is_known() {
+    let mut watched = Watched::new();
+    for event in [1, 2, 1, 2, 3] {
+        let body = json!({"id": event, "time": 2, "node": "b", "kind": "started"});
+        watched.model.take("", &body.to_string(), watched.now);
+    }
+    assert_eq!(watched.model.events_total(), 3);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn draw_head(
         picture.put(top + 2, column, width, &format!("log end {}", node.end()), PLAIN);
         return;
     }
-    match lag_of(node, view.model) {
+    match lag_of(node, view) {
         Some(lag) => {
             let cells = (width / 2).min(BAR_CELLS_MAX);
             let text = match lag {

@@ -3,14 +3,14 @@
 use acklog_api::{DiskState, Health, MemberHealth, MemberStatus, Mode, Phase};
 
 use crate::cli::table::time_span;
-use crate::cli::watch::model::{Model, WatchedNode};
+use crate::cli::watch::model::WatchedNode;
 use crate::cli::watch::picture::{BAD, GOOD, PLAIN, Style, WARNING};
 use crate::cli::watch::view::View;
 use crate::cli::watch::words::in_force;
 
 /// Returns the state of a node in words, the most urgent first.
 pub(super) fn state_of(node: &WatchedNode, view: &View<'_>) -> (String, Style) {
-    let row = row_of(node, view.model);
+    let row = row_of(node, view);
     let mut words = Vec::new();
     let mut worst = PLAIN;
     let mut say = |word: String, style: Style| {
@@ -26,9 +26,14 @@ pub(super) fn state_of(node: &WatchedNode, view: &View<'_>) -> (String, Style) {
     if let Some(silence) = node.silence(view.now) {
         say(format!("silent for {} s", silence.as_secs()), BAD);
     }
-    let faults = state.and_then(|state| state.faults.as_ref());
-    for fault in faults.map(in_force).unwrap_or_default() {
-        say(fault, WARNING);
+    match row.and_then(|row| row.status.as_ref()) {
+        Some(MemberStatus::Healthy) | None => {}
+        Some(MemberStatus::Suspected) => say("suspected".to_owned(), WARNING),
+        Some(status) => say(status.to_string(), BAD),
+    }
+    let disk = node.health().and_then(Health::disk).and_then(|disk| disk.state.as_ref());
+    if let Some(state) = disk.filter(|state| **state != DiskState::Ok) {
+        say(format!("disk {state}"), BAD);
     }
     match node.health() {
         Some(Health::Master(health)) => match &health.mode {
@@ -48,14 +53,9 @@ pub(super) fn state_of(node: &WatchedNode, view: &View<'_>) -> (String, Style) {
             }
         }
     }
-    match row.and_then(|row| row.status.as_ref()) {
-        Some(MemberStatus::Healthy) | None => {}
-        Some(MemberStatus::Suspected) => say("suspected".to_owned(), WARNING),
-        Some(status) => say(status.to_string(), BAD),
-    }
-    let disk = node.health().and_then(Health::disk).and_then(|disk| disk.state.as_ref());
-    if let Some(state) = disk.filter(|state| **state != DiskState::Ok) {
-        say(format!("disk {state}"), BAD);
+    let faults = state.and_then(|state| state.faults.as_ref());
+    for fault in faults.map(in_force).unwrap_or_default() {
+        say(fault, WARNING);
     }
     if words.is_empty() {
         words.push("nothing heard yet".to_owned());
@@ -64,9 +64,9 @@ pub(super) fn state_of(node: &WatchedNode, view: &View<'_>) -> (String, Style) {
 }
 
 /// Returns what the master tells of a node.
-fn row_of<'a>(node: &WatchedNode, model: &'a Model) -> Option<&'a MemberHealth> {
+fn row_of<'a>(node: &WatchedNode, view: &View<'a>) -> Option<&'a MemberHealth> {
     let is_it = |row: &&MemberHealth| row.name.as_ref() == Some(&node.name);
-    model.master()?.secondaries.iter().find(is_it)
+    view.model.master(view.now)?.secondaries.iter().find(is_it)
 }
 
 const fn style_of_phase(phase: &Phase) -> Style {
@@ -82,9 +82,9 @@ fn severity(style: Style) -> usize {
 }
 
 /// Returns how far a secondary is behind its master, and `None` where that is not known.
-pub(super) fn lag_of(node: &WatchedNode, model: &Model) -> Option<u64> {
-    let of_master = match model.master() {
-        Some(_) => model.nodes().iter().find(|node| node.is_master()).map(WatchedNode::end),
+pub(super) fn lag_of(node: &WatchedNode, view: &View<'_>) -> Option<u64> {
+    let of_master = match view.model.master(view.now) {
+        Some(_) => view.model.nodes().iter().find(|node| node.is_master()).map(WatchedNode::end),
         None => node.secondary_health()?.master.as_ref()?.log_end,
     };
     Some(of_master?.saturating_sub(node.end()))

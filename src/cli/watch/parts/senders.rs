@@ -18,7 +18,7 @@ pub(in crate::cli::watch) fn draw_senders(
     rows: usize,
 ) {
     let heard = view.model.senders(view.now).count();
-    let told = view.model.master().and_then(|master| master.waiting_senders);
+    let told = view.model.master(view.now).and_then(|master| master.waiting_senders);
     let count = told.unwrap_or_default().max(heard as u64);
     let title = match heard {
         _ if count > rows as u64 && heard > 0 => {

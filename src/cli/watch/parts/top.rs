@@ -35,7 +35,7 @@ pub(in crate::cli::watch) fn draw_top(picture: &mut Picture, view: &View<'_>) {
 
 /// Returns the cluster in one line.
 fn cluster(view: &View<'_>) -> (String, Style) {
-    if let Some(master) = view.model.master() {
+    if let Some(master) = view.model.master(view.now) {
         let style = if master.mode == Some(Mode::ReadOnly) { BAD } else { PLAIN };
         return (of_master(master), style);
     }
@@ -45,7 +45,7 @@ fn cluster(view: &View<'_>) -> (String, Style) {
     }
     let text = match view.model.nodes() {
         [] => "no node has told anything yet",
-        _ => "no master tells its state",
+        _ => "no master is heard; the others tell of themselves alone",
     };
     (text.to_owned(), WARNING)
 }
@@ -58,7 +58,7 @@ fn of_master(master: &MasterHealth) -> String {
         None => "quorum off".to_owned(),
     };
     format!(
-        "{} · committed end {} of {} · epoch {} · {} nodes · {quorum}",
+        "{} · committed end {} of {} · epoch {} · cluster size {} · {quorum}",
         word(master.mode.as_ref().map(Mode::as_str)),
         number(master.committed_end),
         number(master.log_end),

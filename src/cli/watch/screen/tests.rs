@@ -38,6 +38,7 @@ impl Watched {
         self.take("state", &body);
     }
 
+    /// Has a master tell its state; it drops a third of its frames.
     fn master(&mut self, end: u64, committed: u64, rows: &[(&str, &str, u64)]) {
         let rows: Vec<Value> = rows
             .iter()
@@ -48,7 +49,7 @@ impl Watched {
             "committedEnd": committed, "epoch": 1, "clusterSize": rows.len() + 1,
             "quorum": {"required": 2, "healthy": 3}, "waitingSenders": 1, "secondaries": rows
         });
-        self.state("master", health, Value::Null);
+        self.state("master", health, json!({"dropRate": 0.33}));
     }
 
     fn secondary(&mut self, name: &str, phase: &str, end: u64, faults: Value) {
@@ -88,22 +89,21 @@ impl Watched {
 /// Returns three nodes, of which one lags and holds a message above a gap, and a sender that waits.
 fn three_nodes() -> Watched {
     let mut watched = Watched::new();
-    watched.master(4, 3, &[("bonnie", "healthy", 4), ("clyde", "suspected", 1)]);
-    let slow = json!({"storeDelayMs": [1000, 1000], "dropRate": 0.3});
-    watched.secondary("bonnie", "ready", 4, Value::Null);
-    watched.secondary("clyde", "ready", 1, slow);
+    watched.master(4, 3, &[("bonnie", "healthy", 4), ("clyde", "healthy", 1)]);
+    watched.secondary("bonnie", "ready", 4, json!({"storeDelayMs": [50, 50]}));
+    watched.secondary("clyde", "ready", 1, Value::Null);
     let texts = ["the first one", "日本語のテキスト", "a\u{1b}[2Jb\u{202e}", "the last"];
     watched.messages("master", 0, &texts);
     watched.messages("bonnie", 0, &texts);
     watched.messages("clyde", 0, &texts[..1]);
-    watched.event("master", "accepted", json!({"ids": [2, 4]}));
+    let frame = |ids| json!({"peer": "clyde", "frame": "AddMessage", "ids": ids, "attempt": 1});
+    watched.event("master", "dropped", frame([1, 3]));
+    watched.event("master", "accepted", json!({"ids": [3, 4]}));
     let waits = json!({"ids": [3, 4], "writeConcern": 3, "timeoutMs": 10_000.0});
     watched.event("master", "waits", waits);
-    let sent = json!({"peer": "clyde", "frame": "AddMessage", "ids": [3, 4], "attempt": 1});
-    watched.event("master", "sent", sent.clone());
-    watched.event("master", "dropped", sent);
-    watched.event("bonnie", "stored", json!({"ids": [2, 4]}));
-    watched.event("master", "acked", json!({"ids": [2, 4], "peer": "bonnie"}));
+    watched.event("master", "sent", frame([3, 4]));
+    watched.event("bonnie", "stored", json!({"ids": [3, 4]}));
+    watched.event("master", "acked", json!({"ids": [3, 4], "peer": "bonnie"}));
     watched.event("clyde", "held", json!({"ids": [3, 4], "end": 1}));
     watched
 }
@@ -161,17 +161,17 @@ fn one_node_and_ten_nodes_fit() {
     watched.master(1, 1, &[]);
     watched.messages("master", 0, &["alone"]);
     let text = watched.drawn(80, 24);
-    assert!(text.contains("│ alone") && text.contains("· 1 nodes ·"), "{text}");
+    assert!(text.contains("│ alone") && text.contains("cluster size 1"), "{text}");
     for number in 1..10 {
         watched.secondary(&format!("secondary-{number}"), "ready", 1, Value::Null);
     }
     let text = watched.drawn(160, 50);
-    assert!(text.contains("secondary…") && !text.contains("← → "), "{text}");
+    assert!(text.contains("│ secondary-9") && !text.contains("← → │"), "{text}");
     let text = watched.drawn(80, 24);
     assert!(text.lines().nth(2).unwrap().starts_with("← → │ master"), "{text}");
     assert!(text.lines().nth(3).unwrap().starts_with("5 o… │"), "{text}");
     watched.choice.nodes_hidden = 99;
-    assert!(!watched.drawn(80, 24).contains("read-write   │"), "the master is scrolled out");
+    assert!(!watched.drawn(80, 24).contains("read-write, "), "the master is scrolled out");
 }
 
 #[test]
@@ -185,9 +185,10 @@ fn a_node_that_cannot_be_reached_keeps_its_list_and_says_why() {
     let text = watched.drawn(120, 30);
     assert!(text.contains("│ unreachable: connection refused"), "{text}");
     assert!(text.matches("the last").count() >= 2, "{text}");
+    watched.master(4, 3, &[("clyde", "suspected", 1)]);
     watched.secondary("clyde", "ready", 1, json!({"paused": true}));
     let text = watched.drawn(120, 30);
-    assert!(text.contains("│ paused, ready, suspected"), "{text}");
+    assert!(text.contains("│ suspected, ready, paused"), "{text}");
 }
 
 #[test]
@@ -209,7 +210,7 @@ fn a_lost_connection_a_frozen_screen_and_a_lone_secondary_say_so() {
     lone.state("bonnie", health, Value::Null);
     let text = lone.drawn(100, 24);
     assert!(text.contains("a secondary shows itself alone · its master: master at"), "{text}");
-    assert!(text.contains("██░░░░░░░░ 3") || text.contains("█░░░░░░░░░ 3"), "{text}");
+    assert!(text.contains("█░░░░░░░░░ 3"), "{text}");
 }
 
 #[test]
