@@ -26,7 +26,8 @@ pub(super) fn state_of(node: &WatchedNode, view: &View<'_>) -> (String, Style) {
     if let Some(silence) = node.silence(view.now) {
         say(format!("silent for {} s", silence.as_secs()), BAD);
     }
-    match row.and_then(|row| row.status.as_ref()) {
+    let verdict = row.and_then(|row| row.status.as_ref());
+    match verdict {
         Some(MemberStatus::Healthy) | None => {}
         Some(MemberStatus::Suspected) => say("suspected".to_owned(), WARNING),
         Some(status) => say(status.to_string(), BAD),
@@ -42,7 +43,10 @@ pub(super) fn state_of(node: &WatchedNode, view: &View<'_>) -> (String, Style) {
             None => {}
         },
         Some(Health::Secondary(health)) => {
-            if let Some(phase) = &health.phase {
+            // What it says of itself is not so while its master does not hear it.
+            let is_doubted = health.phase == Some(Phase::Ready)
+                && !matches!(verdict, Some(MemberStatus::Healthy) | None);
+            if let Some(phase) = health.phase.as_ref().filter(|_| !is_doubted) {
                 say(phase.to_string(), style_of_phase(phase));
             }
         }

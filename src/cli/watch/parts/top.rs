@@ -45,6 +45,7 @@ fn cluster(view: &View<'_>) -> (String, Style) {
     }
     let text = match view.model.nodes() {
         [] => "no node has told anything yet",
+        _ if !matches!(view.link, Link::Live(_)) => "below stands what was known before",
         _ => "no master is heard; the others tell of themselves alone",
     };
     (text.to_owned(), WARNING)
@@ -58,7 +59,7 @@ fn of_master(master: &MasterHealth) -> String {
         None => "quorum off".to_owned(),
     };
     format!(
-        "{} · committed end {} of {} · epoch {} · cluster size {} · {quorum}",
+        "{} · committed end {} of {} · epoch {} · nodes {} · {quorum}",
         word(master.mode.as_ref().map(Mode::as_str)),
         number(master.committed_end),
         number(master.log_end),
