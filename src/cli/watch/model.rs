@@ -58,7 +58,7 @@ impl Model {
             "" => serde_json::from_str(data).map(|event| self.take_event(event, now)),
             STATE_EVENT => serde_json::from_str(data).map(|state| self.take_state(state, now)),
             MESSAGES_EVENT => {
-                serde_json::from_str(data).map(|messages| self.take_messages(messages))
+                serde_json::from_str(data).map(|messages| self.take_messages(messages, now))
             }
             SAMPLED_EVENT | MISSED_EVENT => {
                 serde_json::from_str(data).map(|told: Value| self.take_left_out(name, &told, now))
@@ -141,8 +141,8 @@ impl Model {
         self.nodes.sort_by(|a, b| (!a.is_master(), &a.name).cmp(&(!b.is_master(), &b.name)));
     }
 
-    fn take_messages(&mut self, messages: NodeMessages) {
-        self.node_mut(&messages.node).list.take(messages.from, messages.messages);
+    fn take_messages(&mut self, messages: NodeMessages, now: Instant) {
+        self.node_mut(&messages.node).list.take(messages.from, messages.messages, now);
     }
 
     fn take_left_out(&mut self, name: &str, told: &Value, now: Instant) {
@@ -190,6 +190,19 @@ impl Model {
     /// Returns the id behind the newest message that any node shows or holds.
     pub(super) fn newest_end(&self) -> u64 {
         self.nodes.iter().map(|node| node.list.newest_end()).max().unwrap_or_default()
+    }
+
+    /// Returns the id behind the message in the last of `rows` rows: the newest one. While more
+    /// come than can be read, it is the newest one that all nodes have to which they come: what
+    /// they tell at different moments would stand in no row together.
+    pub(super) fn bottom(&self, rows: usize, now: Instant) -> u64 {
+        let lists = self.nodes.iter().map(|node| &node.list);
+        let moving = || lists.clone().filter(|list| list.came_lately(now).is_some());
+        let is_fast = moving().any(|list| list.came_lately(now).is_some_and(|n| n * 2 > rows));
+        match moving().map(|list| list.end()).min() {
+            Some(slowest) if is_fast => slowest,
+            _ => self.newest_end(),
+        }
     }
 
     /// Returns a message as any node shows it.

@@ -1,6 +1,7 @@
 //! The newest messages of one node, and what it holds above a gap.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// Most messages that are kept of a node. Smaller: a tall screen is not filled. Larger: a frozen
 /// screen, which keeps them twice, takes more memory.
@@ -12,6 +13,10 @@ const TEXT_CHARS_MAX: usize = 400;
 /// Most ranges of ids that are held at once. A node whose gaps are more than this is shown with the
 /// newest ones.
 const HELD_MAX: usize = 256;
+
+/// How long a list counts as moving after messages came. Shorter: one that moves in steps stands
+/// still between them. Longer: one that stopped counts as moving.
+const MOVES_FOR: Duration = Duration::from_secs(1);
 
 /// A place in a node's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +39,17 @@ pub(in crate::cli::watch) struct List {
     texts: VecDeque<String>,
     /// Ranges of ids that are held, each with the id behind its last one.
     held: VecDeque<[u64; 2]>,
+    /// The number of messages that came last, and when.
+    last: Option<(usize, Instant)>,
 }
 
 impl List {
     /// Takes the messages from this id on. Where others were left out before them, those from
     /// before are forgotten; where they begin lower, what stood there before is gone.
-    pub(super) fn take(&mut self, from: u64, messages: Vec<String>) {
+    pub(super) fn take(&mut self, from: u64, messages: Vec<String>, now: Instant) {
+        if !messages.is_empty() {
+            self.last = Some((messages.len(), now));
+        }
         if from < self.from || from > self.end() {
             self.texts.clear();
         }
@@ -88,6 +98,12 @@ impl List {
     fn show_held(&mut self) {
         let end = self.end();
         self.held.retain(|ids| ids[1] > end);
+    }
+
+    /// Returns how many messages came last, where that was a moment ago.
+    pub(super) fn came_lately(&self, now: Instant) -> Option<usize> {
+        let (count, came) = self.last?;
+        (now.duration_since(came) <= MOVES_FOR).then_some(count)
     }
 
     /// Returns the id behind the last message that the node shows.

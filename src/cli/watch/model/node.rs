@@ -21,6 +21,8 @@ pub(in crate::cli::watch) struct WatchedNode {
     role: Option<Role>,
     /// It has everything below this id, as its own events or its master's last word tell.
     end: u64,
+    /// The end of its log by its own last report.
+    told_end: u64,
     /// The number of its last event.
     last_event: u64,
 }
@@ -28,15 +30,20 @@ pub(in crate::cli::watch) struct WatchedNode {
 impl WatchedNode {
     /// Returns a node of which nothing is known.
     pub(super) fn new(name: String) -> Self {
-        Self { name, list: List::default(), state: None, role: None, end: 0, last_event: 0 }
+        let (list, state, role) = (List::default(), None, None);
+        Self { name, list, state, role, end: 0, told_end: 0, last_event: 0 }
     }
 
     pub(super) fn take_state(&mut self, state: NodeState, now: Instant) {
         if let Some(health) = &state.health {
             self.role = Some(health.role().clone());
             // Its own word counts, also where its log is another one than before.
-            self.end = health.log_end().unwrap_or(self.end);
-            self.list.cut(self.end.min(self.list.end()));
+            let end = health.log_end().unwrap_or(self.end);
+            // What it told before is of another log. Its report may be older than its messages.
+            if end < self.told_end && self.list.end() >= self.told_end {
+                self.list.cut(end);
+            }
+            (self.end, self.told_end) = (end, end);
             if matches!(health, Health::Secondary(own) if own.buffered == Some(0)) {
                 self.list.hold_nothing();
             }

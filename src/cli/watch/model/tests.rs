@@ -89,6 +89,20 @@ fn a_list_goes_on_skips_and_begins_anew() {
 }
 
 #[test]
+fn while_messages_rush_by_the_lists_stand_where_all_of_them_are() {
+    let mut watched = Watched::new();
+    let texts = ["text"; 10];
+    watched.messages("stuck", 0, &["text"]);
+    watched.now += Duration::from_secs(5);
+    watched.messages("master", 5000, &texts);
+    watched.messages("b", 4000, &texts);
+    let bottom = |watched: &Watched, rows| watched.model.bottom(rows, watched.now);
+    assert_eq!((bottom(&watched, 19), bottom(&watched, 20)), (4010, 5010));
+    watched.now += Duration::from_secs(2);
+    assert_eq!(bottom(&watched, 19), 5010, "nothing comes any more");
+}
+
+#[test]
 fn what_is_held_is_forgotten_when_it_is_shown_or_its_connection_ends() {
     let mut watched = Watched::new();
     let hold = |watched: &mut Watched| {

@@ -47,7 +47,7 @@ pub(in crate::cli::watch) fn draw_lists(
     rows: usize,
 ) {
     let nodes = view.model.nodes();
-    let newest = view.model.newest_end();
+    let newest = view.model.bottom(rows, view.now);
     let columns = Columns::of(picture.width, nodes.len(), newest);
     let hidden = view.choice.nodes_hidden.min(nodes.len().saturating_sub(columns.count));
     picture.put(top + 2, 1, columns.ids_end, "lag", DIM);
@@ -120,7 +120,8 @@ fn draw_head(
 fn cell(view: &View<'_>, node: &WatchedNode, id: u64) -> Option<(String, Style)> {
     match node.list.cell(id) {
         Cell::Shows(text) => Some((text.to_owned(), PLAIN)),
-        Cell::Unknown => Some(("…".to_owned(), DIM)),
+        // The node has it, so it has the text that others show.
+        Cell::Unknown => Some((view.model.text_anywhere(id).unwrap_or("…").to_owned(), DIM)),
         // Greyed, and marked for terminals that show no grey.
         Cell::Held => {
             let text = view.model.text_anywhere(id).unwrap_or_default();

@@ -168,7 +168,7 @@ fn one_node_and_ten_nodes_fit() {
     let text = watched.drawn(160, 50);
     assert!(text.contains("│ secondary-9") && !text.contains("← → │"), "{text}");
     let text = watched.drawn(80, 24);
-    assert!(text.lines().nth(2).unwrap().starts_with("← → │ master"), "{text}");
+    assert!(text.lines().nth(2).unwrap().starts_with("← →  │ master"), "{text}");
     assert!(text.lines().nth(3).unwrap().starts_with("5 o… │"), "{text}");
     watched.choice.nodes_hidden = 99;
     assert!(!watched.drawn(80, 24).contains("read-write, "), "the master is scrolled out");
