@@ -134,7 +134,7 @@ impl Model {
             let rows = &master.secondaries;
             self.nodes.retain(|node| {
                 let is_listed = rows.iter().any(|row| row.name.as_ref() == Some(&node.name));
-                is_listed || node.is_master() || node.is_heard(now)
+                is_listed || node.is_master() || node.silence(now).is_none()
             });
         }
         self.node_mut(&state.node.clone()).take_state(state, now);

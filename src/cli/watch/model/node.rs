@@ -115,7 +115,7 @@ impl WatchedNode {
         self.state.is_some() && self.silence(now).is_none()
     }
 
-    /// Returns how long it told nothing, where that is too long.
+    /// Returns how long it told nothing, where that is too long after it told something.
     pub(in crate::cli::watch) fn silence(&self, now: Instant) -> Option<Duration> {
         let (_, told) = self.state.as_ref()?;
         let silence = now.duration_since(*told);

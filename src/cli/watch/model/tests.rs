@@ -175,10 +175,12 @@ fn a_node_that_is_gone_has_what_its_master_knows_that_it_has() {
 #[test]
 fn a_secondary_that_is_forgotten_is_no_longer_shown_and_another_log_empties_the_list() {
     let mut watched = Watched::new();
+    // Its messages come before its state.
+    watched.messages("master", 0, &["a", "b"]);
     let master = json!({"role": "master", "logEnd": 2, "secondaries": [{"name": "b"}]});
     watched.state("master", master);
+    assert_eq!(watched.cell("master", 1), Cell::Shows("b"));
     watched.state("b", json!({"role": "secondary", "logEnd": 2}));
-    watched.messages("master", 0, &["a", "b"]);
     watched.state("master", json!({"role": "master", "logEnd": 2}));
     assert_eq!(watched.model.nodes().len(), 2, "it tells its state");
     watched.now += Duration::from_secs(10);
