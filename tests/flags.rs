@@ -44,7 +44,7 @@ fn help_and_version_go_to_standard_output() {
         assert_eq!(shown(program, &["--version"], &[]), version);
         assert!(shown(program, &["--help"], &[]).contains("--version"));
     }
-    for subcommand in ["up", "post", "messages", "status", "check", "bench", "faults"] {
+    for subcommand in ["up", "post", "messages", "status", "watch", "check", "bench", "faults"] {
         let help = shown(ACKLOG, &[subcommand, "--help"], &[]);
         assert!(help.contains("[default: "), "{help}");
     }
@@ -54,7 +54,7 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn a_bad_command_line_is_one_line_and_status_2() {
-    let cases: [(&str, &[&str]); 47] = [
+    let cases: [(&str, &[&str]); 48] = [
         (MASTER, &["--http-port", "x"]),
         (MASTER, &["--nonsense"]),
         (MASTER, &["--store-delay", "1s"]),
@@ -70,6 +70,7 @@ fn a_bad_command_line_is_one_line_and_status_2() {
         (ACKLOG, &["post"]),
         (ACKLOG, &["post", "text", "--write-concern", "most"]),
         (ACKLOG, &["status", "--url", "https://127.0.0.1:8000"]),
+        (ACKLOG, &["watch", "--url", "https://127.0.0.1:8000"]),
         (ACKLOG, &["post", "text", "--timeout", "5"]),
         (ACKLOG, &["post", "text", "more", "--key", "k"]),
         (ACKLOG, &["check", "--duration", "10"]),
@@ -106,6 +107,13 @@ fn a_bad_command_line_is_one_line_and_status_2() {
     for (program, args) in cases {
         refusal(program, args, &[]);
     }
+}
+
+#[test]
+fn watch_needs_a_terminal_and_says_what_does_not() {
+    let line = refusal(ACKLOG, &["watch"], &[]);
+    assert!(line.starts_with("acklog: watch draws on a terminal"), "{line}");
+    assert!(line.contains("`acklog status`") && line.contains("messages --follow"), "{line}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod status;
 mod table;
 mod up;
 mod url;
+mod watch;
 
 #[cfg(test)]
 mod test_node;
@@ -62,6 +63,8 @@ enum ToolCommand {
     Receipt(receipt::ReceiptArgs),
     /// Print the state of the cluster, or of one secondary, as a table
     Status(status::StatusArgs),
+    /// Show the cluster on the terminal as it changes: lists side by side, lag, senders, events
+    Watch(watch::WatchArgs),
     /// Load a running cluster, read all its nodes, and verify that nothing is lost, doubled or out
     /// of order
     Check(check::CheckArgs),
@@ -123,6 +126,10 @@ impl Cli {
             ToolCommand::Status(args) => {
                 finish(seen_enough(block_on(status::run(&args, &mut std::io::stdout()))))
             }
+            ToolCommand::Watch(args) => match watch::unusable() {
+                Some(wrong) => Stop::bad_usage("acklog", &wrong).report(),
+                None => finish(block_on(watch::run(&args))),
+            },
             ToolCommand::Receipt(args) => {
                 finish(seen_enough(block_on(receipt::run(&args, &mut std::io::stdout()))))
             }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::client::ToolClient;
-use super::table::{UNKNOWN, align_columns, number, word};
+use super::table::{UNKNOWN, align_columns, number, time_span, word};
 use super::{NodeUrl, TargetArgs};
 use crate::telemetry::wants_colour;
 use acklog_api::{
@@ -295,16 +295,6 @@ fn colour_of(cell: &str) -> Option<u8> {
 /// Formats a round trip; on one machine it is often shorter than the precision shown.
 fn round_trip(ms: f64) -> String {
     if ms < 0.05 { "<0.1 ms".to_owned() } else { format!("{ms:.1} ms") }
-}
-
-/// Formats a time span with a fitting unit: `40 ms`, `2.5 s`, `12 min`, `3 h`.
-fn time_span(ms: f64) -> String {
-    match ms / 1000.0 {
-        seconds if seconds < 1.0 => format!("{ms:.0} ms"),
-        seconds if seconds < 120.0 => format!("{seconds:.1} s"),
-        seconds if seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
-        seconds => format!("{:.0} h", seconds / 3600.0),
-    }
 }
 
 #[cfg(test)]

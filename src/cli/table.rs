@@ -46,3 +46,13 @@ pub(super) fn word(text: Option<&str>) -> String {
 pub(super) fn number(number: Option<u64>) -> String {
     number.map_or(UNKNOWN.to_owned(), |number| number.to_string())
 }
+
+/// Formats a time span with a fitting unit: `40 ms`, `2.5 s`, `12 min`, `3 h`.
+pub(super) fn time_span(ms: f64) -> String {
+    match ms / 1000.0 {
+        seconds if seconds < 1.0 => format!("{ms:.0} ms"),
+        seconds if seconds < 120.0 => format!("{seconds:.1} s"),
+        seconds if seconds < 7200.0 => format!("{:.0} min", seconds / 60.0),
+        seconds => format!("{:.0} h", seconds / 3600.0),
+    }
+}

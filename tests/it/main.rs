@@ -46,3 +46,5 @@ mod support;
 mod syscalls;
 mod tool;
 mod versions;
+#[cfg(target_os = "linux")]
+mod watch;
