@@ -88,12 +88,12 @@ export class Cluster {
   #folder = mkdtempSync(path.join(tmpdir(), "acklog-"));
   nodes = [];
 
-  /** Starts one, which ends with the test. */
-  static async start(t) {
+  /** Starts one, whose nodes all have these flags, and which ends with the test. */
+  static async start(t, ...flags) {
     const cluster = new Cluster();
     t.after(() => cluster.#end());
-    const master = await cluster.#add("master", ["--cluster-size", "3"]);
-    const dial = ["--master-comm-port", master.ports.comm, "--reconnect-delay", "100ms"];
+    const master = await cluster.#add("master", ["--cluster-size", "3", ...flags]);
+    const dial = ["--master-comm-port", master.ports.comm, "--reconnect-delay", "100ms", ...flags];
     for (const name of ["bonnie", "clyde"]) await cluster.#add(name, dial);
     for (const node of cluster.nodes) {
       await waitUntil(`${node.name} is ready`, () => node.isReady());
