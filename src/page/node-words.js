@@ -1,0 +1,51 @@
+// Says in words how a node is.
+
+import { plural, span } from "./words.js";
+
+// Returns `{text, level}` of a node: `level` is "ok", "wait" or "alarm".
+export function nodeWords(node) {
+  const { health, row } = node;
+  if (node.told === null) return { text: "nothing heard yet", level: "wait" };
+  if (!node.reachable) return { text: `does not answer over HTTP: ${node.detail ?? "no reason known"}`, level: "alarm" };
+  const disk = diskWords(health?.disk);
+  if (disk) return disk;
+  if (node.role === "master") return masterWords(health);
+  return memberWords(row) ?? secondaryWords(node);
+}
+
+// Returns the trouble with a disk, or null.
+function diskWords(disk) {
+  if (!disk || disk.state === "ok") return null;
+  return { text: `disk ${disk.state}${disk.detail ? `: ${disk.detail}` : ""}`, level: "alarm" };
+}
+
+// Returns how a master is.
+function masterWords(health) {
+  if (health?.mode === "read-only") return { text: "master, read-only: refuses messages", level: "alarm" };
+  return { text: "master, takes messages", level: "ok" };
+}
+
+// Returns what the master says of a secondary that it does not hear from, or null.
+function memberWords(member) {
+  if (!member || member.status === "healthy" || !member.status) return null;
+  const lag = member.lag ? `, lacks ${member.lag}` : "";
+  const gone = member.phase === "disconnected";
+  const silent = gone || typeof member.lastSeenMs !== "number" ? "" : `, silent for ${span(member.lastSeenMs)}`;
+  return { text: `${gone ? "disconnected" : member.status}${silent}${lag}`, level: member.status === "suspected" ? "wait" : "alarm" };
+}
+
+// Returns how a secondary is that the master hears from, or that speaks for itself.
+function secondaryWords(node) {
+  const { health } = node;
+  const phase = health?.phase ?? node.row?.phase ?? "";
+  const buffered = health?.buffered ?? 0;
+  const lag = Math.max(0, (health?.master?.logEnd ?? 0) - node.end);
+  const held = buffered > 0 ? `, holds ${buffered} above a gap` : "";
+  if (phase === "connecting") return { text: "connecting to its master", level: "alarm" };
+  if (phase === "refused" || phase === "diverged" || phase === "failed") {
+    return { text: `${phase}${health?.master?.lastError ? `: ${health.master.lastError}` : ""}`, level: "alarm" };
+  }
+  if (phase === "catching-up") return { text: `catching up, lacks ${plural(lag, "message")}${held}`, level: "wait" };
+  if (lag > 0 || buffered > 0) return { text: `lacks ${plural(lag, "message")}${held}`, level: "wait" };
+  return { text: "ready, has everything", level: "ok" };
+}

@@ -1,0 +1,51 @@
+// The connection, the clocks, what was left out, and sentences for people who do not see the page.
+
+import { setData, setText } from "./dom.js";
+import { span } from "./words.js";
+
+// Sentences that are said at most once in so many milliseconds. Shorter: a screen reader is
+// interrupted all the time. Longer: it tells old news.
+const PAUSE_MS = 1500;
+
+// Returns `{status, text}` of a connection. `kind` is "connecting", "live", "lost", "frozen" or
+// "recording"; `since` and `now` are times in milliseconds.
+export function connectionWords({ kind, since, now, reason }) {
+  if (kind === "lost") {
+    return { status: "lost", text: `connection lost ${span(Math.max(0, now - since))} ago; trying${reason ? `: ${reason}` : ""}` };
+  }
+  return { status: kind, text: kind };
+}
+
+// The places of the page that say so.
+export class StatusView {
+  constructor({ connection, clock, sampling, live, now }) {
+    Object.assign(this, { connection, clock, sampling, live, now });
+    this.pending = [];
+    this.saidAt = -Infinity;
+  }
+
+  // Draws the connection, the sentence about clocks and the one about what was left out.
+  update({ connection, clock, sampling }) {
+    const { status, text } = connectionWords(connection);
+    setData(this.connection, "status", status);
+    setText(this.connection, text);
+    setText(this.clock, clock);
+    setText(this.sampling, sampling);
+    this.#speak();
+  }
+
+  // Says a sentence soon: of those that come close together the last three.
+  say(text) {
+    this.pending.push(text);
+    if (this.pending.length > 3) this.pending.shift();
+    this.#speak();
+  }
+
+  #speak() {
+    const now = this.now();
+    if (this.pending.length === 0 || now - this.saidAt < PAUSE_MS) return;
+    this.saidAt = now;
+    setText(this.live, this.pending.join(" "));
+    this.pending = [];
+  }
+}
