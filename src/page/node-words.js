@@ -40,12 +40,12 @@ function secondaryWords(node) {
   const phase = health?.phase ?? node.row?.phase ?? "";
   const buffered = health?.buffered ?? 0;
   const lag = Math.max(0, (health?.master?.logEnd ?? 0) - node.end);
-  const held = buffered > 0 ? `, holds ${buffered} above a gap` : "";
+  const lacks = buffered > 0 ? `lacks ${lag}, holds ${buffered} back` : `lacks ${plural(lag, "message")}`;
   if (phase === "connecting") return { text: "connecting to its master", level: "alarm" };
   if (phase === "refused" || phase === "diverged" || phase === "failed") {
     return { text: `${phase}${health?.master?.lastError ? `: ${health.master.lastError}` : ""}`, level: "alarm" };
   }
-  if (phase === "catching-up") return { text: `catching up, lacks ${plural(lag, "message")}${held}`, level: "wait" };
-  if (lag > 0 || buffered > 0) return { text: `lacks ${plural(lag, "message")}${held}`, level: "wait" };
-  return { text: "ready, has everything", level: "ok" };
+  if (phase === "catching-up") return { text: `catching up, ${lacks}`, level: "wait" };
+  if (lag > 0 || buffered > 0) return { text: lacks, level: "wait" };
+  return { text: "ready, has all", level: "ok" };
 }

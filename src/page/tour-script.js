@@ -26,7 +26,7 @@ function waits(near, size) {
     intro: `A write concern says how many nodes must have a message before its sender is answered.`,
     breaks: [near],
     steps: [
-      press(near, "slow", `From now on ${near} stores each message one second late.`),
+      press(near, "slow", `${near} stores each message one second late from now on.`),
       {
         act: "Append a message with write concern 1.",
         watch: `The answer comes at once. In the list of ${near} its place stays empty for a second.`,
@@ -163,7 +163,7 @@ function twice(master) {
     intro: "Frames can come twice, and a later one before an earlier one. No list shows it.",
     breaks: [master],
     steps: [
-      press(master, "duplicate", "The master now sends about every second frame twice."),
+      press(master, "duplicate", "the master now sends about every second frame twice."),
       {
         act: "Append some messages.",
         watch: "A double arrow, and a double ring at the node that had the message already.",
@@ -174,7 +174,7 @@ function twice(master) {
         },
         mark: "duplicate",
       },
-      press(master, "drop", "Now the master loses some of its frames too, so that later messages come first."),
+      press(master, "drop", "the master loses some of its frames too, so a later message may come first."),
       {
         act: "Append five messages quickly with write concern 1: a letter and Enter, five times.",
         watch: "A hatched row: the message came before the one that precedes it, and is held back.",

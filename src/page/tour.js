@@ -130,6 +130,8 @@ export class Tour {
     const inside = this.panel.contains(document.activeElement);
     this.panel.replaceChildren(...parts);
     if (inside) this.#focus();
+    const now = this.panel.querySelector("[data-state='now']") ?? this.panel.querySelector("button.main");
+    now?.scrollIntoView({ block: "nearest" });
   }
 
   // Moves the focus, which was in the panel, to what is to be read next.
@@ -180,14 +182,24 @@ export class Tour {
     const target = this.open && this.chosen ? this.#target() : null;
     if (this.target !== target) {
       if (this.target) delete this.target.dataset.pointed;
-      if (target) target.dataset.pointed = "";
+      if (target) {
+        target.dataset.pointed = "";
+        target.scrollIntoView({ block: "nearest" });
+      }
       this.target = target;
     }
     const box = target?.getBoundingClientRect();
-    show(this.arrow, Boolean(box) && box.width > 0 && box.top > 20);
+    show(this.arrow, Boolean(box) && box.width > 0 && this.#isInSight(box));
     if (!box) return;
     this.arrow.style.setProperty("left", `${box.left + box.width / 2}px`);
     this.arrow.style.setProperty("top", `${box.top}px`);
+  }
+
+  // Whether a box lies in the window, and not below the panel.
+  #isInSight({ top, bottom, left }) {
+    const panel = this.panel.getBoundingClientRect();
+    const covered = left >= panel.left && bottom > panel.top;
+    return top > 20 && bottom < innerHeight && !covered;
   }
 
   // Returns the element to point at, or null.

@@ -3,7 +3,7 @@
 
 import { AppendQueue, MAX_WAITING } from "./append-queue.js";
 import { keyed, make, setAttribute, setData, setText, show } from "./dom.js";
-import { answerWords, concernNumber, listed, parseConcern, plural, shown, span } from "./words.js";
+import { answerWords, concernNumber, nodesListed, parseConcern, plural, shown, span } from "./words.js";
 
 // Nodes up to which each number has a choice of its own; larger ones are typed.
 const NUMBERED_CHOICES = 5;
@@ -199,7 +199,7 @@ export class AppendView {
     if (entry.state === "waits") {
       if (on.length === 0) return "sent";
       const missing = nodes.filter((node) => !has.has(node.name)).map((node) => node.name);
-      return `on ${listed(on)}; waits for ${stillNeeded(entry.needed - on.length, missing)}`;
+      return `on ${nodesListed(on)}; waits for ${stillNeeded(entry.needed - on.length, missing)}`;
     }
     if (entry.state === "given-up") {
       return entry.sentAt === null ? "never sent" : `given up${took}; if the master has it, it stays in the log`;
@@ -215,7 +215,7 @@ export class AppendView {
 // Returns the nodes that an append waits for: by name where all of them must ack.
 function stillNeeded(count, missing) {
   if (count <= 0) return "its answer";
-  if (count === missing.length) return listed(missing);
+  if (count === missing.length) return nodesListed(missing);
   if (count > missing.length) return plural(count, "more node");
-  return `${count} of ${listed(missing)}`;
+  return `${count} of ${nodesListed(missing)}`;
 }

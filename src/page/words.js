@@ -50,6 +50,7 @@ function ending(name, alike) {
 
 // Returns a time span in words with a unit: "850 ms", "1.2 s", "4 min".
 export function span(ms) {
+  if (ms < 0.05) return "0 ms";
   if (ms < 1) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
@@ -66,6 +67,11 @@ export function plural(count, word) {
 export function listed(names) {
   if (names.length < 2) return names.join("");
   return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
+// Returns nodes in a sentence: their names or, of many, their number.
+export function nodesListed(names) {
+  return names.length > 4 ? `${names.length} nodes` : listed(names);
 }
 
 // Returns a rate of 0 to 1 in percent.
@@ -145,7 +151,7 @@ const ADVICE = new Map([
 // null where there was none.
 export function answerWords(status, body) {
   if (status === 201) {
-    return { ok: true, title: "answered 201", detail: `on ${listed(body?.ackedBy ?? [])}` };
+    return { ok: true, title: "answered 201", detail: `on ${nodesListed(body?.ackedBy ?? [])}` };
   }
   const code = body?.code ?? "no answer";
   const what = body?.detail ?? "The answer could not be read.";
