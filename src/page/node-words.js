@@ -2,11 +2,12 @@
 
 import { plural, span } from "./words.js";
 
-// Returns `{text, level}` of a node: `level` is "ok", "wait" or "alarm".
+// Returns `{text, level, more}` of a node: `level` is "ok", "wait" or "alarm"; `more` is the reason,
+// where there is one.
 export function nodeWords(node) {
   const { health, row } = node;
   if (node.told === null) return { text: "nothing heard yet", level: "wait" };
-  if (!node.reachable) return { text: `does not answer over HTTP: ${node.detail ?? "no reason known"}`, level: "alarm" };
+  if (!node.reachable) return { text: memberWords(row)?.text ?? "does not answer", level: "alarm", more: node.detail };
   const disk = diskWords(health?.disk);
   if (disk) return disk;
   if (node.role === "master") return masterWords(health);
@@ -16,13 +17,13 @@ export function nodeWords(node) {
 // Returns the trouble with a disk, or null.
 function diskWords(disk) {
   if (!disk || disk.state === "ok") return null;
-  return { text: `disk ${disk.state}${disk.detail ? `: ${disk.detail}` : ""}`, level: "alarm" };
+  return { text: `disk ${disk.state}`, level: "alarm", more: disk.detail };
 }
 
 // Returns how a master is.
 function masterWords(health) {
-  if (health?.mode === "read-only") return { text: "master, read-only: refuses messages", level: "alarm" };
-  return { text: "master, takes messages", level: "ok" };
+  if (health?.mode === "read-only") return { text: "refuses messages", level: "alarm" };
+  return { text: "takes messages", level: "ok" };
 }
 
 // Returns what the master says of a secondary that it does not hear from, or null.
@@ -43,7 +44,7 @@ function secondaryWords(node) {
   const lacks = buffered > 0 ? `lacks ${lag}, holds ${buffered} back` : `lacks ${plural(lag, "message")}`;
   if (phase === "connecting") return { text: "connecting to its master", level: "alarm" };
   if (phase === "refused" || phase === "diverged" || phase === "failed") {
-    return { text: `${phase}${health?.master?.lastError ? `: ${health.master.lastError}` : ""}`, level: "alarm" };
+    return { text: phase, level: "alarm", more: health.master?.lastError };
   }
   if (phase === "catching-up") return { text: `catching up, ${lacks}`, level: "wait" };
   if (lag > 0 || buffered > 0) return { text: lacks, level: "wait" };

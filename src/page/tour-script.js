@@ -104,7 +104,7 @@ function paused(far) {
         watch: `After two silent heartbeats the master suspects ${far}; after five it counts as unhealthy.`,
         point: { node: far },
         done: (see) => see.status(far) !== "healthy" && `${far} is ${see.status(far)}.`,
-        mark: "health",
+        mark: "silence",
       },
       {
         act: `Press heal in the column of ${far}.`,

@@ -9,6 +9,16 @@ import { experiments, hindrance } from "./tour-script.js";
 // Longer: the next control is pointed at too late.
 const SHOWN_MS = 2500;
 
+// Returns the mark that ends last on the timeline; null where there is none.
+function newest(marks) {
+  let [latest, right] = [null, -Infinity];
+  for (const mark of marks) {
+    const box = mark.getBoundingClientRect();
+    if (box.width + box.height > 0 && box.right > right) [latest, right] = [mark, box.right];
+  }
+  return latest;
+}
+
 // The tour. `appends()` returns the appends of this page, `command` sends a fault (see NodesView),
 // `changed()` asks for a new drawing, `say(text)` tells it to people who do not see the page.
 export class Tour {
@@ -205,7 +215,7 @@ export class Tour {
   // Returns the element to point at, or null.
   #target() {
     if (this.shown && performance.now() < this.shown.until) {
-      return [...document.querySelectorAll(`svg [data-kind="${this.shown.mark}"]`)].at(-1) ?? null;
+      return newest(document.querySelectorAll(`svg [data-kind="${this.shown.mark}"]`));
     }
     const point = this.chosen.steps[this.at]?.point;
     if (!point) return null;

@@ -3,7 +3,7 @@
 
 import { AppendQueue, MAX_WAITING } from "./append-queue.js";
 import { keyed, make, setAttribute, setData, setText, show } from "./dom.js";
-import { answerWords, concernNumber, nodesListed, parseConcern, plural, shown, span } from "./words.js";
+import { answerWords, concernNumber, nodesListed, parseConcern, plural, sentence, shown, span } from "./words.js";
 
 // Nodes up to which each number has a choice of its own; larger ones are typed.
 const NUMBERED_CHOICES = 5;
@@ -151,7 +151,7 @@ export class AppendView {
     }, "give up");
     const marks = make("span", { class: "marks" });
     const head = make("p", { class: "what" },
-      make("bdi", {}, shown(entry.message, 40)), make("span", { class: "soft" }, `w=${entry.concern}`));
+      make("bdi", {}, shown(entry.message, 40)), make("span", { class: "soft" }, wanted(entry)));
     const row = make("li", { data: { append: entry.number } }, head, end, marks, make("p", { class: "how" }));
     row.marks = new Map();
     return row;
@@ -179,7 +179,8 @@ export class AppendView {
     const text = this.#sentence(entry, nodes, has);
     if (how.textContent === text) return;
     setText(how, text);
-    this.say(`Append ${entry.number}, w=${entry.concern}: ${text}`);
+    const waits = entry.state === "waits" && entry.id !== null;
+    this.say(waits ? `Message ${entry.id} is on ${has.size} of ${plural(nodes.length, "node")}; it ${text.split("; ").at(-1)}.` : sentence(text));
   }
 
   // Whether a node has acked an append, as far as is known.
@@ -197,7 +198,7 @@ export class AppendView {
       return `in the queue: ${MAX_WAITING} appends of this page wait already; a browser keeps few connections`;
     }
     if (entry.state === "waits") {
-      if (on.length === 0) return "sent";
+      if (on.length === 0) return "sent, no node has acked it";
       const missing = nodes.filter((node) => !has.has(node.name)).map((node) => node.name);
       return `on ${nodesListed(on)}; waits for ${stillNeeded(entry.needed - on.length, missing)}`;
     }
@@ -210,6 +211,11 @@ export class AppendView {
     const words = answerWords(entry.status, entry.body);
     return words.ok ? `message ${entry.id}: ${words.title}${took}, ${words.detail}` : `${words.title}${took}. ${words.detail}`;
   }
+}
+
+// Returns what the client of an append asked for.
+function wanted({ concern, timeoutMs }) {
+  return `w=${concern}${timeoutMs === null ? "" : ` within ${span(timeoutMs)}`}`;
 }
 
 // Returns the nodes that an append waits for: by name where all of them must ack.

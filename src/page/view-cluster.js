@@ -1,7 +1,6 @@
 // The state of the cluster in figures, and the note of a page that shows one node alone.
 
 import { make, setAttribute, setText, show } from "./dom.js";
-import { plural } from "./words.js";
 
 // The figures in the order in which they stand, each with what it means.
 const FIGURES = [
@@ -35,9 +34,10 @@ export class ClusterView {
     document.title = own ? `${own.name} · acklog` : "acklog";
     for (const [key, [value, rest, level]] of Object.entries(figures(own, view.clusterSize()))) {
       const figure = this.figures.get(key);
-      setText(figure.lastChild.firstChild, value);
+      setText(figure.lastChild.firstChild, value ?? "");
       setText(figure.lastChild.lastChild, rest);
       setAttribute(figure, "class", level || null);
+      show(figure, value !== null);
     }
     const alone = title === null && view.nodes().length === 1 && own.role === "secondary";
     this.#drawNote(alone ? own : null);
@@ -67,10 +67,11 @@ function whoWords(own, title) {
   return own.role === "master" ? own.name : `${own.name}, a secondary`;
 }
 
-// Returns each figure as [value, what stands beside it, level].
+// Returns each figure as [value, what stands beside it, level]; the value is null where it is not
+// known.
 function figures(own, size) {
   const health = own?.health;
-  const known = (value) => (value === null || value === undefined ? "–" : String(value));
+  const known = (value) => (value === null || value === undefined ? null : String(value));
   const end = health?.logEnd;
   const behind = (end ?? 0) - (health?.committedEnd ?? 0);
   const waiting = health?.waitingSenders;
@@ -87,7 +88,7 @@ function figures(own, size) {
 // Returns how many nodes are healthy, of how many, and how many must be.
 function quorum(health, size) {
   const members = health?.secondaries;
-  if (!members) return ["–", "", ""];
+  if (!members) return [null, "", ""];
   const healthy = health.quorum?.healthy
     ?? 1 + members.filter((member) => member.status === "healthy" && member.phase === "ready").length;
   const required = health.quorum?.required;
@@ -99,11 +100,4 @@ function quorum(health, size) {
 function masterUrl(own) {
   const url = own.masterUrl;
   return typeof url === "string" && /^https?:\/\//.test(url) ? url : null;
-}
-
-// Returns what a screen reader says of the cluster when its mode changes.
-export function modeSentence(health) {
-  if (health?.mode === "read-only") return "The master is read-only: it refuses messages.";
-  const waiting = health?.waitingSenders ?? 0;
-  return `The master takes messages. ${plural(waiting, "sender")} waiting.`;
 }

@@ -1,31 +1,39 @@
-// The legend: what each shape means. Drawn by the same style sheet as the timeline.
+// The legend: what each shape means. The shapes are those of the timeline.
 
 import { make } from "./dom.js";
+import * as shapes from "./shapes.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// The shapes, each as the elements that draw it in a field of 56 by 24, and what they mean.
+// Shapes, each as parts of [look, path] in a field of 56 by 24, and what they mean.
 const SHAPES = [
-  [[circle(28, 12, 7, "full")], "A disc: a node has the message, durably, or acked it."],
-  [[circle(28, 12, 7, "dashed")], "A dashed ring: the node lacks it, or its ack has not come yet."],
-  [[line(4, 4, 52, 20), arrow(52, 20)], "An arrow: a frame from one node to another. It is as long as its way took."],
-  [[line(4, 4, 28, 12), cross(28, 12)], "A cross: the frame was lost on its way."],
-  [[circle(28, 12, 7, "hollow")], "A hollow ring: the answer came after its time limit. It counts all the same."],
-  [[circle(28, 12, 8, "hollow"), circle(28, 12, 4, "hollow")], "A double ring: the node had the message already."],
-  [[rect(4, 5, 48, 14, "hatched"), ...hatches()], "Hatched: the message is held back above a gap, since one before it is missing."],
-  [[rect(4, 7, 48, 10, "empty"), rect(4, 7, 30, 10, "full")], "A bar: a client that appends. It fills to its write concern as acks come."],
-  [[line(4, 12, 52, 12, "thick")], "A thick line in a list: the committed end. A majority has what stands above it."],
+  [[["solid", shapes.circle(28, 12, 6)]], "a node stored the message, or acked it"],
+  [[["ring-dashed", shapes.circle(28, 12, 6)]], "a node lacks it, or stores it later by a fault"],
+  [[["line", shapes.line(4, 3, 52, 21)], ["solid", shapes.head(4, 3, 52, 21, 11)]],
+    "a frame with messages, as long as it was on its way"],
+  [[["thin", shapes.line(4, 21, 52, 3)], ["solid", shapes.head(4, 21, 52, 3, 9)]], "an ack on its way back"],
+  [[["lost", shapes.line(4, 3, 28, 12) + shapes.cross(28, 12, 6)]], "a frame that was lost on its way"],
+  [[["line", shapes.line(12, 3, 52, 21)], ["hollow", shapes.square(12, 6, 4.5)]], "a frame that is sent again"],
+  [[["alarm", shapes.hourglass(28, 12, 7)]], "a time limit passed"],
+  [[["hollow", shapes.circle(28, 12, 6)]], "an answer after its time limit: it counts all the same"],
+  [[["hollow", shapes.doubleRing(28, 12, 7)]], "a message that the node had already"],
+  [[["held", shapes.square(28, 12, 6)], ["thin", shapes.line(23, 17, 33, 7)]], "a message held back: one before it is missing"],
+  [[["solid", shapes.diamond(28, 12, 8)]], "the gap is closed, and what was held is stored"],
+  [[["alarm", shapes.triangle(28, 13, 8)]], "an answer with an error"],
+  [[["bar", shapes.box(4, 6, 48, 12)], ["step", shapes.box(14, 12, 38, 6)], ["step", shapes.box(36, 6, 16, 6)]],
+    "a client that waits: its bar fills by a step with each ack"],
+  [[["bold", shapes.line(4, 12, 52, 12)]], "in a list: a majority has what stands above this line"],
 ];
 
-const ROWS = "A colour and a letter stand for a node, everywhere. The same message stands in the same row of every list.";
-const KEYS = "Tab goes from control to control; the arrow keys go from receipt to receipt in the master's list, and from one write concern to the next. Enter in the message field appends.";
+const ROWS = "A colour and a letter stand for a node, everywhere. The same message stands in the same row of every list; hatched rows are held back.";
+const KEYS = "Tab goes from control to control. The arrow keys go from receipt to receipt in the master's list. Enter in the field for the message appends.";
 
 // The dialog, opened by `button`.
 export class Help {
   constructor({ dialog, button }) {
     const close = make("button", { type: "button", class: "main", on: { click: () => dialog.close() } }, "close");
-    const rows = SHAPES.flatMap(([shapes, meaning]) => {
-      return [make("dt", {}, picture(shapes)), make("dd", {}, meaning)];
+    const rows = SHAPES.map(([parts, meaning]) => {
+      return make("div", {}, make("dt", {}, picture(parts)), make("dd", {}, meaning));
     });
     dialog.append(make("h2", { id: "help-title" }, "How to read this page"), make("p", {}, ROWS),
       make("dl", { class: "legend" }, ...rows), make("p", { class: "soft" }, KEYS),
@@ -40,39 +48,17 @@ export class Help {
   }
 }
 
-function circle(cx, cy, r, look) {
-  return ["circle", { cx, cy, r, class: look }];
-}
-
-function rect(x, y, width, height, look) {
-  return ["rect", { x, y, width, height, class: look }];
-}
-
-function line(x1, y1, x2, y2, look = "line") {
-  return ["line", { x1, y1, x2, y2, class: look }];
-}
-
-function arrow(x, y) {
-  return ["path", { d: `M${x - 10} ${y - 7} L${x} ${y} L${x - 12} ${y}`, class: "line" }];
-}
-
-function cross(x, y) {
-  return ["path", { d: `M${x - 5} ${y - 5} l10 10 m0 -10 l-10 10`, class: "thick" }];
-}
-
-function hatches() {
-  return [0, 1, 2, 3, 4].map((at) => line(8 + at * 9, 19, 20 + at * 9, 5));
-}
-
-// Returns a picture of shapes.
-function picture(shapes) {
+// Returns a picture of the parts of a shape.
+function picture(parts) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 56 24");
   svg.setAttribute("aria-hidden", "true");
-  for (const [tag, attributes] of shapes) {
-    const shape = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, value);
-    svg.append(shape);
+  for (const [look, d] of parts) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("class", "tl-mark");
+    path.setAttribute("data-look", look);
+    path.setAttribute("d", d);
+    svg.append(path);
   }
   return svg;
 }

@@ -41,9 +41,10 @@ export class NodesView {
     addEventListener("resize", this.changed);
   }
 
-  // Draws all columns as the nodes are now. `readOnly`: this page shows a recording, in which
-  // nothing can be broken.
-  update(view, readOnly) {
+  // Draws all columns as the nodes are in `view`. `mode` is "live", "frozen" (the buttons do
+  // nothing) or "recording" (there are none); `isScenario`: a scenario is played, which breaks things
+  // by itself.
+  update(view, mode, isScenario) {
     const nodes = view.nodes();
     const end = Math.max(0, ...nodes.map((node) => node.end));
     const rows = rowCount();
@@ -51,15 +52,16 @@ export class NodesView {
     this.nodes = nodes;
     this.oldest = Math.min(end, ...nodes.filter((node) => node.texts.size > 0).map((node) => node.from));
     this.rows = rows;
+    this.mode = mode;
     setData(document.documentElement, "nodes", nodes.length > 5 ? "many" : "few");
     keyed(this.box, this.columns, nodes.map((node) => node.name), (name) => this.#column(name));
     const master = nodes.find((node) => node.role === "master");
     this.#drawIds(first, rows, master);
-    for (const node of nodes) this.#draw(this.columns.get(node.name), node, { first, rows, end, master, readOnly });
+    for (const node of nodes) this.#draw(this.columns.get(node.name), node, { first, rows, end, mode });
     show(this.earlier, first > this.oldest);
     show(this.newest, this.window.chosen !== null);
     const reachable = nodes.filter((node) => node.health);
-    show(this.off, !readOnly && reachable.length > 0 && reachable.every((node) => !node.faults));
+    show(this.off, mode !== "recording" && !isScenario && reachable.length > 0 && reachable.every((node) => !node.faults));
   }
 
   // Returns a node as it was drawn last.
@@ -107,12 +109,14 @@ export class NodesView {
     setText(header.firstChild, node.letter);
     const words = nodeWords(node);
     setText(state, words.text);
-    if (state.dataset.level && state.dataset.level !== words.level) this.say(`${node.name}: ${words.text}.`);
+    setAttribute(state, "title", words.more ? `${words.text}: ${words.more}` : words.text);
+    if (state.dataset.level && state.dataset.level !== words.level) this.say(`${node.name}: ${words.text}${words.more ? `: ${words.more}` : ""}.`);
     setData(state, "level", words.level);
     this.#drawList(list, column, node, place);
     const broken = node.faults;
-    show(faults, Boolean(broken) && !place.readOnly);
+    show(faults, Boolean(broken) && place.mode !== "recording");
     for (const button of faults.children) {
+      setAttribute(button, "aria-disabled", place.mode === "frozen" ? "true" : null);
       if (button.dataset.fault !== "heal") {
         setAttribute(button, "aria-pressed", String(inForce(button.dataset.fault, broken)));
       }
@@ -148,7 +152,7 @@ export class NodesView {
 
   async #toggle(name, fault) {
     const node = this.node(name);
-    if (!node?.faults) return;
+    if (!node?.faults || this.mode !== "live") return;
     const body = toggled(fault, node.faults, node.role === "master");
     let failure = await this.command(name, "PUT", "/faults", body);
     if (failure === null && fault === "cut" && body.dropRate === 1) {
@@ -158,6 +162,7 @@ export class NodesView {
   }
 
   async #heal(name) {
+    if (this.mode !== "live") return;
     this.#note(name, await this.command(name, "DELETE", "/faults", null));
   }
 
@@ -211,6 +216,6 @@ function walk(event) {
 // Returns the number of rows that the window of the browser has room for.
 function rowCount() {
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-  const rows = Math.floor((innerHeight * 0.29) / (rem * 1.75));
+  const rows = Math.floor((innerHeight * 0.26) / (rem * 1.75));
   return Math.min(MOST_ROWS, Math.max(FEWEST_ROWS, rows));
 }

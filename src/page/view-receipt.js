@@ -3,11 +3,13 @@
 import { make } from "./dom.js";
 import { plural, sentence, shown, span } from "./words.js";
 
-// The dialog. `node(name)` is a node as the page shows it, or null.
+// The dialog. `node(name)` is a node as the page shows it, or null; `choose(ids)` marks messages on
+// the timeline.
 export class ReceiptView {
-  constructor({ dialog, node }) {
+  constructor({ dialog, node, choose }) {
     this.dialog = dialog;
     this.node = node;
+    this.choose = choose;
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog) dialog.close();
     });
@@ -31,14 +33,20 @@ export class ReceiptView {
   }
 
   #fill(...parts) {
+    const mark = make("button", { type: "button", on: { click: () => this.#choose() } }, "mark on the timeline");
     const again = make("button", { type: "button", on: { click: () => this.#ask() } }, "ask again");
     const close = make("button", { type: "button", class: "main", on: { click: () => this.dialog.close() } }, "close");
     this.dialog.replaceChildren(
       make("h2", { id: "receipt-title" }, `Receipt of message ${this.id}`),
       make("p", { class: "quote" }, make("bdi", {}, shown(this.text ?? "", 200))),
       ...parts,
-      make("p", { class: "actions" }, again, close));
+      make("p", { class: "actions" }, mark, again, close));
     close.focus();
+  }
+
+  #choose() {
+    this.dialog.close();
+    this.choose([this.id, this.id + 1]);
   }
 
   #table(receipt) {

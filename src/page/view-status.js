@@ -1,19 +1,22 @@
 // The connection, the clocks, what was left out, and sentences for people who do not see the page.
 
 import { setData, setText } from "./dom.js";
-import { span } from "./words.js";
 
 // Sentences that are said at most once in so many milliseconds. Shorter: a screen reader is
 // interrupted all the time. Longer: it tells old news.
 const PAUSE_MS = 1500;
 
 // Returns `{status, text}` of a connection. `kind` is "connecting", "live", "lost", "frozen" or
-// "recording"; `since` and `now` are times in milliseconds.
-export function connectionWords({ kind, since, now, reason }) {
-  if (kind === "lost") {
-    return { status: "lost", text: `connection lost ${span(Math.max(0, now - since))} ago; trying${reason ? `: ${reason}` : ""}` };
-  }
-  return { status: kind, text: kind };
+// "recording"; of a lost one `since` and `now` are times in milliseconds, and `detail` says what
+// to do, where the page does not try by itself.
+export function connectionWords({ kind, since, now, detail }) {
+  if (kind === "lost") return { status: kind, text: `connection lost ${seconds(now - since)} ago; ${detail ?? "trying"}` };
+  return { status: kind, text: detail ? `${kind}: ${detail}` : kind };
+}
+
+// Returns whole seconds, so that the sentence changes once a second at most.
+function seconds(ms) {
+  return `${Math.max(0, Math.floor(ms / 1000))} s`;
 }
 
 // The places of the page that say so.

@@ -135,7 +135,7 @@ export function toggled(fault, faults, isMaster) {
 // What to do about an error of an append, by its code.
 const ADVICE = new Map([
   ["timed-out", "It is stored and goes on to the other nodes; only the wait has ended."],
-  ["no-quorum", "Heal or start nodes until enough are healthy, then append again."],
+  ["no-quorum", "Heal or start nodes, then append again."],
   ["too-many-waiting", "Let some of the clients that wait get their answers first."],
   ["too-busy", "Append again in a moment."],
   ["disk-failed", "See the master's disk in the cluster's state."],
@@ -178,4 +178,13 @@ export function parseConcern(text) {
   const word = text.trim().toLowerCase();
   if (word === "majority" || word === "all") return word;
   return /^\d{1,9}$/.test(word) ? Number(word) : null;
+}
+
+// Returns what the page was not told, in words; "" where it was told everything.
+export function leftOutWords({ events, messages, every, missed }) {
+  const parts = [];
+  if (events > 0) parts.push(`${events} events were left out; of ${every} messages one is followed`);
+  if (missed > 0) parts.push(`${missed} events are gone, since this page was too slow`);
+  if (messages > 0) parts.push(`${messages} messages came too fast for the lists`);
+  return parts.length === 0 ? "" : `Sampled: ${parts.join("; ")}.`;
 }

@@ -15,7 +15,7 @@ test("a node that is well says so", () => {
   assert.deepEqual(nodeWords(secondary()), { text: "ready, has all", level: "ok" });
   const master = { role: "master", told: 1, reachable: true, health: { mode: "read-write" } };
   assert.equal(nodeWords(master).level, "ok");
-  assert.match(nodeWords({ ...master, health: { mode: "read-only" } }).text, /refuses messages/);
+  assert.match(nodeWords({ ...master, health: { mode: "read-only" } }).text, /^refuses messages$/);
 });
 
 test("silence is told as the master sees it", () => {
@@ -33,8 +33,11 @@ test("a node that lags says what it lacks, and what it holds back", () => {
 });
 
 test("what cannot be reached, and a disk that failed, come first", () => {
-  assert.match(nodeWords(secondary({ reachable: false, detail: "refused", health: null })).text, /over HTTP: refused/);
+  const unreachable = { reachable: false, detail: "refused", health: null };
+  assert.deepEqual(nodeWords(secondary(unreachable)), { text: "does not answer", level: "alarm", more: "refused" });
+  const row = { status: "unhealthy", phase: "disconnected", lag: 2, lastSeenMs: 9000 };
+  assert.equal(nodeWords(secondary({ ...unreachable, row })).text, "disconnected, lacks 2");
   const health = { phase: "failed", disk: { state: "failed", detail: "no space" } };
-  assert.deepEqual(nodeWords(secondary({ health })), { text: "disk failed: no space", level: "alarm" });
+  assert.deepEqual(nodeWords(secondary({ health })), { text: "disk failed", level: "alarm", more: "no space" });
   assert.equal(nodeWords(secondary({ told: null })).level, "wait");
 });

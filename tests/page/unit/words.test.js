@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  answerWords, concernNumber, faultPhrases, inForce, letters, listed, parseConcern, shown, span,
+  answerWords, concernNumber, faultPhrases, inForce, leftOutWords, letters, listed, parseConcern, shown, span,
   toggled,
 } from "../../../src/page/words.js";
 
@@ -72,4 +72,12 @@ test("answers are told in words, with what to do", () => {
 test("a write concern is a number or a word", () => {
   assert.deepEqual([" 3", "ALL", "majority", "-1", "2.5", ""].map(parseConcern), [3, "all", "majority", null, null, null]);
   assert.deepEqual([1, "majority", "all", 0].map((w) => concernNumber(w, 4)), [1, 3, 4, 1]);
+});
+
+test("what the page was not told is told in one sentence", () => {
+  const none = { events: 0, messages: 0, every: 1, missed: 0 };
+  assert.equal(leftOutWords(none), "");
+  assert.equal(leftOutWords({ ...none, events: 48_210, every: 32 }),
+    "Sampled: 48210 events were left out; of 32 messages one is followed.");
+  assert.match(leftOutWords({ ...none, missed: 512, messages: 7 }), /512 events are gone.*7 messages came too fast/);
 });

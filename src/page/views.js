@@ -1,0 +1,89 @@
+// Mounts all parts of the page but the timeline and the rates, and draws them when something
+// changed.
+
+import { sendFault } from "./commands.js";
+import { setData, setText, show } from "./dom.js";
+import { themeSwitch } from "./theme.js";
+import { Tour } from "./tour.js";
+import { AppendView } from "./view-append.js";
+import { ClusterView } from "./view-cluster.js";
+import { Help } from "./view-help.js";
+import { NodesView } from "./view-nodes.js";
+import { ReceiptView } from "./view-receipt.js";
+import { StatusView } from "./view-status.js";
+import { leftOutWords, shown } from "./words.js";
+
+// Time between two drawings of how long ago a connection was lost, in milliseconds.
+const TICK_MS = 1000;
+
+const part = (id) => document.getElementById(id);
+
+// Mounts the views of `app`.
+export function mountViews(app) {
+  const changed = () => app.changed();
+  const status = new StatusView({
+    connection: part("connection"), clock: part("clock"), sampling: part("sampling"), live: part("live"),
+    now: () => performance.now(),
+  });
+  const say = (text) => status.say(text);
+  app.say = say;
+  const cluster = new ClusterView({ root: part("cluster"), who: part("who"), note: part("note") });
+  const append = new AppendView({ root: part("append"), changed, say });
+  const receipt = new ReceiptView({
+    dialog: part("receipt"), node: (name) => app.view.node(name), choose: (ids) => app.select(ids),
+  });
+  const nodes = new NodesView({
+    root: part("nodes"), receipt: (id, text) => receipt.open(id, text), command: sendFault, changed, say,
+  });
+  const tour = new Tour({
+    panel: part("tour"), button: part("tour-open"), appends: () => append.entries(), command: sendFault, changed, say,
+  });
+  new Help({ dialog: part("help"), button: part("help-open") });
+  themeSwitch(part("theme"), changed);
+  app.onEvent((event) => tour.take(event));
+  app.onChange(() => {
+    const { view } = app;
+    const mode = app.recording ? "recording" : app.live ? "live" : "frozen";
+    const isScenario = view.steps().length > 0;
+    cluster.update(view, app.recording?.title ?? (isScenario ? "a scenario" : null));
+    drawStep(view.steps().at(-1));
+    append.update(view, closed(view, mode, isScenario));
+    nodes.update(view, mode, isScenario);
+    tour.update(view, app.recording !== null);
+    status.update({ connection: connection(app), clock: view.clock, sampling: leftOutWords(view.leftOut) });
+  });
+  setInterval(() => {
+    if (app.connection.state === "lost") app.changed();
+  }, TICK_MS);
+}
+
+// Returns why nothing can be appended, or null.
+function closed(view, mode, isScenario) {
+  if (mode === "recording") return "This is a recording: nothing can be appended to it.";
+  if (isScenario) return "A scenario plays here: its steps append.";
+  if (view.nodes().length > 0 && !view.master()) return "Messages are appended on the page of the master.";
+  return null;
+}
+
+// Shows the step of a scenario that is played, where there is one.
+function drawStep(step) {
+  const element = part("step");
+  show(element, step !== undefined);
+  if (step === undefined) return;
+  const broken = step.state === "broken";
+  setText(element, broken ? `Not as expected: ${shown(step.text, 200)}. Seen instead: ${shown(step.seen ?? "", 200)}` : shown(step.text, 200));
+  setData(element, "state", step.state);
+}
+
+// When the connection was lost, by the page's clock.
+let lostAt = null;
+
+// Returns the connection as StatusView shows it.
+function connection({ connection: { state, detail }, recording, live }) {
+  const now = performance.now();
+  lostAt = state === "lost" ? (lostAt ?? now) : null;
+  if (recording) return { kind: "recording", detail: null };
+  if (state === "lost") return { kind: "lost", since: lostAt, now, detail };
+  if (!live) return { kind: "frozen", detail: null };
+  return { kind: state === "open" ? "live" : "connecting", detail };
+}
