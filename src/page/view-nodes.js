@@ -216,6 +216,6 @@ function walk(event) {
 // Returns the number of rows that the window of the browser has room for.
 function rowCount() {
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-  const rows = Math.floor((innerHeight * 0.26) / (rem * 1.75));
+  const rows = Math.floor((innerHeight * 0.22) / (rem * 1.7));
   return Math.min(MOST_ROWS, Math.max(FEWEST_ROWS, rows));
 }
