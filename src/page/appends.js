@@ -20,12 +20,12 @@ export class Appends {
   // Takes an event about messages on the master, placed at `t`.
   take(event, t) {
     const { kind, ids } = event;
-    if (kind === "accepted") return void this.#accepted(ids, t);
+    if (kind === "accepted") return void this.#accepted(event, t);
     if (kind === "acked") return this.#acked(event.peer, ids, t);
     if (kind === "durable") return this.#durable(event.node, ids, t);
     const append = this.#byFirst.get(ids[0]);
     if (append && append.end === ids[1]) this.#ofClient(append, event, t);
-    else if (kind === "waits") this.#ofClient(this.#accepted(ids, t), event, t);
+    else if (kind === "waits") this.#ofClient(this.#accepted(event, t), event, t);
   }
 
   // Takes what the master's state says at `t`: acks and ends whose events were left out.
@@ -35,7 +35,7 @@ export class Appends {
       for (const { name, ackedEnd } of secondaries) {
         if (ackedEnd !== null && ackedEnd >= append.end) this.#ack(append, name, t);
       }
-      if (waitingSenders === 0) this.#end(append, append.isAnswerKnown ? "unknown" : "acked", t);
+      if (waitingSenders === 0) this.#end(append, append.waits ? "unknown" : "acked", t);
     }
   }
 
@@ -72,16 +72,16 @@ export class Appends {
     return this.#list.length;
   }
 
-  #accepted(ids, t) {
+  #accepted({ node, ids }, t) {
     const [first, end] = ids;
     const last = this.#list.at(-1);
     // Ids that come again are of another log.
     if (last && first < last.end) this.abandon(t);
     const append = this.#things.add({
-      type: "append", t, last: t, open: true, first, end, ids, w: null, timeoutMs: null,
+      type: "append", node, t, last: t, open: true, first, end, ids, w: null, timeoutMs: null,
       acceptedAt: t, durableAt: null, acks: [], endedAt: null, state: "waiting",
       // Whether the client waits for others: one that does not is answered at once.
-      isAnswerKnown: false,
+      waits: false,
     });
     this.#list.push(append);
     this.#byFirst.set(first, append);
@@ -91,7 +91,7 @@ export class Appends {
   #ofClient(append, event, t) {
     if (event.writeConcern) append.w = event.writeConcern;
     if (event.kind === "waits") {
-      append.isAnswerKnown = true;
+      append.waits = true;
       append.timeoutMs = event.timeoutMs ?? null;
       this.#things.touch(append, t);
     }

@@ -6,7 +6,7 @@
 
 // Differences below this are not corrected, in microseconds: stamps are taken a little after what
 // they are of.
-const TOLERANCE = 1000;
+const TOLERANCE = 2000;
 
 // Time that one span of observations covers, and the number of spans kept: clocks drift, and are
 // set.

@@ -49,7 +49,7 @@ export class Exchanges {
       exchange = this.#things.add({
         type: "exchange", key, t, last: t, open: true, requester, responder, request: event.request,
         ids: event.ids ?? null, there: leg(requester, responder), back: leg(responder, requester),
-        doneAt: null, doneRaw: null, arrivedRaw: null, sentRaw: null,
+        doneAt: null, arrivedRaw: null, sentRaw: null,
         answeredAt: null, tookMs: null, timedOutAt: null, lateAt: null, secondAt: null,
         failedAt: null, code: null, events: [],
       });
@@ -74,7 +74,6 @@ export class Exchanges {
       const fits = kind === "stored" ? end <= ids[1] : first === ids[0] && end === ids[1];
       if (!fits) continue;
       exchange.doneAt = t;
-      exchange.doneRaw = event.time;
       arrived.delete(exchange);
       this.#things.touch(exchange, t);
     }
@@ -101,7 +100,8 @@ export class Exchanges {
   }
 
   #answered(exchange, event) {
-    const raw = exchange.doneRaw ?? exchange.arrivedRaw;
+    // Not when its messages were stored: that is noted only after the answer may have left.
+    const raw = exchange.arrivedRaw;
     if (raw === null || event.kind !== "completed") return;
     const after = { node: event.node, time: event.time };
     this.#clocks.order({ node: exchange.responder, time: raw }, after);

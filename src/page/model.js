@@ -8,6 +8,7 @@ import { Appends } from "./appends.js";
 import { Bands } from "./bands.js";
 import { Clocks } from "./clock.js";
 import { Exchanges, FRAME_KINDS } from "./exchanges.js";
+import { isWellFormed } from "./items.js";
 import { Node } from "./nodes.js";
 import { Rates } from "./rate-counts.js";
 import { sentence } from "./sentences.js";
@@ -24,6 +25,10 @@ const PRUNE_EVERY = 1_000_000;
 // Most notable events and steps of a scenario that are kept. Smaller: one looks back less far.
 const MOST_NOTES = 200;
 const MOST_STEPS = 100;
+
+// Most items that are kept while the model is held. Smaller: one cannot look at a frozen minute for
+// long while much happens. Larger: more memory.
+const MOST_HELD = 400_000;
 
 // Number of colors of nodes.
 const COLORS = 10;
@@ -54,6 +59,8 @@ export class Model {
   #items = [];
   #kept;
   #pruned = -Infinity;
+  // Whether nothing is forgotten for the time being.
+  #isHeld = false;
   #sampled = new Map();
   #missed = 0;
   #colored = 0;
@@ -73,7 +80,7 @@ export class Model {
   // Takes an item. Returns the event, with its place `t` on the axis, if it is news.
   take(item) {
     const { at, event, data } = item;
-    if (!this.#isWellFormed(item)) return null;
+    if (!isWellFormed(item)) return null;
     if (at - this.#pruned > PRUNE_EVERY) this.#prune(at);
     this.#items.push(item);
     if (event === "event") return this.#event(data, at);
@@ -89,6 +96,11 @@ export class Model {
   // Returns the time on the axis at an arrival time.
   now(at) {
     return this.clocks.now(at);
+  }
+
+  // Forgets nothing until further notice, if there is room for what comes.
+  hold(isHeld) {
+    this.#isHeld = isHeld;
   }
 
   // Returns the items that are kept, in the order in which they came.
@@ -135,20 +147,6 @@ export class Model {
     }
     for (const node of this.#nodes.values()) messages += node.skipped;
     return { events, messages, every, missed: this.#missed };
-  }
-
-  // Whether an item is what its name says, as far as the model relies on it: recordings are files
-  // that anybody may have written.
-  #isWellFormed({ at, event, data }) {
-    if (!Number.isFinite(at) || data === null || typeof data !== "object") return false;
-    if (event === "event") return typeof data.node === "string" && Number.isFinite(data.time) && fitsKind(data);
-    if (event === "state") return typeof data.node === "string" && Number.isFinite(data.time);
-    if (event === "messages") {
-      return typeof data.node === "string" && Number.isSafeInteger(data.from) && isTexts(data.messages);
-    }
-    if (event === "step") return typeof data.text === "string";
-    if (event === "missed") return Number.isFinite(data.count);
-    return event === "sampled" || event === "connection";
   }
 
   #event(event, at) {
@@ -201,7 +199,7 @@ export class Model {
   #gap(node, t) {
     const spans = node.held.last;
     const missing = node.ends.last ?? node.states.last?.health?.logEnd ?? 0;
-    const text = spans.length > 0 ? `a gap: message ${missing} is missing` : null;
+    const text = spans.length > 0 ? `gap: message ${missing} is missing` : null;
     this.#bands.set(node.name, "gap", text, t);
   }
 
@@ -248,6 +246,7 @@ export class Model {
 
   #prune(at) {
     this.#pruned = at;
+    if (this.#isHeld && this.#items.length < MOST_HELD) return;
     const before = this.now(at) - this.#kept;
     this.things.prune(before);
     for (const node of this.#nodes.values()) node.prune(before);
@@ -269,20 +268,4 @@ function compare(a, b) {
 function push(list, value, most) {
   list.push(value);
   if (list.length > most) list.shift();
-}
-
-function isSpan(ids) {
-  return Array.isArray(ids) && ids.length === 2 && ids.every(Number.isSafeInteger);
-}
-
-function isTexts(messages) {
-  return Array.isArray(messages) && messages.every((text) => typeof text === "string");
-}
-
-// Whether an event has the members that its kind must have.
-function fitsKind({ id, kind, ids, peer }) {
-  if (!Number.isFinite(id) || typeof kind !== "string") return false;
-  if (ids !== undefined && !isSpan(ids)) return false;
-  if (peer !== undefined && typeof peer !== "string") return false;
-  return ids !== undefined || !(POINT_KINDS.has(kind) || CLIENT_KINDS.has(kind));
 }

@@ -1,0 +1,105 @@
+// Where things stand on the timeline: lanes from top to bottom, time from left to right.
+
+// Rows of bars in the lane of senders. More: the timeline is taller. Fewer: fewer clients that wait
+// at the same time are drawn.
+const ROWS = 3;
+
+// Returns the heights of lanes by the number of nodes, in rem.
+function laneHeight(nodes) {
+  if (nodes <= 3) return 4.6;
+  return nodes <= 5 ? 3.9 : 3;
+}
+
+export class Lanes {
+  // `width` in pixels, `rem` in pixels, `names` of the nodes from top to bottom, `span` in µs.
+  constructor({ width, rem, names, span }) {
+    this.rem = rem;
+    this.width = width;
+    this.names = names;
+    this.span = span;
+    this.left = 7.5 * rem;
+    this.right = width - 0.75 * rem;
+    this.rows = ROWS;
+    this.rowHeight = 1.85 * rem;
+    this.sendersTop = 0.4 * rem;
+    this.sendersHeight = ROWS * this.rowHeight + 0.3 * rem;
+    this.pitch = laneHeight(names.length) * rem;
+    this.nodesTop = this.sendersTop + this.sendersHeight + 0.5 * rem;
+    this.axis = this.nodesTop + Math.max(1, names.length) * this.pitch;
+    this.height = this.axis + 1.6 * rem;
+    this.r = 0.34 * rem;
+    this.pxPerMicro = (this.right - this.left) / span;
+    // The time at the left end; marks are placed relative to it.
+    this.origin = 0;
+  }
+
+  // Returns the place of a time on the axis, in pixels.
+  x(t) {
+    return this.left + (t - this.origin) * this.pxPerMicro;
+  }
+
+  // Returns the time at a place.
+  t(x) {
+    return this.origin + (x - this.left) / this.pxPerMicro;
+  }
+
+  // Returns the top of a node's part; of one that has none: null.
+  top(name) {
+    const index = this.names.indexOf(name);
+    return index < 0 ? null : this.nodesTop + index * this.pitch;
+  }
+
+  // Returns the height at which a node's line is; of one that has none: null.
+  y(name) {
+    const top = this.top(name);
+    return top === null ? null : top + this.pitch * 0.56;
+  }
+
+  // Whether two layouts place the same things in the same way.
+  isLike(other) {
+    return other !== null && this.width === other.width && this.rem === other.rem && this.span === other.span
+      && this.names.length === other.names.length && this.names.every((name, index) => name === other.names[index]);
+  }
+}
+
+// Returns where the window begins that shows `t`: in its second half, so that what was before is
+// seen. Windows begin at whole halves.
+export function windowStart(t, span) {
+  const half = span / 2;
+  return (Math.floor(t / half) - 1) * half;
+}
+
+// Returns where the window begins while time goes on: it stands until it is full, then turns over
+// by half.
+export function nextStart(start, t, span) {
+  if (start === null) return Math.floor(t / (span / 2)) * (span / 2);
+  if (t < start) return windowStart(t, span);
+  if (t < start + span) return start;
+  return t < start + span * 1.5 ? start + span / 2 : windowStart(t, span);
+}
+
+// Rows of bars: each bar gets the first row that is free at its place, and keeps it.
+export class Rows {
+  #ends;
+  #rows = new Map();
+
+  constructor(count) {
+    this.#ends = new Array(count).fill(-Infinity);
+  }
+
+  // Returns the row of a bar that begins at `x` and ends at `end`; null: none is free.
+  place(key, x, end) {
+    let row = this.#rows.get(key);
+    if (row === undefined) {
+      row = this.#ends.findIndex((taken) => taken < x);
+      if (row < 0) row = null;
+      this.#rows.set(key, row);
+    }
+    if (row !== null) this.#ends[row] = Math.max(this.#ends[row], end);
+    return row;
+  }
+
+  forget(key) {
+    this.#rows.delete(key);
+  }
+}

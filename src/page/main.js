@@ -1,0 +1,31 @@
+// Puts the page together.
+
+import { App } from "./app.js";
+import { RatesChart } from "./rates.js";
+import { TimeControls } from "./time-controls.js";
+import { Timeline } from "./timeline.js";
+import { mountViews } from "./views.js";
+
+const part = (id) => document.getElementById(id);
+
+const app = new App();
+const timeline = new Timeline(part("timeline"), { onPick: (ids) => app.select(ids) });
+const rates = new RatesChart(part("rates"));
+const controls = new TimeControls({
+  root: part("timeline-controls"), freeze: part("freeze"), save: part("save"), open: part("open"),
+  file: part("open-file"), app, timeline,
+});
+
+timeline.onResize = () => app.changed();
+app.onChange(() => {
+  controls.update();
+  timeline.choose(app.selected);
+});
+app.onFrame((now) => {
+  const { model, t, live, view } = app;
+  const isMoving = live || app.rate > 0;
+  timeline.draw({ model, t, isLive: live, isMoving, nodes: view.nodes(), end: app.range[1] });
+  rates.draw(model, t, now);
+});
+mountViews(app);
+app.start();

@@ -1,0 +1,341 @@
+// The elements of the timeline: makes them, changes only what differs, and tells what they are.
+
+import { make, setText } from "./dom.js";
+import { sentence, timeWords } from "./sentences.js";
+import { shown } from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// Layers from back to front, and the looks that each holds.
+const LAYERS = {
+  bands: ["band", "epoch"],
+  frames: ["line", "thin", "dashed", "wait"],
+  bars: ["step", "bar"],
+  points: ["solid", "hollow", "held", "ring-dashed", "bold", "alarm", "lost"],
+};
+const LAYER_OF = new Map(Object.entries(LAYERS).flatMap(([layer, looks]) => looks.map((look) => [look, layer])));
+
+// Bands and looks that are hatched in the color of their node.
+const HATCHED = new Set(["gap", "silence", "paused", "held"]);
+
+// The longest text of a fact, in characters: details come from elsewhere.
+const LONGEST_FACT = 200;
+
+function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+export class Stage {
+  #root;
+  #layers = {};
+  #layer;
+  #still;
+  #ticks;
+  #defs;
+  #clip;
+  #future;
+  #hand;
+  #facts;
+  #left;
+  // Thing to key to `{element, label, mark}`.
+  #shown = new Map();
+  #marks = new WeakMap();
+  #density = new Map();
+  #colors = new Map();
+  #chosen = null;
+  #isVirtual = false;
+  #onPick;
+  #current = [];
+  // The moment whose marks stand out; null: none.
+  #at = null;
+  names = [];
+  count = 0;
+
+  constructor(root, { onPick }) {
+    this.#root = root;
+    this.#onPick = onPick;
+    this.#defs = svg("defs");
+    this.#clip = svg("rect");
+    this.#still = svg("g");
+    this.#layer = svg("g");
+    this.#ticks = svg("g", { class: "tl-ticks" });
+    this.#layer.append(this.#ticks);
+    for (const name of ["bands", "density", "frames", "bars", "points", "labels"]) {
+      this.#layers[name] = svg("g", { class: `tl-${name}` });
+      this.#layer.append(this.#layers[name]);
+    }
+    this.#future = svg("rect", { class: "tl-future", visibility: "hidden" });
+    const clipped = svg("g", { "clip-path": "url(#tl-clip)" }, this.#layer, this.#future);
+    this.#defs.append(svg("clipPath", { id: "tl-clip" }, this.#clip));
+    this.svg = svg("svg", { class: "tl-svg", role: "group", "aria-label": "timeline", tabindex: "0", "aria-describedby": "tl-help" });
+    this.svg.append(this.#defs, this.#still, clipped);
+    this.#hand = make("div", { class: "tl-hand", "aria-hidden": "true" });
+    this.#facts = make("p", { class: "tl-facts" });
+    this.#left = make("p", { class: "tl-left" });
+    const help = make("p", { class: "unseen", id: "tl-help" },
+      "Arrow keys step from event to event, space freezes, escape goes back to now. The facts of a step stand below.");
+    root.append(make("div", { class: "tl-frame" }, this.svg, this.#hand), this.#facts, this.#left, help);
+    this.#listen();
+  }
+
+  // Returns the width of the timeline and the size of its type, in pixels.
+  size() {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    return { width: Math.floor(this.#root.clientWidth), rem };
+  }
+
+  // Begins an empty picture.
+  begin(lanes, nodes, start, isVirtual) {
+    this.names = nodes.map(({ name }) => name);
+    this.#colors = new Map(nodes.map(({ name, color }) => [name, String(color)]));
+    this.#isVirtual = isVirtual;
+    this.#shown.clear();
+    this.#density.clear();
+    this.#current = [];
+    this.count = 0;
+    for (const layer of Object.values(this.#layers)) layer.replaceChildren();
+    const { width, height, left, right } = lanes;
+    const size = { width, height, viewBox: `0 0 ${width} ${height}` };
+    for (const [name, value] of Object.entries(size)) this.svg.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ x: left, y: 0, width: width - left, height })) this.#clip.setAttribute(name, value);
+    this.#patterns(nodes);
+    this.#still.replaceChildren(...stillParts(lanes, nodes));
+    this.#future.setAttribute("height", lanes.axis);
+    this.#future.setAttribute("width", right - left);
+    this.turn(0, lanes, start, isVirtual);
+  }
+
+  // Moves the picture by `shift` pixels, for a window that begins at `start`.
+  turn(shift, lanes, start, isVirtual) {
+    this.#layer.setAttribute("transform", `translate(${shift.toFixed(1)} 0)`);
+    this.#ticks.replaceChildren(...tickParts(lanes, start, isVirtual));
+  }
+
+  // Shows the marks of a thing instead of those that it had.
+  show(thing, marks) {
+    let parts = this.#shown.get(thing);
+    if (parts === undefined) this.#shown.set(thing, (parts = new Map()));
+    const gone = parts.size > 0 ? new Set(parts.keys()) : null;
+    for (const mark of marks) {
+      gone?.delete(mark.key);
+      const part = parts.get(mark.key);
+      if (part === undefined) parts.set(mark.key, this.#add(mark));
+      else this.#change(part, mark);
+    }
+    for (const key of gone ?? []) {
+      this.#drop(parts.get(key));
+      parts.delete(key);
+    }
+  }
+
+  remove(thing) {
+    for (const part of this.#shown.get(thing)?.values() ?? []) this.#drop(part);
+    this.#shown.delete(thing);
+  }
+
+  // Shows the density of a lane; that of the clients is "".
+  showDensity(lane, d, sum) {
+    let element = this.#density.get(lane);
+    if (element === undefined) {
+      element = svg("path", { class: "tl-density", "data-kind": "density" });
+      if (lane !== "") {
+        element.setAttribute("data-node", lane);
+        element.setAttribute("data-color", this.#colors.get(lane));
+      }
+      this.#density.set(lane, element);
+      this.#layers.density.append(element);
+    }
+    element.setAttribute("d", d);
+    this.#marks.set(element, { words: `${sum} messages that are not drawn one by one`, t: null });
+  }
+
+  // Moves the hand, which is at the moment shown, to a place. `future`: whether what comes after it is
+  // faint ("known") or hidden ("unknown"); null: there is none.
+  setHand(x, lanes, future) {
+    this.#hand.style.transform = `translateX(${x.toFixed(1)}px)`;
+    this.#hand.style.height = `${lanes.axis}px`;
+    this.#future.setAttribute("visibility", future === null ? "hidden" : "visible");
+    if (future === null) return;
+    this.#future.setAttribute("x", x.toFixed(1));
+    this.#future.setAttribute("data-future", future);
+  }
+
+  // Says what is not drawn.
+  setLeft(text) {
+    setText(this.#left, text);
+  }
+
+  // Marks what happened at `t` and tells it; null: nothing.
+  setNow(t) {
+    if (t === this.#at) return;
+    this.#at = t;
+    for (const element of this.#current) element.classList.remove("tl-now");
+    this.#current = [];
+    if (t === null) return void setText(this.#facts, "");
+    const facts = [];
+    for (const { element, mark } of this.#parts()) {
+      if (mark.look === "band" || Math.abs(mark.t - t) > 500) continue;
+      element.classList.add("tl-now");
+      this.#current.push(element);
+      facts.push(...this.#words(mark));
+    }
+    const told = [...new Set(facts)].slice(0, 3).join("; ");
+    setText(this.#facts, `${timeWords(t, this.#isVirtual)}  ${told}`);
+  }
+
+  // Returns the times of all marks.
+  times() {
+    return [...this.#parts()].filter(({ mark }) => mark.look !== "band").map(({ mark }) => mark.t);
+  }
+
+  // Lets the marks of messages `[first, end)` stand out; null: none.
+  choose(ids) {
+    this.#chosen = ids;
+    this.svg.classList.toggle("tl-choosing", ids !== null);
+    for (const { element, mark } of this.#parts()) this.#setChosen(element, mark);
+  }
+
+  #setChosen(element, { ids }) {
+    const chosen = this.#chosen;
+    element.classList.toggle("tl-chosen", Boolean(chosen && ids && ids[0] < chosen[1] && ids[1] > chosen[0]));
+  }
+
+  *#parts() {
+    for (const parts of this.#shown.values()) yield* parts.values();
+  }
+
+  #add(mark) {
+    const element = svg(mark.box ? "rect" : "path", { class: "tl-mark" });
+    const part = { element, label: null, mark: {} };
+    this.#change(part, mark);
+    this.#layers[LAYER_OF.get(mark.look)].append(element);
+    this.count += 1;
+    if (this.#chosen) this.#setChosen(element, mark);
+    return part;
+  }
+
+  #drop({ element, label }) {
+    element.remove();
+    label?.remove();
+    this.count -= 1;
+  }
+
+  #change(part, mark) {
+    const { element, mark: before } = part;
+    const set = (name, value, old) => {
+      if (value === old) return;
+      if (value === null || value === undefined) element.removeAttribute(name);
+      else element.setAttribute(name, value);
+    };
+    set("data-kind", mark.kind, before.kind);
+    set("data-look", mark.look, before.look);
+    set("data-node", mark.node, before.node);
+    set("data-peer", mark.peer, before.peer);
+    set("data-state", mark.state, before.state);
+    if (mark.ids !== before.ids) set("data-ids", mark.ids ? mark.ids.join("-") : null);
+    if (mark.color !== before.color) set("data-color", this.#colors.get(mark.color));
+    const hatched = mark.look === "band" ? mark.kind : mark.look;
+    if (HATCHED.has(hatched) && part.hatched !== hatched) {
+      element.style.fill = `url(#tl-${hatched}-${this.#colors.get(mark.color)})`;
+      part.hatched = hatched;
+    }
+    set("d", mark.d, before.d);
+    if (mark.box) {
+      ["x", "y", "width", "height"].forEach((name, index) => set(name, mark.box[index].toFixed(1), part.box?.[index]));
+      part.box = mark.box.map((number) => number.toFixed(1));
+    }
+    this.#setLabel(part, mark);
+    part.mark = mark;
+    this.#marks.set(element, mark);
+  }
+
+  #setLabel(part, { label, look }) {
+    if (!label) {
+      part.label?.remove();
+      part.label = null;
+      return;
+    }
+    if (part.label === null) {
+      part.label = svg("text", { class: `tl-label tl-label-${look}` });
+      this.#layers.labels.append(part.label);
+    }
+    setText(part.label, shown(label.text, LONGEST_FACT));
+    part.label.setAttribute("x", label.x.toFixed(1));
+    part.label.setAttribute("y", label.y.toFixed(1));
+  }
+
+  #words({ words, events }) {
+    const texts = words ? [words] : events.filter(Boolean).map(sentence);
+    return texts.map((text) => shown(text, LONGEST_FACT));
+  }
+
+  #listen() {
+    const markOf = (event) => this.#marks.get(event.target);
+    this.svg.addEventListener("pointerover", (event) => {
+      const mark = markOf(event);
+      if (!mark) return;
+      const at = mark.t === null ? "" : `${timeWords(mark.t, this.#isVirtual)}  `;
+      const text = at + this.#words(mark).join("; ");
+      setText(this.#facts, text);
+      let title = event.target.firstElementChild;
+      if (title === null) event.target.append((title = svg("title")));
+      setText(title, text);
+    });
+    this.svg.addEventListener("click", (event) => this.#onPick(markOf(event)?.ids ?? null));
+  }
+
+  // Makes the hatchings of held messages and gaps, one for each color.
+  #patterns(nodes) {
+    for (const old of this.#defs.querySelectorAll("pattern")) old.remove();
+    for (const { color } of nodes) {
+      for (const [name, size, d] of [
+        ["gap", 7, "M-2 9L9 -2M5 9L9 5M-2 2L2 -2"],
+        ["held", 3.5, "M-1 4.5L4.5 -1"],
+        ["silence", 12, "M3 3h0.01M9 9h0.01"],
+        ["paused", 12, "M6 0V12"],
+      ]) {
+        const attributes = { id: `tl-${name}-${color}`, width: size, height: size, patternUnits: "userSpaceOnUse" };
+        this.#defs.append(svg("pattern", attributes, svg("path", { d, class: `tl-hatch-${name}`, "data-color": color })));
+      }
+    }
+  }
+}
+
+// Returns what stands still: the names and lines of the lanes.
+function stillParts(lanes, nodes) {
+  const { rem, left, right } = lanes;
+  const parts = [];
+  const middle = lanes.sendersTop + lanes.sendersHeight / 2;
+  parts.push(svg("text", { class: "tl-lane-name", x: 0, y: middle + 0.35 * rem }, "clients"));
+  for (const { name, letter, color } of nodes) {
+    const y = lanes.y(name);
+    parts.push(svg("line", { class: "tl-lane", "data-color": color, x1: left, x2: right, y1: y, y2: y }));
+    const r = 0.72 * rem;
+    parts.push(svg("circle", { class: "tl-disc", "data-color": color, cx: r, cy: y, r }));
+    parts.push(svg("text", { class: "tl-letter", x: r, y: y + 0.27 * rem }, letter));
+    const text = svg("text", { class: "tl-lane-name", "data-color": color, x: 1.9 * rem, y: y + 0.35 * rem });
+    text.textContent = shown(name, 9);
+    text.append(svg("title"));
+    text.lastChild.textContent = shown(name);
+    parts.push(text);
+  }
+  parts.push(svg("line", { class: "tl-axis", x1: left, x2: right, y1: lanes.axis, y2: lanes.axis }));
+  return parts;
+}
+
+// Returns the lines and times of the axis.
+function tickParts(lanes, start, isVirtual) {
+  const step = lanes.span > 12_000_000 ? 5_000_000 : 1_000_000;
+  const parts = [];
+  for (let t = Math.ceil(start / step) * step; t <= start + lanes.span; t += step) {
+    const x = lanes.x(t).toFixed(1);
+    parts.push(svg("line", { class: "tl-tick", x1: x, x2: x, y1: lanes.sendersTop, y2: lanes.axis + 4 }));
+    const anchor = t === start ? "start" : t >= start + lanes.span ? "end" : "middle";
+    const text = isVirtual ? `${Math.round(t / 1_000_000)} s` : timeWords(t).slice(0, 8);
+    parts.push(svg("text", { class: "tl-time", x, y: lanes.axis + 1.2 * lanes.rem, "text-anchor": anchor }, text));
+  }
+  return parts;
+}
