@@ -26,8 +26,17 @@ export class AppendQueue {
   add({ message, concern, needed, timeoutMs }) {
     this.count += 1;
     const entry = {
-      number: this.count, message, concern, needed, timeoutMs,
-      state: "queued", id: null, sentAt: null, tookMs: null, status: null, body: null,
+      number: this.count,
+      message,
+      concern,
+      needed,
+      timeoutMs,
+      state: "queued",
+      id: null,
+      sentAt: null,
+      tookMs: null,
+      status: null,
+      body: null,
       giveUp: new AbortController(),
     };
     this.entries.unshift(entry);
@@ -50,7 +59,9 @@ export class AppendQueue {
   // log shows it: `textOf(id)` is the text that the master shows, perhaps cut and then ending with
   // "…", or undefined. The ids of `from` to below `end` are looked at, oldest first.
   match(from, end, textOf) {
-    const open = this.waiting().filter((entry) => entry.id === null).reverse();
+    const open = this.waiting()
+      .filter((entry) => entry.id === null)
+      .reverse();
     const taken = new Set(this.entries.map((entry) => entry.id));
     for (const entry of open) {
       for (let id = Math.max(from, entry.notBefore); id < end; id += 1) {

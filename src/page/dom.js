@@ -7,7 +7,8 @@ export function make(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (name === "on") {
-      for (const [kind, listener] of Object.entries(value)) element.addEventListener(kind, listener);
+      for (const [kind, listener] of Object.entries(value))
+        element.addEventListener(kind, listener);
     } else if (name === "data") {
       for (const [key, datum] of Object.entries(value)) setData(element, key, datum);
     } else {

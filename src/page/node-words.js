@@ -7,7 +7,8 @@ import { plural, span } from "./words.js";
 export function nodeWords(node) {
   const { health, row } = node;
   if (node.told === null) return { text: "nothing heard yet", level: "wait" };
-  if (!node.reachable) return { text: memberWords(row)?.text ?? "does not answer", level: "alarm", more: node.detail };
+  if (!node.reachable)
+    return { text: memberWords(row)?.text ?? "does not answer", level: "alarm", more: node.detail };
   const disk = diskWords(health?.disk);
   if (disk) return disk;
   if (node.role === "master") return masterWords(health);
@@ -31,8 +32,12 @@ function memberWords(member) {
   if (!member || member.status === "healthy" || !member.status) return null;
   const lag = member.lag ? `, lacks ${member.lag}` : "";
   const gone = member.phase === "disconnected";
-  const silent = gone || typeof member.lastSeenMs !== "number" ? "" : `, silent for ${span(member.lastSeenMs)}`;
-  return { text: `${gone ? "disconnected" : member.status}${silent}${lag}`, level: member.status === "suspected" ? "wait" : "alarm" };
+  const silent =
+    gone || typeof member.lastSeenMs !== "number" ? "" : `, silent for ${span(member.lastSeenMs)}`;
+  return {
+    text: `${gone ? "disconnected" : member.status}${silent}${lag}`,
+    level: member.status === "suspected" ? "wait" : "alarm",
+  };
 }
 
 // Returns how a secondary is that the master hears from, or that speaks for itself.
@@ -41,7 +46,8 @@ function secondaryWords(node) {
   const phase = health?.phase ?? node.row?.phase ?? "";
   const buffered = health?.buffered ?? 0;
   const lag = Math.max(0, (health?.master?.logEnd ?? 0) - node.end);
-  const lacks = buffered > 0 ? `lacks ${lag}, holds ${buffered} back` : `lacks ${plural(lag, "message")}`;
+  const lacks =
+    buffered > 0 ? `lacks ${lag}, holds ${buffered} back` : `lacks ${plural(lag, "message")}`;
   if (phase === "connecting") return { text: "connecting to its master", level: "alarm" };
   if (phase === "refused" || phase === "diverged" || phase === "failed") {
     return { text: phase, level: "alarm", more: health.master?.lastError };

@@ -40,12 +40,16 @@ export class Sight {
 
   // Returns an append of this step that was answered 201 and `fits`, or undefined.
   answered(fits) {
-    return this.entries.find((entry) => entry.number > this.since && entry.state === "answered" && fits(entry));
+    return this.entries.find(
+      (entry) => entry.number > this.since && entry.state === "answered" && fits(entry),
+    );
   }
 
   // Whether an append waits, has its id, and `fits`.
   waits(fits) {
-    return this.entries.some((entry) => entry.state === "waits" && entry.id !== null && fits(entry));
+    return this.entries.some(
+      (entry) => entry.state === "waits" && entry.id !== null && fits(entry),
+    );
   }
 
   // Returns a node by its name, or undefined.

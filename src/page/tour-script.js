@@ -15,9 +15,7 @@ const FORM = { id: "append-button" };
 // Returns the experiments for a cluster: `near` and `far` are secondaries (the same where there is
 // only one), `master` is its master, all by name; `size` counts the nodes.
 export function experiments({ master, near, far, size }) {
-  return [
-    waits(near, size), lost(near), paused(far), cutOff(near, size), twice(master),
-  ];
+  return [waits(near, size), lost(near), paused(far), cutOff(near, size), twice(master)];
 }
 
 function waits(near, size) {
@@ -63,8 +61,9 @@ function lost(near) {
         act: "Append messages, one after the other, until a frame is lost.",
         watch: `An arrow from ${near} that ends half-way in a cross: ${near} has the message, and the master does not know.`,
         point: FORM,
-        done: (see) => see.event((one) => one.kind === "dropped" && one.node === near)
-          && "the cross is the lost frame.",
+        done: (see) =>
+          see.event((one) => one.kind === "dropped" && one.node === near) &&
+          "the cross is the lost frame.",
         mark: "lost",
       },
       {
@@ -73,7 +72,10 @@ function lost(near) {
         point: null,
         done: (see) => {
           const again = see.event((one) => one.kind === "resent" && one.peer === near && one.ids);
-          return again && `${idsWords(again.ids)} went out again${again.attempt > 1 ? `, attempt ${again.attempt}` : ""}.`;
+          return (
+            again &&
+            `${idsWords(again.ids)} went out again${again.attempt > 1 ? `, attempt ${again.attempt}` : ""}.`
+          );
         },
         mark: "resent",
       },
@@ -95,7 +97,9 @@ function paused(far) {
         point: FORM,
         done: (see) => {
           const entry = see.answered(() => true);
-          return entry && see.end(far) <= entry.id && `answered, and ${far} lacks message ${entry.id}.`;
+          return (
+            entry && see.end(far) <= entry.id && `answered, and ${far} lacks message ${entry.id}.`
+          );
         },
         mark: "answered",
       },
@@ -110,8 +114,11 @@ function paused(far) {
         act: `Press heal in the column of ${far}.`,
         watch: "The missing messages come at once, and its list is whole again.",
         point: { node: far, fault: "heal" },
-        done: (see) => !see.faults(far)?.paused && see.status(far) === "healthy" && see.same(far)
-          && `${far} is healthy and has everything.`,
+        done: (see) =>
+          !see.faults(far)?.paused &&
+          see.status(far) === "healthy" &&
+          see.same(far) &&
+          `${far} is healthy and has everything.`,
         mark: "stored",
       },
     ],
@@ -133,7 +140,11 @@ function cutOff(near, size) {
         point: { id: `concern-${fewer <= 5 ? fewer : "other"}` },
         done: (see) => {
           const entry = see.answered((one) => one.needed <= fewer);
-          return entry && see.end(near) <= entry.id && `answered without ${near}, which lacks message ${entry.id}.`;
+          return (
+            entry &&
+            see.end(near) <= entry.id &&
+            `answered without ${near}, which lacks message ${entry.id}.`
+          );
         },
         mark: "answered",
       },
@@ -148,8 +159,11 @@ function cutOff(near, size) {
         act: `Press heal in the column of ${near}.`,
         watch: `${near} dials again, catches up, and the sender gets its answer.`,
         point: { node: near, fault: "heal" },
-        done: (see) => see.faults(near)?.dropRate === 0 && see.same(near)
-          && !see.waits((one) => one.needed === size) && "the lists are the same again.",
+        done: (see) =>
+          see.faults(near)?.dropRate === 0 &&
+          see.same(near) &&
+          !see.waits((one) => one.needed === size) &&
+          "the lists are the same again.",
         mark: "ready",
       },
     ],
@@ -174,14 +188,21 @@ function twice(master) {
         },
         mark: "duplicate",
       },
-      press(master, "drop", "the master loses some of its frames too, so a later message may come first."),
+      press(
+        master,
+        "drop",
+        "the master loses some of its frames too, so a later message may come first.",
+      ),
       {
         act: "Append five messages quickly with write concern 1: a letter and Enter, five times.",
         watch: "A hatched row: the message came before the one that precedes it, and is held back.",
         point: { id: "message" },
         done: (see) => {
           const held = see.event((one) => one.kind === "held");
-          return held && `${held.node} holds ${idsWords(held.ids)} back, since message ${held.end} is missing.`;
+          return (
+            held &&
+            `${held.node} holds ${idsWords(held.ids)} back, since message ${held.end} is missing.`
+          );
         },
         mark: "held",
       },
@@ -211,10 +232,10 @@ function press(node, fault, happened) {
   };
 }
 
-
 // Returns why the tour cannot be taken, or null.
 export function hindrance({ recording, master, secondaries, faultsOff }) {
-  if (recording) return "A recording cannot be broken. Open the page of a running cluster for the tour.";
+  if (recording)
+    return "A recording cannot be broken. Open the page of a running cluster for the tour.";
   if (!master) return "The tour needs the master's page: this one shows a secondary alone.";
   if (faultsOff.length > 0) {
     return `The tour injects faults, and ${listed(faultsOff)} ${faultsOff.length === 1 ? "does" : "do"} not allow it. Start the nodes with --allow-faults.`;

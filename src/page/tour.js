@@ -75,8 +75,15 @@ export class Tour {
     if (key !== this.key) {
       this.key = key;
       this.why = why;
-      this.list = why === null
-        ? experiments({ master, near: secondaries[0], far: secondaries.at(-1), size: view.clusterSize() }) : [];
+      this.list =
+        why === null
+          ? experiments({
+              master,
+              near: secondaries[0],
+              far: secondaries.at(-1),
+              size: view.clusterSize(),
+            })
+          : [];
       this.chosen = null;
       this.#draw();
     }
@@ -131,16 +138,36 @@ export class Tour {
 
   #draw() {
     const parts = [
-      make("div", { class: "bar" },
+      make(
+        "div",
+        { class: "bar" },
         make("h2", { id: "tour-title", tabindex: "-1" }, "Five experiments"),
-        make("button", { type: "button", class: "quiet", "aria-label": "close the tour", on: { click: () => this.toggle() } }, "close")),
+        make(
+          "button",
+          {
+            type: "button",
+            class: "quiet",
+            "aria-label": "close the tour",
+            on: { click: () => this.toggle() },
+          },
+          "close",
+        ),
+      ),
     ];
     if (this.why) parts.push(make("p", {}, this.why));
-    else parts.push(make("ol", { class: "experiments" }, ...(this.list ?? []).map((one, at) => this.#experiment(one, at))));
+    else
+      parts.push(
+        make(
+          "ol",
+          { class: "experiments" },
+          ...(this.list ?? []).map((one, at) => this.#experiment(one, at)),
+        ),
+      );
     const inside = this.panel.contains(document.activeElement);
     this.panel.replaceChildren(...parts);
     if (inside) this.#focus();
-    const now = this.panel.querySelector("[data-state='now']") ?? this.panel.querySelector("button.main");
+    const now =
+      this.panel.querySelector("[data-state='now']") ?? this.panel.querySelector("button.main");
     now?.scrollIntoView({ block: "nearest" });
   }
 
@@ -153,14 +180,33 @@ export class Tour {
   #experiment(experiment, at) {
     const current = experiment === this.chosen;
     const over = current && this.at === experiment.steps.length;
-    const item = make("li", { data: { experiment: at + 1, state: over || this.done.has(at) ? "done" : null } },
-      make("h3", {}, make("button", {
-        type: "button", class: "quiet", "aria-expanded": String(current),
-        on: { click: () => (current ? this.#leave() : this.#begin(experiment)) },
-      }, `${at + 1}. ${experiment.title}`)));
+    const item = make(
+      "li",
+      { data: { experiment: at + 1, state: over || this.done.has(at) ? "done" : null } },
+      make(
+        "h3",
+        {},
+        make(
+          "button",
+          {
+            type: "button",
+            class: "quiet",
+            "aria-expanded": String(current),
+            on: { click: () => (current ? this.#leave() : this.#begin(experiment)) },
+          },
+          `${at + 1}. ${experiment.title}`,
+        ),
+      ),
+    );
     if (!current) return item;
-    item.append(make("p", {}, experiment.intro),
-      make("ol", { class: "steps" }, ...experiment.steps.map((step, number) => this.#step(step, number))));
+    item.append(
+      make("p", {}, experiment.intro),
+      make(
+        "ol",
+        { class: "steps" },
+        ...experiment.steps.map((step, number) => this.#step(step, number)),
+      ),
+    );
     if (over) item.append(...this.#moral(experiment, at));
     return item;
   }
@@ -173,7 +219,11 @@ export class Tour {
 
   #step(step, number) {
     const state = number < this.at ? "done" : number === this.at ? "now" : "later";
-    const item = make("li", { tabindex: state === "now" ? "-1" : null, data: { step: number, state } }, make("p", { class: "act" }, step.act));
+    const item = make(
+      "li",
+      { tabindex: state === "now" ? "-1" : null, data: { step: number, state } },
+      make("p", { class: "act" }, step.act),
+    );
     if (state !== "later") item.append(make("p", { class: "watch" }, `Watch: ${step.watch}`));
     if (state === "done") item.append(make("p", { class: "there" }, `There: ${this.told[number]}`));
     return item;
@@ -181,8 +231,18 @@ export class Tour {
 
   #moral(experiment, at) {
     const next = this.list[at + 1];
-    const parts = [make("p", { class: "why" }, `Why: ${experiment.why}`), make("p", { class: "soft" }, `${experiment.breaks.join(", ")}: healed.`)];
-    if (next) parts.push(make("button", { type: "button", class: "main", on: { click: () => this.#begin(next) } }, "next experiment"));
+    const parts = [
+      make("p", { class: "why" }, `Why: ${experiment.why}`),
+      make("p", { class: "soft" }, `${experiment.breaks.join(", ")}: healed.`),
+    ];
+    if (next)
+      parts.push(
+        make(
+          "button",
+          { type: "button", class: "main", on: { click: () => this.#begin(next) } },
+          "next experiment",
+        ),
+      );
     else parts.push(make("p", {}, "That was the last one. Break what you like: the buttons stay."));
     return parts;
   }
@@ -223,7 +283,11 @@ export class Tour {
       const element = document.getElementById(point.id);
       return element?.closest("label") ?? element;
     }
-    const column = [...document.querySelectorAll("section[data-node]")].find((one) => one.dataset.node === point.node);
-    return point.fault ? column?.querySelector(`button[data-fault="${point.fault}"]`) ?? null : column ?? null;
+    const column = [...document.querySelectorAll("section[data-node]")].find(
+      (one) => one.dataset.node === point.node,
+    );
+    return point.fault
+      ? (column?.querySelector(`button[data-fault="${point.fault}"]`) ?? null)
+      : (column ?? null);
   }
 }

@@ -3,7 +3,16 @@
 
 import { AppendQueue, MAX_WAITING } from "./append-queue.js";
 import { keyed, make, setAttribute, setData, setText, show } from "./dom.js";
-import { answerWords, concernNumber, nodesListed, parseConcern, plural, sentence, shown, span } from "./words.js";
+import {
+  answerWords,
+  concernNumber,
+  nodesListed,
+  parseConcern,
+  plural,
+  sentence,
+  shown,
+  span,
+} from "./words.js";
 
 // Nodes up to which each number has a choice of its own; larger ones are typed.
 const NUMBERED_CHOICES = 5;
@@ -13,7 +22,11 @@ const LONGEST_LIMIT_S = 86_400;
 
 // Sends an append to the node that served the page.
 async function post(request, signal) {
-  const response = await fetch("/messages", { method: "POST", body: JSON.stringify(request), signal });
+  const response = await fetch("/messages", {
+    method: "POST",
+    body: JSON.stringify(request),
+    signal,
+  });
   return { status: response.status, body: await response.json().catch(() => null) };
 }
 
@@ -38,27 +51,55 @@ export class AppendView {
 
   #build(root) {
     this.message = make("input", {
-      type: "text", id: "message", autocomplete: "off", spellcheck: "false", required: true,
+      type: "text",
+      id: "message",
+      autocomplete: "off",
+      spellcheck: "false",
+      required: true,
     });
     this.choiceBox = make("div", { class: "choices" });
     this.other = make("input", {
-      type: "number", min: "0", max: "999999999", "aria-label": "another number of nodes",
-      class: "other", on: { focus: () => this.#choose("other"), input: () => this.#choose("other") },
+      type: "number",
+      min: "0",
+      max: "999999999",
+      "aria-label": "another number of nodes",
+      class: "other",
+      on: { focus: () => this.#choose("other"), input: () => this.#choose("other") },
     });
     this.limit = make("input", {
-      type: "number", id: "limit", min: "0", max: LONGEST_LIMIT_S, step: "any", placeholder: "none",
+      type: "number",
+      id: "limit",
+      min: "0",
+      max: LONGEST_LIMIT_S,
+      step: "any",
+      placeholder: "none",
     });
     this.fault = make("p", { class: "alarm", role: "alert" });
-    this.form = make("form", { novalidate: true, on: { submit: (event) => this.#submit(event) } },
+    this.form = make(
+      "form",
+      { novalidate: true, on: { submit: (event) => this.#submit(event) } },
       make("label", { for: "message" }, "Message"),
       this.message,
-      make("fieldset", {}, make("legend", {}, "Write concern: nodes that must have it"),
-        this.choiceBox),
-      make("div", { class: "send" },
-        make("label", { for: "limit" }, "Time limit, s"), this.limit,
-        make("button", { type: "submit", class: "main", id: "append-button" }, "append")),
-      this.fault);
-    this.list = make("ol", { class: "appends", tabindex: "0", "aria-label": "appends of this page" });
+      make(
+        "fieldset",
+        {},
+        make("legend", {}, "Write concern: nodes that must have it"),
+        this.choiceBox,
+      ),
+      make(
+        "div",
+        { class: "send" },
+        make("label", { for: "limit" }, "Time limit, s"),
+        this.limit,
+        make("button", { type: "submit", class: "main", id: "append-button" }, "append"),
+      ),
+      this.fault,
+    );
+    this.list = make("ol", {
+      class: "appends",
+      tabindex: "0",
+      "aria-label": "appends of this page",
+    });
     this.closed = make("p", { class: "soft", hidden: true });
     root.append(this.form, this.closed, this.list);
   }
@@ -75,7 +116,9 @@ export class AppendView {
       this.queue.logEnds(master.end);
       this.queue.match(Math.max(0, master.end - 200), master.end, (id) => master.texts.get(id));
     }
-    this.acks = new Map(view.appends().map((append) => [append.first, append.acks.map(({ node }) => node)]));
+    this.acks = new Map(
+      view.appends().map((append) => [append.first, append.acks.map(({ node }) => node)]),
+    );
     const entries = this.queue.entries;
     keyed(this.list, this.rows, entries, (entry) => this.#row(entry));
     for (const entry of entries) this.#draw(this.rows.get(entry), entry, view.nodes());
@@ -86,16 +129,38 @@ export class AppendView {
     if (size === this.size || size === 0) return;
     this.size = size;
     const chosen = this.#chosen();
-    const numbers = Array.from({ length: Math.min(size, NUMBERED_CHOICES) }, (_, at) => String(at + 1));
+    const numbers = Array.from({ length: Math.min(size, NUMBERED_CHOICES) }, (_, at) =>
+      String(at + 1),
+    );
     this.choices.clear();
     const choices = [...numbers, "majority", "all"].map((word) => {
-      const input = make("input", { type: "radio", name: "concern", value: word, id: `concern-${word}` });
+      const input = make("input", {
+        type: "radio",
+        name: "concern",
+        value: word,
+        id: `concern-${word}`,
+      });
       this.choices.set(word, input);
-      return make("label", { class: "choice", for: `concern-${word}` }, input, make("span", {}, word));
+      return make(
+        "label",
+        { class: "choice", for: `concern-${word}` },
+        input,
+        make("span", {}, word),
+      );
     });
-    const input = make("input", { type: "radio", name: "concern", value: "other", id: "concern-other" });
+    const input = make("input", {
+      type: "radio",
+      name: "concern",
+      value: "other",
+      id: "concern-other",
+    });
     this.choices.set("other", input);
-    const other = make("label", { class: "choice", for: "concern-other" }, input, make("span", {}, "other"));
+    const other = make(
+      "label",
+      { class: "choice", for: "concern-other" },
+      input,
+      make("span", {}, "other"),
+    );
     this.choiceBox.replaceChildren(...choices, other, this.other);
     this.#choose(this.choices.has(chosen) ? chosen : "majority");
   }
@@ -120,7 +185,9 @@ export class AppendView {
     setText(this.fault, wrong);
     if (wrong !== "") return;
     this.queue.add({
-      message: this.message.value, concern, needed: concernNumber(concern, this.size),
+      message: this.message.value,
+      concern,
+      needed: concernNumber(concern, this.size),
       timeoutMs: limit === null ? null : Math.round(limit * 1000),
     });
     this.message.value = "";
@@ -145,14 +212,31 @@ export class AppendView {
   }
 
   #row(entry) {
-    const end = make("button", {
-      type: "button", class: "end", "aria-label": `give up append ${entry.number}`,
-      on: { click: () => this.#giveUp(entry) },
-    }, "give up");
+    const end = make(
+      "button",
+      {
+        type: "button",
+        class: "end",
+        "aria-label": `give up append ${entry.number}`,
+        on: { click: () => this.#giveUp(entry) },
+      },
+      "give up",
+    );
     const marks = make("span", { class: "marks" });
-    const head = make("p", { class: "what" },
-      make("bdi", {}, shown(entry.message, 40)), make("span", { class: "soft" }, wanted(entry)));
-    const row = make("li", { data: { append: entry.number } }, head, end, marks, make("p", { class: "how" }));
+    const head = make(
+      "p",
+      { class: "what" },
+      make("bdi", {}, shown(entry.message, 40)),
+      make("span", { class: "soft" }, wanted(entry)),
+    );
+    const row = make(
+      "li",
+      { data: { append: entry.number } },
+      head,
+      end,
+      marks,
+      make("p", { class: "how" }),
+    );
     row.marks = new Map();
     return row;
   }
@@ -168,19 +252,32 @@ export class AppendView {
     setData(row, "state", entry.state);
     show(end, entry.state === "waits" || entry.state === "queued");
     const has = new Set(nodes.filter((node) => this.#acked(entry, node)).map((node) => node.name));
-    keyed(marks, row.marks, nodes.map((node) => node.name), () => make("span", { class: "mark" }));
+    keyed(
+      marks,
+      row.marks,
+      nodes.map((node) => node.name),
+      () => make("span", { class: "mark" }),
+    );
     for (const node of nodes) {
       const mark = row.marks.get(node.name);
       setText(mark, node.letter);
       setData(mark, "color", node.color);
       setData(mark, "state", has.has(node.name) ? "acked" : "waits");
-      setAttribute(mark, "title", `${node.name} ${has.has(node.name) ? "has it" : "has not acked it yet"}`);
+      setAttribute(
+        mark,
+        "title",
+        `${node.name} ${has.has(node.name) ? "has it" : "has not acked it yet"}`,
+      );
     }
     const text = this.#sentence(entry, nodes, has);
     if (how.textContent === text) return;
     setText(how, text);
     const waits = entry.state === "waits" && entry.id !== null;
-    this.say(waits ? `Message ${entry.id} is on ${has.size} of ${plural(nodes.length, "node")}; it ${text.split("; ").at(-1)}.` : sentence(text));
+    this.say(
+      waits
+        ? `Message ${entry.id} is on ${has.size} of ${plural(nodes.length, "node")}; it ${text.split("; ").at(-1)}.`
+        : sentence(text),
+    );
   }
 
   // Whether a node has acked an append, as far as is known.
@@ -203,13 +300,17 @@ export class AppendView {
       return `on ${nodesListed(on)}; waits for ${stillNeeded(entry.needed - on.length, missing)}`;
     }
     if (entry.state === "given-up") {
-      return entry.sentAt === null ? "never sent" : `given up${took}; if the master has it, it stays in the log`;
+      return entry.sentAt === null
+        ? "never sent"
+        : `given up${took}; if the master has it, it stays in the log`;
     }
     if (entry.state === "no-answer") {
       return `no answer${took}: the connection ended. It may be in the log or not; look before you append it again`;
     }
     const words = answerWords(entry.status, entry.body);
-    return words.ok ? `message ${entry.id}: ${words.title}${took}, ${words.detail}` : `${words.title}${took}. ${words.detail}`;
+    return words.ok
+      ? `message ${entry.id}: ${words.title}${took}, ${words.detail}`
+      : `${words.title}${took}. ${words.detail}`;
   }
 }
 

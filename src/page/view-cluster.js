@@ -20,7 +20,12 @@ export class ClusterView {
     this.figures = new Map();
     for (const [key, label, meaning] of FIGURES) {
       const value = make("dd", {}, make("span"), make("small"));
-      const figure = make("div", { title: meaning, data: { figure: key } }, make("dt", {}, label), value);
+      const figure = make(
+        "div",
+        { title: meaning, data: { figure: key } },
+        make("dt", {}, label),
+        value,
+      );
       this.figures.set(key, figure);
       root.append(figure);
     }
@@ -49,12 +54,16 @@ export class ClusterView {
     if (own === null) return;
     const link = own.health?.master;
     const parts = [`This page shows ${own.name} alone, as ${own.name} itself knows it.`];
-    if (link?.address) parts.push(`Its master is ${link.name ?? "the node"} at ${link.address}${link.connected ? "" : ", not connected now"}.`);
+    if (link?.address)
+      parts.push(
+        `Its master is ${link.name ?? "the node"} at ${link.address}${link.connected ? "" : ", not connected now"}.`,
+      );
     const url = masterUrl(own);
     const key = `${parts.join(" ")}${url ?? ""}`;
     if (this.noted === key) return;
     this.noted = key;
-    const more = url ? make("a", { href: url }, "All nodes are on the master's page")
+    const more = url
+      ? make("a", { href: url }, "All nodes are on the master's page")
       : "All nodes are on the master's page.";
     this.note.replaceChildren(parts.join(" "), " ", more);
   }
@@ -76,7 +85,11 @@ function figures(own, size) {
   const behind = (end ?? 0) - (health?.committedEnd ?? 0);
   const waiting = health?.waitingSenders;
   return {
-    mode: [known(own?.role === "master" ? health?.mode : health?.phase), "", health?.mode === "read-only" ? "alarm" : ""],
+    mode: [
+      known(own?.role === "master" ? health?.mode : health?.phase),
+      "",
+      health?.mode === "read-only" ? "alarm" : "",
+    ],
     committed: [known(health?.committedEnd), behind > 0 ? ` ${behind} behind` : "", ""],
     end: [known(end), "", ""],
     waiting: [known(waiting), "", waiting > 0 ? "waiting" : ""],
@@ -89,8 +102,9 @@ function figures(own, size) {
 function quorum(health, size) {
   const members = health?.secondaries;
   if (!members) return [null, "", ""];
-  const healthy = health.quorum?.healthy
-    ?? 1 + members.filter((member) => member.status === "healthy" && member.phase === "ready").length;
+  const healthy =
+    health.quorum?.healthy ??
+    1 + members.filter((member) => member.status === "healthy" && member.phase === "ready").length;
   const required = health.quorum?.required;
   const rest = ` of ${size}${required ? `, quorum ${required}` : ""}`;
   return [String(healthy), rest, required && healthy < required ? "alarm" : ""];

@@ -31,12 +31,38 @@ export class NodesView {
   #build(root) {
     this.ids = make("ol", { class: "ids", "aria-hidden": "true" });
     this.box = make("div", { class: "columns" });
-    this.earlier = make("button", { type: "button", "aria-label": "earlier messages", title: "earlier messages", on: { click: () => this.#back() } }, "↑");
-    this.newest = make("button", { type: "button", "aria-label": "newest messages", title: "newest messages", on: { click: () => this.#forward() } }, "↓");
-    this.off = make("p", { class: "soft", hidden: true },
-      "Faults cannot be injected here. Start the nodes with --allow-faults to have buttons for them.");
+    this.earlier = make(
+      "button",
+      {
+        type: "button",
+        "aria-label": "earlier messages",
+        title: "earlier messages",
+        on: { click: () => this.#back() },
+      },
+      "↑",
+    );
+    this.newest = make(
+      "button",
+      {
+        type: "button",
+        "aria-label": "newest messages",
+        title: "newest messages",
+        on: { click: () => this.#forward() },
+      },
+      "↓",
+    );
+    this.off = make(
+      "p",
+      { class: "soft", hidden: true },
+      "Faults cannot be injected here. Start the nodes with --allow-faults to have buttons for them.",
+    );
     this.left = make("p", { class: "soft left-out", hidden: true });
-    this.gutter = make("div", { class: "gutter" }, make("div", { class: "gutter-head" }, this.earlier, this.newest), this.ids);
+    this.gutter = make(
+      "div",
+      { class: "gutter" },
+      make("div", { class: "gutter-head" }, this.earlier, this.newest),
+      this.ids,
+    );
     root.append(make("div", { class: "board" }, this.gutter, this.box), this.left, this.off);
     addEventListener("resize", this.changed);
   }
@@ -50,18 +76,33 @@ export class NodesView {
     const rows = rowCount();
     const first = this.window.place(end, rows);
     this.nodes = nodes;
-    this.oldest = Math.min(end, ...nodes.filter((node) => node.texts.size > 0).map((node) => node.from));
+    this.oldest = Math.min(
+      end,
+      ...nodes.filter((node) => node.texts.size > 0).map((node) => node.from),
+    );
     this.rows = rows;
     this.mode = mode;
     setData(document.documentElement, "nodes", nodes.length > 5 ? "many" : "few");
-    keyed(this.box, this.columns, nodes.map((node) => node.name), (name) => this.#column(name));
+    keyed(
+      this.box,
+      this.columns,
+      nodes.map((node) => node.name),
+      (name) => this.#column(name),
+    );
     const master = nodes.find((node) => node.role === "master");
     this.#drawIds(first, rows, master);
-    for (const node of nodes) this.#draw(this.columns.get(node.name), node, { first, rows, end, mode });
+    for (const node of nodes)
+      this.#draw(this.columns.get(node.name), node, { first, rows, end, mode });
     show(this.earlier, first > this.oldest);
     show(this.newest, this.window.chosen !== null);
     const reachable = nodes.filter((node) => node.health);
-    show(this.off, mode !== "recording" && !isScenario && reachable.length > 0 && reachable.every((node) => !node.faults));
+    show(
+      this.off,
+      mode !== "recording" &&
+        !isScenario &&
+        reachable.length > 0 &&
+        reachable.every((node) => !node.faults),
+    );
   }
 
   // Returns a node as it was drawn last.
@@ -80,16 +121,43 @@ export class NodesView {
   }
 
   #column(name) {
-    const buttons = FAULTS.map((fault) => make("button", {
-      type: "button", "aria-pressed": "false", data: { fault }, on: { click: () => this.#toggle(name, fault) },
-    }, fault));
-    buttons.push(make("button", { type: "button", data: { fault: "heal" }, on: { click: () => this.#heal(name) } }, "heal"));
-    const column = make("section", { class: "node", "aria-label": name, data: { node: name } },
-      make("header", {}, make("span", { class: "mark", "aria-hidden": "true" }), make("h3", {}, name)),
+    const buttons = FAULTS.map((fault) =>
+      make(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": "false",
+          data: { fault },
+          on: { click: () => this.#toggle(name, fault) },
+        },
+        fault,
+      ),
+    );
+    buttons.push(
+      make(
+        "button",
+        { type: "button", data: { fault: "heal" }, on: { click: () => this.#heal(name) } },
+        "heal",
+      ),
+    );
+    const column = make(
+      "section",
+      { class: "node", "aria-label": name, data: { node: name } },
+      make(
+        "header",
+        {},
+        make("span", { class: "mark", "aria-hidden": "true" }),
+        make("h3", {}, name),
+      ),
       make("p", { class: "state" }),
       make("ol", { class: "rows", "aria-label": `list of ${name}`, on: { keydown: walk } }),
-      make("div", { class: "faults", role: "group", "aria-label": `faults of ${name}` }, ...buttons),
-      make("p", { class: "in-force" }));
+      make(
+        "div",
+        { class: "faults", role: "group", "aria-label": `faults of ${name}` },
+        ...buttons,
+      ),
+      make("p", { class: "in-force" }),
+    );
     column.rows = [];
     return column;
   }
@@ -99,7 +167,11 @@ export class NodesView {
     while (this.ids.children.length < rows) this.ids.append(make("li"));
     [...this.ids.children].forEach((row, at) => {
       setText(row, String(first + at));
-      setData(row, "committed", master && first + at + 1 === master.health?.committedEnd ? "true" : null);
+      setData(
+        row,
+        "committed",
+        master && first + at + 1 === master.health?.committedEnd ? "true" : null,
+      );
     });
   }
 
@@ -110,7 +182,8 @@ export class NodesView {
     const words = nodeWords(node);
     setText(state, words.text);
     setAttribute(state, "title", words.more ? `${words.text}: ${words.more}` : words.text);
-    if (state.dataset.level && state.dataset.level !== words.level) this.say(`${node.name}: ${words.text}${words.more ? `: ${words.more}` : ""}.`);
+    if (state.dataset.level && state.dataset.level !== words.level)
+      this.say(`${node.name}: ${words.text}${words.more ? `: ${words.more}` : ""}.`);
     setData(state, "level", words.level);
     this.#drawList(list, column, node, place);
     const broken = node.faults;
@@ -184,7 +257,13 @@ function rowText(state, text) {
 function buildRow(receipt) {
   const lead = make("span", { class: "unseen" });
   const text = make("bdi");
-  const button = make("button", { type: "button", class: "receipt", "aria-label": "receipt", title: "receipt", hidden: true });
+  const button = make("button", {
+    type: "button",
+    class: "receipt",
+    "aria-label": "receipt",
+    title: "receipt",
+    hidden: true,
+  });
   button.addEventListener("click", () => receipt(button.receiptId));
   return { lead, text, button, item: make("li", {}, lead, text, button) };
 }
@@ -192,7 +271,9 @@ function buildRow(receipt) {
 // Lets one of the buttons that are shown be reached by Tab, and the others by the arrow keys.
 function rove(buttons) {
   const visible = buttons.filter((button) => !button.hidden);
-  const current = visible.find((button) => button.tabIndex === 0 && button === document.activeElement) ?? visible.at(-1);
+  const current =
+    visible.find((button) => button.tabIndex === 0 && button === document.activeElement) ??
+    visible.at(-1);
   for (const button of buttons) {
     const index = button === current ? 0 : -1;
     if (button.tabIndex !== index) button.tabIndex = index;

@@ -26,21 +26,31 @@ export class ReceiptView {
 
   async #ask() {
     const id = this.id;
-    const parts = await ask(id).then((receipt) => this.#table(receipt), (error) => [
-      make("p", { class: "alarm" }, `There is no receipt: ${error.message}`),
-    ]);
+    const parts = await ask(id).then(
+      (receipt) => this.#table(receipt),
+      (error) => [make("p", { class: "alarm" }, `There is no receipt: ${error.message}`)],
+    );
     if (this.id === id && this.dialog.open) this.#fill(...parts);
   }
 
   #fill(...parts) {
-    const mark = make("button", { type: "button", on: { click: () => this.#choose() } }, "mark on the timeline");
+    const mark = make(
+      "button",
+      { type: "button", on: { click: () => this.#choose() } },
+      "mark on the timeline",
+    );
     const again = make("button", { type: "button", on: { click: () => this.#ask() } }, "ask again");
-    const close = make("button", { type: "button", class: "main", on: { click: () => this.dialog.close() } }, "close");
+    const close = make(
+      "button",
+      { type: "button", class: "main", on: { click: () => this.dialog.close() } },
+      "close",
+    );
     this.dialog.replaceChildren(
       make("h2", { id: "receipt-title" }, `Receipt of message ${this.id}`),
       make("p", { class: "quote" }, make("bdi", {}, shown(this.text ?? "", 200))),
       ...parts,
-      make("p", { class: "actions" }, mark, again, close));
+      make("p", { class: "actions" }, mark, again, close),
+    );
     close.focus();
   }
 
@@ -50,27 +60,47 @@ export class ReceiptView {
   }
 
   #table(receipt) {
-    const batch = receipt.count > 1 ? ` It is one of a batch of ${receipt.count} from ${receipt.id} on.` : "";
-    const head = ["node", "copy", "after", "attempts", "kept"].map((word) => make("th", { scope: "col" }, word));
+    const batch =
+      receipt.count > 1 ? ` It is one of a batch of ${receipt.count} from ${receipt.id} on.` : "";
+    const head = ["node", "copy", "after", "attempts", "kept"].map((word) =>
+      make("th", { scope: "col" }, word),
+    );
     const rows = receipt.copies.map((copy) => this.#row(copy));
     return [
-      make("p", {}, `On ${receipt.heldBy} of ${plural(receipt.copies.length, "node")}. Accepted ${receipt.acceptedAt} in epoch ${receipt.epoch}.${batch}`),
+      make(
+        "p",
+        {},
+        `On ${receipt.heldBy} of ${plural(receipt.copies.length, "node")}. Accepted ${receipt.acceptedAt} in epoch ${receipt.epoch}.${batch}`,
+      ),
       make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
-      make("p", { class: "soft" }, "“After” is the time from the acceptance to the ack, by the master's clock. A dash: not known, or no ack yet."),
+      make(
+        "p",
+        { class: "soft" },
+        "“After” is the time from the acceptance to the ack, by the master's clock. A dash: not known, or no ack yet.",
+      ),
     ];
   }
 
   #row(copy) {
     const node = this.node(copy.node);
-    const mark = make("span", {
-      class: "mark", "aria-hidden": "true", data: { color: node?.color, state: copy.held ? "acked" : "waits" },
-    }, node?.letter ?? "?");
-    return make("tr", {},
+    const mark = make(
+      "span",
+      {
+        class: "mark",
+        "aria-hidden": "true",
+        data: { color: node?.color, state: copy.held ? "acked" : "waits" },
+      },
+      node?.letter ?? "?",
+    );
+    return make(
+      "tr",
+      {},
       make("th", { scope: "row" }, mark, " ", copy.node),
       make("td", {}, copy.held ? "has it" : "lacks it"),
       make("td", { class: "number" }, copy.afterMs === null ? "–" : span(copy.afterMs)),
       make("td", { class: "number" }, copy.attempts === null ? "–" : String(copy.attempts)),
-      make("td", {}, copy.storage ?? "–"));
+      make("td", {}, copy.storage ?? "–"),
+    );
   }
 }
 

@@ -10,7 +10,11 @@ const PAUSE_MS = 1500;
 // "recording"; of a lost one `since` and `now` are times in milliseconds, and `detail` says what
 // to do, where the page does not try by itself.
 export function connectionWords({ kind, since, now, detail }) {
-  if (kind === "lost") return { status: kind, text: `connection lost ${seconds(now - since)} ago; ${detail ?? "trying"}` };
+  if (kind === "lost")
+    return {
+      status: kind,
+      text: `connection lost ${seconds(now - since)} ago; ${detail ?? "trying"}`,
+    };
   return { status: kind, text: detail ? `${kind}: ${detail}` : kind };
 }
 

@@ -22,7 +22,10 @@ const part = (id) => document.getElementById(id);
 export function mountViews(app) {
   const changed = () => app.changed();
   const status = new StatusView({
-    connection: part("connection"), clock: part("clock"), sampling: part("sampling"), live: part("live"),
+    connection: part("connection"),
+    clock: part("clock"),
+    sampling: part("sampling"),
+    live: part("live"),
     now: () => performance.now(),
   });
   const say = (text) => status.say(text);
@@ -30,13 +33,24 @@ export function mountViews(app) {
   const cluster = new ClusterView({ root: part("cluster"), who: part("who"), note: part("note") });
   const append = new AppendView({ root: part("append"), changed, say });
   const receipt = new ReceiptView({
-    dialog: part("receipt"), node: (name) => app.view.node(name), choose: (ids) => app.select(ids),
+    dialog: part("receipt"),
+    node: (name) => app.view.node(name),
+    choose: (ids) => app.select(ids),
   });
   const nodes = new NodesView({
-    root: part("nodes"), receipt: (id, text) => receipt.open(id, text), command: sendFault, changed, say,
+    root: part("nodes"),
+    receipt: (id, text) => receipt.open(id, text),
+    command: sendFault,
+    changed,
+    say,
   });
   const tour = new Tour({
-    panel: part("tour"), button: part("tour-open"), appends: () => append.entries(), command: sendFault, changed, say,
+    panel: part("tour"),
+    button: part("tour-open"),
+    appends: () => append.entries(),
+    command: sendFault,
+    changed,
+    say,
   });
   new Help({ dialog: part("help"), button: part("help-open") });
   themeSwitch(part("theme"), changed);
@@ -50,7 +64,11 @@ export function mountViews(app) {
     append.update(view, closed(view, mode, isScenario));
     nodes.update(view, mode, isScenario);
     tour.update(view, app.recording !== null);
-    status.update({ connection: connection(app), clock: view.clock, sampling: leftOutWords(view.leftOut) });
+    status.update({
+      connection: connection(app),
+      clock: view.clock,
+      sampling: leftOutWords(view.leftOut),
+    });
   });
   setInterval(() => {
     if (app.connection.state === "lost") app.changed();
@@ -61,7 +79,8 @@ export function mountViews(app) {
 function closed(view, mode, isScenario) {
   if (mode === "recording") return "This is a recording: nothing can be appended to it.";
   if (isScenario) return "A scenario plays here: its steps append.";
-  if (view.nodes().length > 0 && !view.master()) return "Messages are appended on the page of the master.";
+  if (view.nodes().length > 0 && !view.master())
+    return "Messages are appended on the page of the master.";
   return null;
 }
 
@@ -71,7 +90,12 @@ function drawStep(step) {
   show(element, step !== undefined);
   if (step === undefined) return;
   const broken = step.state === "broken";
-  setText(element, broken ? `Not as expected: ${shown(step.text, 200)}. Seen instead: ${shown(step.seen ?? "", 200)}` : shown(step.text, 200));
+  setText(
+    element,
+    broken
+      ? `Not as expected: ${shown(step.text, 200)}. Seen instead: ${shown(step.seen ?? "", 200)}`
+      : shown(step.text, 200),
+  );
   setData(element, "state", step.state);
 }
 

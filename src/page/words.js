@@ -5,11 +5,27 @@ export const SHOWN_CHARACTERS = 80;
 
 // What is shown for characters that would hide, move or reorder what stands beside them.
 const MARKS = new Map([
-  [0x200e, "[LRM]"], [0x200f, "[RLM]"], [0x061c, "[ALM]"],
-  [0x202a, "[LRE]"], [0x202b, "[RLE]"], [0x202c, "[PDF]"], [0x202d, "[LRO]"], [0x202e, "[RLO]"],
-  [0x2066, "[LRI]"], [0x2067, "[RLI]"], [0x2068, "[FSI]"], [0x2069, "[PDI]"],
-  [0x2028, "⏎"], [0x2029, "⏎"], [0x85, "⏎"], [0x0a, "⏎"], [0x0d, "␍"], [0x09, "⇥"], [0x7f, "␡"],
-  [0x200b, "[ZWSP]"], [0xfeff, "[BOM]"],
+  [0x200e, "[LRM]"],
+  [0x200f, "[RLM]"],
+  [0x061c, "[ALM]"],
+  [0x202a, "[LRE]"],
+  [0x202b, "[RLE]"],
+  [0x202c, "[PDF]"],
+  [0x202d, "[LRO]"],
+  [0x202e, "[RLO]"],
+  [0x2066, "[LRI]"],
+  [0x2067, "[RLI]"],
+  [0x2068, "[FSI]"],
+  [0x2069, "[PDI]"],
+  [0x2028, "⏎"],
+  [0x2029, "⏎"],
+  [0x85, "⏎"],
+  [0x0a, "⏎"],
+  [0x0d, "␍"],
+  [0x09, "⇥"],
+  [0x7f, "␡"],
+  [0x200b, "[ZWSP]"],
+  [0xfeff, "[BOM]"],
 ]);
 
 // Returns `text` in one line of at most `limit` characters: control characters and marks of
@@ -36,7 +52,8 @@ export function letters(names) {
   }
   const marks = new Map();
   for (const [first, alike] of firsts) {
-    for (const name of alike) marks.set(name, alike.length === 1 ? first : first + ending(name, alike));
+    for (const name of alike)
+      marks.set(name, alike.length === 1 ? first : first + ending(name, alike));
   }
   return marks;
 }
@@ -91,10 +108,13 @@ export function faultPhrases(faults) {
   if (faults.paused) phrases.push("is paused: reads and writes no frame");
   if (faults.dropRate >= 1) phrases.push("is cut off: all of its frames are lost");
   else if (faults.dropRate > 0) phrases.push(`loses ${percent(faults.dropRate)} of its frames`);
-  if (faults.duplicateRate > 0) phrases.push(`sends ${percent(faults.duplicateRate)} of its frames twice`);
-  if (faults.errorRate > 0) phrases.push(`answers ${percent(faults.errorRate)} with an error after storing`);
+  if (faults.duplicateRate > 0)
+    phrases.push(`sends ${percent(faults.duplicateRate)} of its frames twice`);
+  if (faults.errorRate > 0)
+    phrases.push(`answers ${percent(faults.errorRate)} with an error after storing`);
   if (isDelay(faults.storeDelayMs)) phrases.push(`stores after ${delay(faults.storeDelayMs)}`);
-  if (isDelay(faults.sendDelayMs)) phrases.push(`sends requests after ${delay(faults.sendDelayMs)}`);
+  if (isDelay(faults.sendDelayMs))
+    phrases.push(`sends requests after ${delay(faults.sendDelayMs)}`);
   return phrases;
 }
 
@@ -156,7 +176,11 @@ export function answerWords(status, body) {
   const code = body?.code ?? "no answer";
   const what = body?.detail ?? "The answer could not be read.";
   const advice = ADVICE.get(code) ?? (body?.retry ? "Append again later." : "");
-  return { ok: false, title: `answered ${status} ${code}`, detail: [sentence(what), advice].join(" ").trim() };
+  return {
+    ok: false,
+    title: `answered ${status} ${code}`,
+    detail: [sentence(what), advice].join(" ").trim(),
+  };
 }
 
 // Returns `text` with a capital letter and a full stop.
@@ -183,7 +207,8 @@ export function parseConcern(text) {
 // Returns what the page was not told, in words; "" where it was told everything.
 export function leftOutWords({ events, messages, every, missed }) {
   const parts = [];
-  if (events > 0) parts.push(`${events} events were left out; of ${every} messages one is followed`);
+  if (events > 0)
+    parts.push(`${events} events were left out; of ${every} messages one is followed`);
   if (missed > 0) parts.push(`${missed} events are gone, since this page was too slow`);
   if (messages > 0) parts.push(`${messages} messages came too fast for the lists`);
   return parts.length === 0 ? "" : `Sampled: ${parts.join("; ")}.`;

@@ -8,10 +8,11 @@ function queue() {
   const sent = [];
   let time = 0;
   const appends = new AppendQueue({
-    send: (request, signal) => new Promise((resolve, reject) => {
-      signal.addEventListener("abort", () => reject(new Error("aborted")));
-      sent.push({ request, answer: (status, body) => resolve({ status, body }), fail: reject });
-    }),
+    send: (request, signal) =>
+      new Promise((resolve, reject) => {
+        signal.addEventListener("abort", () => reject(new Error("aborted")));
+        sent.push({ request, answer: (status, body) => resolve({ status, body }), fail: reject });
+      }),
     now: () => (time += 100),
     changed: () => {},
   });

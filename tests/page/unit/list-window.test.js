@@ -15,7 +15,12 @@ test("the window stands still while it fills, and then turns over by half", () =
 });
 
 test("the newest message is always in the window, after a jump and after a new log", () => {
-  for (const [first, end] of [[0, 10_000], [9_996, 3], [9_996, 0], [5, 13]]) {
+  for (const [first, end] of [
+    [0, 10_000],
+    [9_996, 3],
+    [9_996, 0],
+    [5, 13],
+  ]) {
     const next = turned(first, end, 8);
     assert.ok(next >= 0 && next <= Math.max(0, end - 1) && end <= next + 8, `${first} ${end}`);
   }

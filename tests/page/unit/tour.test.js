@@ -6,7 +6,12 @@ import { experiments, hindrance } from "../../../src/page/tour-script.js";
 
 const NAMES = { master: "master", near: "bonnie", far: "clyde", size: 3 };
 const NONE = {
-  sendDelayMs: null, storeDelayMs: null, errorRate: 0, dropRate: 0, duplicateRate: 0, paused: false,
+  sendDelayMs: null,
+  storeDelayMs: null,
+  errorRate: 0,
+  dropRate: 0,
+  duplicateRate: 0,
+  paused: false,
 };
 
 // A cluster as the tour sees it, whose nodes the test changes.
@@ -26,7 +31,8 @@ test("there are five experiments, and each step tells what to do and what to wat
   assert.equal(list.length, 5);
   for (const { title, intro, breaks, steps, why } of list) {
     assert.ok(title && intro && why && breaks.length > 0);
-    for (const step of steps) assert.ok(step.act.endsWith(".") && step.watch.endsWith("."), step.act);
+    for (const step of steps)
+      assert.ok(step.act.endsWith(".") && step.watch.endsWith("."), step.act);
     assert.equal(steps[0].point.node, breaks[0]);
   }
 });
@@ -105,7 +111,10 @@ test("duplicates, and a gap that closes, are noticed", () => {
   sight.take({ kind: "duplicate", node: "bonnie", ids: [4, 5] });
   assert.match(steps[1].done(sight), /bonnie got message 4 twice/);
   sight.take({ kind: "held", node: "clyde", ids: [6, 8], end: 5 });
-  assert.match(steps[3].done(sight), /clyde holds messages 6 to 7 back, since message 5 is missing/);
+  assert.match(
+    steps[3].done(sight),
+    /clyde holds messages 6 to 7 back, since message 5 is missing/,
+  );
   sight.take({ kind: "gap-closed", node: "clyde", ids: [5, 8] });
   assert.match(steps[4].done(sight), /clyde is closed/);
 });
@@ -119,7 +128,10 @@ test("what a step can see does not grow without end", () => {
 test("the tour says why it cannot be taken", () => {
   const fine = { recording: false, master: "master", secondaries: ["bonnie"], faultsOff: [] };
   assert.equal(hindrance(fine), null);
-  assert.match(hindrance({ ...fine, faultsOff: ["bonnie"] }), /bonnie does not allow it.*--allow-faults/);
+  assert.match(
+    hindrance({ ...fine, faultsOff: ["bonnie"] }),
+    /bonnie does not allow it.*--allow-faults/,
+  );
   assert.match(hindrance({ ...fine, secondaries: [] }), /Start one/);
   assert.match(hindrance({ ...fine, master: undefined }), /master's page/);
   assert.match(hindrance({ ...fine, recording: true }), /recording/);

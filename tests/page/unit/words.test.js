@@ -2,12 +2,26 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  answerWords, concernNumber, faultPhrases, inForce, leftOutWords, letters, listed, parseConcern, shown, span,
+  answerWords,
+  concernNumber,
+  faultPhrases,
+  inForce,
+  leftOutWords,
+  letters,
+  listed,
+  parseConcern,
+  shown,
+  span,
   toggled,
 } from "../../../src/page/words.js";
 
 const NONE = {
-  sendDelayMs: null, storeDelayMs: null, errorRate: 0, dropRate: 0, duplicateRate: 0, paused: false,
+  sendDelayMs: null,
+  storeDelayMs: null,
+  errorRate: 0,
+  dropRate: 0,
+  duplicateRate: 0,
+  paused: false,
   seed: null,
 };
 
@@ -28,15 +42,23 @@ test("each node has a letter, and nodes that begin alike are told apart", () => 
 });
 
 test("time spans and lists are words", () => {
-  assert.deepEqual([0.25, 850, 1234, 34_000, 240_000].map(span), ["0.3 ms", "850 ms", "1.2 s", "34 s", "4 min"]);
+  assert.deepEqual([0.25, 850, 1234, 34_000, 240_000].map(span), [
+    "0.3 ms",
+    "850 ms",
+    "1.2 s",
+    "34 s",
+    "4 min",
+  ]);
   assert.equal(listed(["a", "b", "c"]), "a, b and c");
 });
 
 test("faults in force are told in words", () => {
   assert.deepEqual(faultPhrases(null), []);
   assert.deepEqual(faultPhrases(NONE), []);
-  assert.deepEqual(faultPhrases({ ...NONE, dropRate: 0.3, storeDelayMs: [1000, 1000] }),
-    ["loses 30 % of its frames", "stores after 1.0 s"]);
+  assert.deepEqual(faultPhrases({ ...NONE, dropRate: 0.3, storeDelayMs: [1000, 1000] }), [
+    "loses 30 % of its frames",
+    "stores after 1.0 s",
+  ]);
   assert.match(faultPhrases({ ...NONE, dropRate: 1 })[0], /cut off/);
 });
 
@@ -61,8 +83,11 @@ test("a delay of zero on the command line is no fault", () => {
 });
 
 test("answers are told in words, with what to do", () => {
-  assert.deepEqual(answerWords(201, { ackedBy: ["master", "bonnie"] }),
-    { ok: true, title: "answered 201", detail: "on master and bonnie" });
+  assert.deepEqual(answerWords(201, { ackedBy: ["master", "bonnie"] }), {
+    ok: true,
+    title: "answered 201",
+    detail: "on master and bonnie",
+  });
   const late = answerWords(504, { code: "timed-out", detail: "the time limit passed" });
   assert.equal(late.title, "answered 504 timed-out");
   assert.match(late.detail, /^The time limit passed\. It is stored/);
@@ -70,14 +95,29 @@ test("answers are told in words, with what to do", () => {
 });
 
 test("a write concern is a number or a word", () => {
-  assert.deepEqual([" 3", "ALL", "majority", "-1", "2.5", ""].map(parseConcern), [3, "all", "majority", null, null, null]);
-  assert.deepEqual([1, "majority", "all", 0].map((w) => concernNumber(w, 4)), [1, 3, 4, 1]);
+  assert.deepEqual([" 3", "ALL", "majority", "-1", "2.5", ""].map(parseConcern), [
+    3,
+    "all",
+    "majority",
+    null,
+    null,
+    null,
+  ]);
+  assert.deepEqual(
+    [1, "majority", "all", 0].map((w) => concernNumber(w, 4)),
+    [1, 3, 4, 1],
+  );
 });
 
 test("what the page was not told is told in one sentence", () => {
   const none = { events: 0, messages: 0, every: 1, missed: 0 };
   assert.equal(leftOutWords(none), "");
-  assert.equal(leftOutWords({ ...none, events: 48_210, every: 32 }),
-    "Sampled: 48210 events were left out; of 32 messages one is followed.");
-  assert.match(leftOutWords({ ...none, missed: 512, messages: 7 }), /512 events are gone.*7 messages came too fast/);
+  assert.equal(
+    leftOutWords({ ...none, events: 48_210, every: 32 }),
+    "Sampled: 48210 events were left out; of 32 messages one is followed.",
+  );
+  assert.match(
+    leftOutWords({ ...none, missed: 512, messages: 7 }),
+    /512 events are gone.*7 messages came too fast/,
+  );
 });
