@@ -33,8 +33,8 @@ export class Tour {
     panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.toggle();
     });
-    addEventListener("scroll", () => this.#point(), { passive: true, capture: true });
-    addEventListener("resize", () => this.#point());
+    addEventListener("scroll", () => this.follow(), { passive: true, capture: true });
+    addEventListener("resize", () => this.follow());
   }
 
   // Whether the panel is open.
@@ -258,9 +258,15 @@ export class Tour {
       }
       this.target = target;
     }
-    const box = target?.getBoundingClientRect();
-    show(this.arrow, Boolean(box) && box.width > 0 && this.#isInSight(box));
-    if (!box) return;
+    if (target) this.follow();
+    else show(this.arrow, false);
+  }
+
+  // Keeps the arrow at what is pointed at, which may have moved.
+  follow() {
+    if (!this.target) return;
+    const box = this.target.getBoundingClientRect();
+    show(this.arrow, box.width + box.height > 0 && this.#isInSight(box));
     this.arrow.style.setProperty("left", `${box.left + box.width / 2}px`);
     this.arrow.style.setProperty("top", `${box.top}px`);
   }

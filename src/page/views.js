@@ -55,6 +55,7 @@ export function mountViews(app) {
   new Help({ dialog: part("help"), button: part("help-open") });
   themeSwitch(part("theme"), changed);
   app.onEvent((event) => tour.take(event));
+  app.onFrame(() => tour.follow());
   app.onChange(() => {
     const { view } = app;
     const mode = app.recording ? "recording" : app.live ? "live" : "frozen";
