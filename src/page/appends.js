@@ -5,6 +5,10 @@ import { countUpTo } from "./timed.js";
 // Most appends in a view.
 const MOST_SHOWN = 200;
 
+// Ids that are so much smaller than the latest ones are of another log. Smaller: appends told in
+// another order end those before. Larger: those of a log that begins anew are mixed with the old.
+const MOST_APART = 1000;
+
 const endOf = (append) => append.end;
 
 export class Appends {
@@ -76,14 +80,14 @@ export class Appends {
     const [first, end] = ids;
     const last = this.#list.at(-1);
     // Ids that come again are of another log.
-    if (last && first < last.end) this.abandon(t);
+    if (this.#byFirst.has(first) || (last && last.end - first > MOST_APART)) this.abandon(t);
     const append = this.#things.add({
       type: "append", node, t, last: t, open: true, first, end, ids, w: null, timeoutMs: null,
       acceptedAt: t, durableAt: null, acks: [], endedAt: null, state: "waiting",
       // Whether the client waits for others: one that does not is answered at once.
       waits: false,
     });
-    this.#list.push(append);
+    this.#list.splice(countUpTo(this.#list, end, endOf), 0, append);
     this.#byFirst.set(first, append);
     return append;
   }

@@ -34,10 +34,11 @@ export class Choice {
   // Notes that messages were accepted at `t`.
   see([first, end], t) {
     const second = Math.floor(t / SECOND);
-    if (first < this.#changes.at(-1).first) this.#changes = [{ first: 0, every: this.every }];
-    if (second !== this.#second) {
+    if (this.#second === null || second > this.#second) {
       // Slowly to finer steps, so that it does not change to and fro.
       const rate = this.#second === second - 1 ? this.#count : 0;
+      // Smaller ids than before are of another log.
+      if (first < this.#changes.at(-1).first) this.#changes = [{ first: 0, every: this.every }];
       const before = this.every;
       this.set(rate, first);
       if (this.every < before) this.#change(first, before / 2);

@@ -50,6 +50,8 @@ class Smallest {
 class NodeClock {
   // Microseconds by which this clock is ahead of the reference, as used.
   shift = 0;
+  // Whether it was moved when only one of its bounds was known.
+  #isRough = false;
   // Upper bounds of that, and negated lower ones.
   upper = new Smallest();
   lower = new Smallest();
@@ -73,10 +75,12 @@ class NodeClock {
         return;
       }
     }
-    if (this.shift >= low - TOLERANCE && this.shift <= high + TOLERANCE) return;
     const middle = (low + high) / 2;
-    if (Number.isFinite(middle)) this.shift = middle;
-    else this.shift = Math.min(Math.max(hint, low), high);
+    const isBounded = Number.isFinite(middle);
+    const fits = this.shift >= low - TOLERANCE && this.shift <= high + TOLERANCE;
+    if (fits && !(this.#isRough && isBounded)) return;
+    this.#isRough = !isBounded;
+    this.shift = isBounded ? middle : Math.min(Math.max(hint, low), high);
   }
 }
 
@@ -162,7 +166,7 @@ export class Clocks {
       const where = shift > 0 ? "ahead" : "behind";
       moved.push(`${name}’s clock is ${length(Math.abs(shift))} ${where}; its events are moved by that${exact}.`);
     }
-    return [`Times are ${this.#reference}’s clock.`, ...moved].join(" ");
+    return [`Times are those of ${this.#reference}’s clock.`, ...moved].join(" ");
   }
 
   #hint(clock) {

@@ -5,6 +5,9 @@ import { isAnswer } from "./sentences.js";
 // Most requests that came to a node and whose messages are not yet known to be stored, of each node.
 const MOST_OPEN = 256;
 
+// Two sides may note the begin of a connection so far apart, in microseconds.
+const APART = 5000;
+
 // One way of an exchange: a frame from a node to another.
 function leg(from, to) {
   return {
@@ -24,6 +27,8 @@ export class Exchanges {
   #byKey = new Map();
   // Per responder: exchanges whose request came, and whose messages are not yet known to be stored.
   #arrived = new Map();
+  // A node and its peer, with the time since when they are connected as that node tells.
+  #connected = new Map();
   #things;
   #clocks;
   #isMaster;
@@ -34,17 +39,19 @@ export class Exchanges {
     this.#isMaster = isMaster;
   }
 
+  // Notes that a node and its peer are connected from `t` on.
+  connected({ node, peer }, t) {
+    this.#connected.set(`${node} ${peer}`, t);
+  }
+
   // Takes an event about a frame, placed at `t`.
   take(event, t) {
     const isRequester = this.#isRequester(event);
     const [requester, responder] = isRequester ? [event.node, event.peer] : [event.peer, event.node];
     const key = `${requester}>${responder}#${event.request}`;
     let exchange = this.#byKey.get(key);
-    const isFirst = event.kind === "sent" || event.kind === "resent";
-    if (isFirst && exchange && !isAnswer(event.frame) && exchange.there.sentAt !== null) {
-      // The numbers begin at 0 again on each connection.
-      exchange = undefined;
-    }
+    // The numbers begin at 0 again on each connection.
+    if (exchange && this.#isOfOtherConnection(exchange, event)) exchange = undefined;
     if (exchange === undefined) {
       exchange = this.#things.add({
         type: "exchange", key, t, last: t, open: true, requester, responder, request: event.request,
@@ -83,6 +90,13 @@ export class Exchanges {
   forget(exchange) {
     if (this.#byKey.get(exchange.key) === exchange) this.#byKey.delete(exchange.key);
     this.#arrived.get(exchange.responder)?.delete(exchange);
+  }
+
+  #isOfOtherConnection({ there }, { kind, frame, node, peer }) {
+    if (there.sentAt === null) return false;
+    if ((kind === "sent" || kind === "resent") && !isAnswer(frame)) return true;
+    const since = this.#connected.get(`${node} ${peer}`) ?? -Infinity;
+    return frame !== "Handshake" && there.sentAt < since - APART;
   }
 
   #received(exchange, event) {

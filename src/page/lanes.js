@@ -2,7 +2,7 @@
 
 // Rows of bars in the lane of senders. More: the timeline is taller. Fewer: fewer clients that wait
 // at the same time are drawn.
-const ROWS = 3;
+const ROWS = 4;
 
 // Returns the heights of lanes by the number of nodes, in rem.
 function laneHeight(nodes) {
@@ -20,7 +20,7 @@ export class Lanes {
     this.left = 7.5 * rem;
     this.right = width - 0.75 * rem;
     this.rows = ROWS;
-    this.rowHeight = 1.85 * rem;
+    this.rowHeight = 1.7 * rem;
     this.sendersTop = 0.4 * rem;
     this.sendersHeight = ROWS * this.rowHeight + 0.3 * rem;
     this.pitch = laneHeight(names.length) * rem;

@@ -87,10 +87,12 @@ function frameMarks(marks, { way, came, isKnown, y0, y1, base, lanes }) {
   marks.push({ ...base, key: `head ${base.node}`, kind: "received", look: "solid", node, peer, d, t: came, events });
 }
 
-// A frame that was lost goes half the way, and ends in a cross.
+// A frame that was lost ends in a cross, half a lane before the node that it was for: there is no
+// other node's line.
 function lostMark(marks, { way, x0, least, y0, y1, base, lanes }) {
-  const x = (x0 + least) / 2;
-  const y = (y0 + y1) / 2;
+  const share = 1 - (0.5 * lanes.pitch) / Math.abs(y1 - y0);
+  const x = x0 + (least - x0) * share;
+  const y = y0 + (y1 - y0) * share;
   const d = shapes.line(x0, y0, x, y) + shapes.cross(x, y, lanes.r * 1.1);
   const events = [way.lostEvent ?? way.event];
   marks.push({ ...base, key: `lost ${base.node}`, kind: "lost", look: "lost", d, t: way.sentAt, events });
@@ -175,16 +177,19 @@ export function pointMarks(point, lanes) {
   // Bands tell of these.
   if (kind === "health" || kind === "faults" || kind === "mode") return [];
   const d = shapes.line(x, y - lanes.r * 2.2, x, y + lanes.r * 2.2);
-  const label = LABELLED.has(kind) ? { text: kind, x: x + 0.25 * lanes.rem, y: y + 1.05 * lanes.rem } : null;
-  return [{ ...mark, look: ENDS.has(kind) ? "alarm" : "bold", d, label }];
+  const isEnd = ENDS.has(kind);
+  const aside = 0.25 * lanes.rem;
+  const place = { x: isEnd ? x - aside : x + aside, y: y + 1.05 * lanes.rem, anchor: isEnd ? "end" : "start" };
+  const label = LABELLED.has(kind) ? { text: kind, ...place } : null;
+  return [{ ...mark, look: isEnd ? "alarm" : "bold", d, label }];
 }
 
 // Returns the marks of a client: a bar that fills by a step with each ack, up to its write concern.
 // `row` is its row, `now` where it ends while it waits, `label` stands above it.
 export function appendMarks(append, lanes, row, now, label) {
   const { ids, acceptedAt, endedAt } = append;
-  const top = lanes.sendersTop + row * lanes.rowHeight + lanes.rowHeight * 0.48;
-  const height = lanes.rowHeight * 0.46;
+  const top = lanes.sendersTop + row * lanes.rowHeight + lanes.rowHeight * 0.5;
+  const height = lanes.rowHeight * 0.44;
   const x0 = lanes.x(acceptedAt);
   const x1 = Math.max(x0 + 3, lanes.x(endedAt ?? now));
   const w = Math.max(1, append.w ?? 1);
@@ -198,12 +203,12 @@ export function appendMarks(append, lanes, row, now, label) {
     words: appendWords(append), label: label && { text: label, x: x0, y: top - 0.22 * lanes.rem },
   });
   append.acks.slice(0, w).forEach(({ node, t }, index) => {
-    const from = Math.max(x0, lanes.x(t));
+    const from = Math.min(Math.max(x0, lanes.x(t)), x1 - 2);
     const step = height / w;
     if (endedAt !== null && t > endedAt) return;
     marks.push({
       ...base, key: `ack ${node}`, kind: "acked", look: "step", color: node, peer: node, t,
-      d: shapes.box(from, top + height - step * (index + 1), Math.max(2.5, x1 - from), step),
+      d: shapes.box(from, top + height - step * (index + 1), x1 - from, step),
       words: `${node} acked ${idsWords(ids)}: ${index + 1} of ${w}`,
     });
   });

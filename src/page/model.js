@@ -165,13 +165,14 @@ export class Model {
       this.#exchanges.take(event, t);
       t = this.clocks.place(event.node, event.time);
     }
+    if (kind === "joined" && event.peer) this.#exchanges.connected(event, t);
     if (CLIENT_KINDS.has(kind)) this.#appends.take(event, t);
     if (kind === "started" && event.role === "master") this.#appends.abandon(t);
     node.takeEvent(event, t);
     if (kind === "acked" && event.peer) this.#node(event.peer).acks.set(t, event.ids[1]);
     if (kind === "held" || kind === "gap-closed" || kind === "stored") this.#gap(node, t);
     this.#bands.takeEvent(event, t);
-    if (POINT_KINDS.has(kind)) this.#exchanges.done(event, t);
+    if (POINT_KINDS.has(kind) && kind !== "store-delayed") this.#exchanges.done(event, t);
     if (POINT_KINDS.has(kind) || NOTE_KINDS.has(kind)) {
       const { peer, ids } = event;
       this.things.add({ type: "point", t, last: t, open: false, kind, node: event.node, peer, ids, event });
@@ -198,7 +199,7 @@ export class Model {
 
   #gap(node, t) {
     const spans = node.held.last;
-    const missing = node.ends.last ?? node.states.last?.health?.logEnd ?? 0;
+    const missing = Math.max(node.ends.last ?? 0, node.states.last?.health?.logEnd ?? 0);
     const text = spans.length > 0 ? `gap: message ${missing} is missing` : null;
     this.#bands.set(node.name, "gap", text, t);
   }

@@ -16,7 +16,7 @@ const LAYERS = {
 const LAYER_OF = new Map(Object.entries(LAYERS).flatMap(([layer, looks]) => looks.map((look) => [look, layer])));
 
 // Bands and looks that are hatched in the color of their node.
-const HATCHED = new Set(["gap", "silence", "paused", "held"]);
+const HATCHED = new Set(["gap", "silence", "held"]);
 
 // The longest text of a fact, in characters: details come from elsewhere.
 const LONGEST_FACT = 200;
@@ -265,6 +265,7 @@ export class Stage {
     setText(part.label, shown(label.text, LONGEST_FACT));
     part.label.setAttribute("x", label.x.toFixed(1));
     part.label.setAttribute("y", label.y.toFixed(1));
+    part.label.setAttribute("text-anchor", label.anchor ?? "start");
   }
 
   #words({ words, events }) {
@@ -295,7 +296,6 @@ export class Stage {
         ["gap", 7, "M-2 9L9 -2M5 9L9 5M-2 2L2 -2"],
         ["held", 3.5, "M-1 4.5L4.5 -1"],
         ["silence", 12, "M3 3h0.01M9 9h0.01"],
-        ["paused", 12, "M6 0V12"],
       ]) {
         const attributes = { id: `tl-${name}-${color}`, width: size, height: size, patternUnits: "userSpaceOnUse" };
         this.#defs.append(svg("pattern", attributes, svg("path", { d, class: `tl-hatch-${name}`, "data-color": color })));

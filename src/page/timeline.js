@@ -13,7 +13,7 @@ import { Stage } from "./stage.js";
 
 // Most messages that are drawn in a window at 1,000 pixels of width, for each node beside the
 // master. More: no journey can be told from another, and frames are lost. Fewer: less is seen.
-const JOURNEYS = 130;
+const JOURNEYS = 110;
 
 // Most marks at once. More: a slow machine draws fewer than 60 frames a second.
 const MOST_MARKS = 900;
@@ -49,10 +49,8 @@ export class Timeline {
   constructor(root, { onPick }) {
     this.#stage = new Stage(root, { onPick });
     this.onResize = () => {};
-    new ResizeObserver(() => {
-      this.#isStale = true;
-      this.onResize();
-    }).observe(root);
+    // Whether the layout is another is seen when it is drawn.
+    new ResizeObserver(() => this.onResize()).observe(root);
   }
 
   get svg() {
@@ -145,7 +143,8 @@ export class Timeline {
     this.#choice = new Choice((JOURNEYS * (lanes.right - lanes.left)) / 1000 / (others + 1), lanes.span);
     const things = model.things.between(start, start + lanes.span);
     const messages = things.reduce((sum, thing) => (thing.type === "append" ? sum + thing.end - thing.first : sum), 0);
-    this.#choice.set((messages * 1_000_000) / lanes.span);
+    const filled = Math.min(lanes.span, Math.max(1_000_000, this.#now - start));
+    this.#choice.set((messages * 1_000_000) / filled);
     for (const thing of things) this.#update(thing, false);
   }
 
