@@ -154,7 +154,8 @@ export class Model {
     if (event.id <= node.lastEvent) return null;
     node.lastEvent = event.id;
     if (event.kind === "started" && event.role === "master") this.#started(node);
-    this.clocks.arrived(event.node, event.time, at);
+    // Of others it tells nothing of their clocks: changes of state come again long after they were.
+    if (node.role === "master") this.clocks.arrived(event.node, event.time, at);
     // Before the event is placed: its exchange may show that the clock is another than thought.
     const { kind } = event;
     const horizon = this.now(at) - this.#kept;

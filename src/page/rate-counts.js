@@ -58,3 +58,10 @@ export class Rates {
     return second;
   }
 }
+
+// Returns the smallest of 1, 2, 5, 10, 20, 50 … that is at least `value`.
+export function ceiling(value) {
+  let step = 1;
+  while (step * 10 <= value) step *= 10;
+  return [1, 2, 5, 10].map((factor) => factor * step).find((limit) => limit >= value) ?? step * 10;
+}

@@ -1,6 +1,7 @@
 // Appends, events and waiting clients of the last minute, as three small charts on a canvas.
 
 import { make, setText } from "./dom.js";
+import { ceiling } from "./rate-counts.js";
 import { isDark, tokenColor } from "./theme.js";
 
 // Seconds that are shown.
@@ -59,13 +60,6 @@ function latest(series, chart) {
 
 function most(series, chart) {
   return Math.max(0, ...values(series, chart));
-}
-
-// Returns the smallest of 1, 2, 5, 10, 20, 50 … that is at least `value`.
-export function ceiling(value) {
-  let step = 1;
-  while (step * 10 <= value) step *= 10;
-  return [1, 2, 5, 10].map((factor) => factor * step).find((limit) => limit >= value) ?? step * 10;
 }
 
 function drawChart(context, chart, series, left, width, height) {

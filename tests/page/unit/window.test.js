@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Choice } from "../../../src/page/choice.js";
 import { Lanes, nextStart, Rows, windowStart } from "../../../src/page/lanes.js";
-import { ceiling } from "../../../src/page/rates.js";
+import { ceiling } from "../../../src/page/rate-counts.js";
 import { Timed } from "../../../src/page/timed.js";
 
 const SECOND = 1_000_000;
@@ -83,7 +83,7 @@ test("a value is known at each time since it was set", () => {
   assert.deepEqual([value.at(9), value.at(10), value.at(19.9), value.at(20)], [undefined, "a", "a", "late"]);
   for (let t = 30; t < 300; t += 1) value.set(t, t);
   value.prune(250);
-  assert.deepEqual([value.at(249.5), value.at(10), value.last], [249, undefined, 299]);
+  assert.deepEqual([value.at(250.5), value.at(10), value.last], [250, undefined, 299]);
 });
 
 test("scales end at a round number", () => {
