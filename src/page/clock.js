@@ -98,6 +98,10 @@ export class Clocks {
     return this.#virtual;
   }
 
+  get hasReference() {
+    return this.#reference !== null;
+  }
+
   // Names the node whose clock is the axis.
   refer(node) {
     if (this.#reference === node) return;

@@ -4,6 +4,9 @@
 // at the same time are drawn.
 const ROWS = 4;
 
+// Words on a line that are remembered. Fewer: some lie on others.
+const MOST_WORDS = 16;
+
 // Returns the heights of lanes by the number of nodes, in rem.
 function laneHeight(nodes) {
   if (nodes <= 3) return 4.6;
@@ -11,8 +14,10 @@ function laneHeight(nodes) {
 }
 
 export class Lanes {
-  // `width` in pixels, `rem` in pixels, `names` of the nodes from top to bottom, `span` in µs.
-  constructor({ width, rem, names, span }) {
+  // `width` in pixels, `rem` in pixels, `nodes` from top to bottom, `span` in µs.
+  constructor({ width, rem, nodes, span }) {
+    const names = nodes.map(({ name }) => name);
+    this.look = nodes.map(({ name, letter, color }) => `${name} ${letter} ${color}`).join("\n");
     this.rem = rem;
     this.width = width;
     this.names = names;
@@ -58,7 +63,7 @@ export class Lanes {
   // Whether two layouts place the same things in the same way.
   isLike(other) {
     return other !== null && this.width === other.width && this.rem === other.rem && this.span === other.span
-      && this.names.length === other.names.length && this.names.every((name, index) => name === other.names[index]);
+      && this.look === other.look;
   }
 }
 
@@ -76,6 +81,26 @@ export function nextStart(start, t, span) {
   if (t < start) return windowStart(t, span);
   if (t < start + span) return start;
   return t < start + span * 1.5 ? start + span / 2 : windowStart(t, span);
+}
+
+// The room for words beside each other on a line.
+export class Room {
+  #taken = new Map();
+  #given = new Map();
+
+  // Whether words from `from` to `to` have room on a line; those of a key keep theirs.
+  has(key, line, from, to) {
+    if (this.#given.has(key)) return this.#given.get(key);
+    const taken = this.#taken.get(line) ?? [];
+    const isFree = taken.every(([low, high]) => to < low || from > high);
+    if (isFree) this.#taken.set(line, [...taken.slice(-MOST_WORDS), [from, to]]);
+    this.#given.set(key, isFree);
+    return isFree;
+  }
+
+  forget(key) {
+    this.#given.delete(key);
+  }
 }
 
 // Rows of bars: each bar gets the first row that is free at its place, and keeps it.

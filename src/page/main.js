@@ -23,8 +23,9 @@ app.onChange(() => {
 });
 app.onFrame((now) => {
   const { model, t, live, view } = app;
+  const from = app.recording ? app.recording.from : -Infinity;
   const isMoving = live || app.rate > 0;
-  timeline.draw({ model, t, isLive: live, isMoving, nodes: view.nodes(), end: app.range[1] });
+  timeline.draw({ model, t, isLive: live, isMoving, nodes: view.nodes(), from, end: app.range[1] });
   rates.draw(model, t, now);
 });
 mountViews(app);

@@ -185,8 +185,8 @@ export function pointMarks(point, lanes) {
 }
 
 // Returns the marks of a client: a bar that fills by a step with each ack, up to its write concern.
-// `row` is its row, `now` where it ends while it waits, `label` stands above it.
-export function appendMarks(append, lanes, row, now, label) {
+// `row` is its row, `now` where it ends while it waits, `label` the words above it and their place.
+export function appendMarks(append, lanes, { row, now, label }) {
   const { ids, acceptedAt, endedAt } = append;
   const top = lanes.sendersTop + row * lanes.rowHeight + lanes.rowHeight * 0.5;
   const height = lanes.rowHeight * 0.44;
@@ -200,7 +200,7 @@ export function appendMarks(append, lanes, row, now, label) {
   const state = endedAt === null ? "waiting" : append.state;
   marks.push({
     ...base, key: "bar", kind: append.waits ? "waits" : "accepted", look: "bar", state, d, t: acceptedAt,
-    words: appendWords(append), label: label && { text: label, x: x0, y: top - 0.22 * lanes.rem },
+    words: appendWords(append), label: label && { ...label, y: top - 0.22 * lanes.rem },
   });
   append.acks.slice(0, w).forEach(({ node, t }, index) => {
     const from = Math.min(Math.max(x0, lanes.x(t)), x1 - 2);

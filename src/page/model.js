@@ -22,7 +22,9 @@ export const KEPT = 60_000_000;
 // Time between two removals of what is old, in microseconds.
 const PRUNE_EVERY = 1_000_000;
 
-// Most notable events and steps of a scenario that are kept. Smaller: one looks back less far.
+// Most changes of one value of a node, notable events, and steps of a scenario that are kept.
+// Smaller: one looks back less far. Larger: more memory. Of a recording all are kept.
+const MOST_CHANGES = 4096;
 const MOST_NOTES = 200;
 const MOST_STEPS = 100;
 
@@ -63,7 +65,8 @@ export class Model {
   #isHeld = false;
   #sampled = new Map();
   #missed = 0;
-  #colored = 0;
+  // The color that the next node gets.
+  #colored = 1;
 
   // With `virtual`, times are those of a simulation. `kept`: the length of time that is kept.
   constructor({ virtual = false, kept = KEPT } = {}) {
@@ -88,7 +91,7 @@ export class Model {
     if (event === "messages") this.#node(data.node).takeMessages(data, this.now(at));
     if (event === "sampled") this.#leftOut(data, at);
     if (event === "missed") this.#missed += data.count;
-    if (event === "step") push(this.#steps, { ...data, t: this.now(at) }, MOST_STEPS);
+    if (event === "step") push(this.#steps, { ...data, t: this.now(at) }, this.#most(MOST_STEPS));
     if (event === "connection") this.#connection(data.open, this.now(at));
     return null;
   }
@@ -113,17 +116,27 @@ export class Model {
     return new View(this, t, latest ? Infinity : t);
   }
 
-  // Returns the nodes, the master first, the others by name. Those that are new get the next color.
+  // Returns the nodes, the master first, the others by name.
   nodes() {
     const rank = (node) => (node.role === "master" ? 0 : 1);
     const nodes = [...this.#nodes.values()];
-    nodes.sort((a, b) => rank(a) - rank(b) || compare(a.name, b.name));
-    for (const node of nodes) {
-      if (node.color !== null) continue;
-      node.color = this.#colored % COLORS;
-      this.#colored += 1;
+    return nodes.sort((a, b) => rank(a) - rank(b) || compare(a.name, b.name));
+  }
+
+  // Returns the number of the color of each node: the master has the first one, the others the next
+  // ones by name, those that come later what follows. A color stays once the master is known.
+  colors() {
+    const isKnown = this.#reference() !== null;
+    const colors = new Map();
+    let next = this.#colored;
+    for (const node of this.nodes()) {
+      const color = node.color ?? (node.role === "master" ? 0 : next);
+      if (node.color === null && node.role !== "master") next += 1;
+      colors.set(node.name, color % COLORS);
+      if (isKnown) node.color = color;
     }
-    return nodes;
+    if (isKnown) this.#colored = next;
+    return colors;
   }
 
   appendsAt(t, names) {
@@ -186,13 +199,14 @@ export class Model {
     const node = this.#node(state.node);
     // Its time is that of the node that tells it, which is the reference where it is not its own.
     const teller = state.reachable ? state.node : (this.#reference() ?? state.node);
-    if (state.health?.role === "master") this.clocks.refer(state.node);
+    const isMaster = state.health?.role === "master";
+    if (isMaster || !this.clocks.hasReference) this.clocks.refer(state.node);
     if (state.reachable) this.clocks.arrived(state.node, state.time, at);
     const t = this.clocks.place(teller, state.time);
     node.takeState(state, t);
     this.#bands.takeState(state, t);
     this.#gap(node, t);
-    if (state.health?.role !== "master") return;
+    if (!isMaster) return;
     for (const row of state.health.secondaries) if (row.name) this.#node(row.name);
     this.#appends.takeState(state.health, t, t - SETTLED);
     this.rates.state(state.health, t);
@@ -229,7 +243,12 @@ export class Model {
     const { node, kind } = event;
     const index = countUpTo(this.#notes, t, (note) => note.t);
     this.#notes.splice(index, 0, { t, node, kind, text: sentence(event), event });
-    if (this.#notes.length > MOST_NOTES) this.#notes.shift();
+    if (this.#notes.length > this.#most(MOST_NOTES)) this.#notes.shift();
+  }
+
+  // Returns how many of something are kept: all where everything is.
+  #most(count) {
+    return this.#kept === Infinity ? Infinity : count;
   }
 
   #reference() {
@@ -251,7 +270,7 @@ export class Model {
     if (this.#isHeld && this.#items.length < MOST_HELD) return;
     const before = this.now(at) - this.#kept;
     this.things.prune(before);
-    for (const node of this.#nodes.values()) node.prune(before);
+    for (const node of this.#nodes.values()) node.prune(before, this.#most(MOST_CHANGES));
     this.rates.prune(before);
     const old = countUpTo(this.#items, at - this.#kept, (item) => item.at);
     if (old > 0) this.#items.splice(0, old);

@@ -94,8 +94,9 @@ export class Node {
     if (kind === "left" && this.held.last.length > 0) this.held.set(t, []);
   }
 
-  prune(before) {
-    for (const values of [this.states, this.lists, this.held, this.ends, this.acks]) values.prune(before);
+  // Forgets what is older than a time, and all above `most` changes of a value.
+  prune(before, most) {
+    for (const values of [this.states, this.lists, this.held, this.ends, this.acks]) values.prune(before, most);
   }
 }
 

@@ -7,6 +7,9 @@ const NAMES = ["state", "messages", "sampled", "missed", "step"];
 
 const ADDRESS = "/events?nodes=all&include=state,messages";
 
+// Time after which a stream that was refused is asked for again, in milliseconds.
+const AGAIN_MS = 3000;
+
 // The version of the format of recordings that is read and written.
 export const VERSION = 1;
 
@@ -23,7 +26,8 @@ export function pageTime() {
 // what comes, `onStatus({state, detail})` whether there is a connection: "connecting", "open",
 // "lost".
 export function liveSource({ onItem, onStatus }) {
-  const source = new EventSource(ADDRESS);
+  let source = null;
+  let timer = null;
   const take = (event, text) => {
     let data;
     try {
@@ -33,16 +37,26 @@ export function liveSource({ onItem, onStatus }) {
     }
     onItem({ at: pageTime(), event, data });
   };
-  source.addEventListener("message", ({ data }) => take("event", data));
-  for (const name of NAMES) source.addEventListener(name, ({ data }) => take(name, data));
-  source.addEventListener("open", () => onStatus({ state: "open", detail: null }));
-  source.addEventListener("error", () => {
-    const isClosed = source.readyState === EventSource.CLOSED;
-    const detail = isClosed ? "the node does not offer this stream: load the page again" : null;
-    onStatus({ state: "lost", detail });
-  });
+  const open = () => {
+    source = new EventSource(ADDRESS);
+    source.addEventListener("message", ({ data }) => take("event", data));
+    for (const name of NAMES) source.addEventListener(name, ({ data }) => take(name, data));
+    source.addEventListener("open", () => onStatus({ state: "open", detail: null }));
+    source.addEventListener("error", () => {
+      // After an answer that is no stream a browser does not try again by itself.
+      const isRefused = source.readyState === EventSource.CLOSED;
+      if (isRefused) timer = setTimeout(open, AGAIN_MS);
+      onStatus({ state: "lost", detail: isRefused ? "the node refuses its events" : null });
+    });
+  };
   onStatus({ state: "connecting", detail: null });
-  return { close: () => source.close() };
+  open();
+  return {
+    close() {
+      clearTimeout(timer);
+      source.close();
+    },
+  };
 }
 
 // A recording that cannot be read. Its message is a sentence for people.

@@ -168,8 +168,8 @@ export class Stage {
     setText(this.#left, text);
   }
 
-  // Marks what happened at `t` and tells it; null: nothing.
-  setNow(t) {
+  // Marks what happened within `near` of `t` and tells it; null: nothing.
+  setNow(t, near) {
     if (t === this.#at) return;
     this.#at = t;
     for (const element of this.#current) element.classList.remove("tl-now");
@@ -177,7 +177,7 @@ export class Stage {
     if (t === null) return void setText(this.#facts, "");
     const facts = [];
     for (const { element, mark } of this.#parts()) {
-      if (mark.look === "band" || Math.abs(mark.t - t) > 500) continue;
+      if (mark.look === "band" || Math.abs(mark.t - t) > near) continue;
       element.classList.add("tl-now");
       this.#current.push(element);
       facts.push(...this.#words(mark));
@@ -328,13 +328,17 @@ function stillParts(lanes, nodes) {
 
 // Returns the lines and times of the axis.
 function tickParts(lanes, start, isVirtual) {
-  const step = lanes.span > 12_000_000 ? 5_000_000 : 1_000_000;
+  const step = lanes.span > 12_000_000 ? 5_000_000 : 10 ** Math.floor(Math.log10(lanes.span / 5));
+  const decimals = Math.max(0, 6 - Math.round(Math.log10(step)));
   const parts = [];
   for (let t = Math.ceil(start / step) * step; t <= start + lanes.span; t += step) {
     const x = lanes.x(t).toFixed(1);
     parts.push(svg("line", { class: "tl-tick", x1: x, x2: x, y1: lanes.sendersTop, y2: lanes.axis + 4 }));
-    const anchor = t === start ? "start" : t >= start + lanes.span ? "end" : "middle";
-    const text = isVirtual ? `${Math.round(t / 1_000_000)} s` : timeWords(t).slice(0, 8);
+    // At the ends there is no room for a time round its line.
+    const isEnd = lanes.x(t) > lanes.x(start + lanes.span) - 2 * lanes.rem;
+    if (isEnd) continue;
+    const anchor = lanes.x(t) < lanes.x(start) + 2 * lanes.rem ? "start" : "middle";
+    const text = isVirtual ? `${(t / 1_000_000).toFixed(decimals)} s` : timeWords(t).slice(0, decimals > 0 ? 9 + decimals : 8);
     parts.push(svg("text", { class: "tl-time", x, y: lanes.axis + 1.2 * lanes.rem, "text-anchor": anchor }, text));
   }
   return parts;

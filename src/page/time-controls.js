@@ -3,8 +3,11 @@
 import { make, setAttribute, setText, show } from "./dom.js";
 import { timeWords } from "./sentences.js";
 
-// Lengths of the window of the timeline, in seconds.
-const SPANS = [5, 10, 30];
+// Lengths of the window of the timeline, in seconds. Shorter ones than a second show the way of
+// frames that take some ms; they would turn over too fast while time goes on.
+const SPANS = [0.1, 1, 2, 5, 10, 30];
+const SHORTEST_LIVE = 1;
+const USUAL = 10;
 
 // Speeds of a recording.
 const RATES = [0.25, 1, 4];
@@ -17,6 +20,8 @@ export class TimeControls {
   #timeline;
   #parts = {};
   #fields;
+  #span = USUAL;
+  #recording = null;
 
   // `root` has the buttons freeze, save and open; `file` is the field of the file to open.
   constructor({ root, freeze, save, open, file, app, timeline }) {
@@ -39,11 +44,14 @@ export class TimeControls {
   }
 
   update() {
+    this.#fitRecording(this.#app.recording);
     const isStanding = !this.#app.live && this.#app.rate === 0;
     const { freeze, save } = this.#fields;
     setAttribute(freeze, "aria-pressed", String(isStanding));
     save.disabled = this.#app.recording !== null;
-    const { moment, slider, now, rates, fault } = this.#parts;
+    const { span, moment, slider, now, rates, fault } = this.#parts;
+    for (const option of span.options) option.disabled = this.#app.live && Number(option.value) < SHORTEST_LIVE;
+    if (this.#app.live && this.#span < SHORTEST_LIVE) this.#setSpan(SHORTEST_LIVE);
     const [from, to] = this.#app.range;
     const { t } = this.#app;
     show(now, !this.#app.live);
@@ -63,6 +71,14 @@ export class TimeControls {
     show(fault, this.#app.fault !== null);
   }
 
+  // Takes the shortest window that shows a whole recording, or the usual one.
+  #fitRecording(recording) {
+    if (recording === this.#recording) return;
+    this.#recording = recording;
+    const seconds = recording ? recording.length / 1_000_000 : Infinity;
+    this.#setSpan(SPANS.find((span) => span >= seconds && span <= USUAL) ?? USUAL);
+  }
+
   #momentWords(t, from, to, isVirtual) {
     if (this.#app.recording) {
       return `${timeWords(t, isVirtual)} (${((t - from) / 1e6).toFixed(1)} of ${((to - from) / 1e6).toFixed(1)} s)`;
@@ -71,8 +87,8 @@ export class TimeControls {
   }
 
   #tools() {
-    const span = make("select", { "aria-label": "length of the window", on: { change: () => this.#span(span) } },
-      ...SPANS.map((seconds) => make("option", { value: seconds, selected: seconds === 10 }, `${seconds} s`)));
+    const span = make("select", { "aria-label": "length of the window", on: { change: () => this.#setSpan(Number(span.value)) } },
+      ...SPANS.map((seconds) => make("option", { value: seconds, selected: seconds === this.#span }, `${seconds} s`)));
     const step = (name, direction) => {
       return make("button", { type: "button", "aria-label": name, on: { click: () => this.#step(direction) } }, direction < 0 ? "◂" : "▸");
     };
@@ -86,7 +102,7 @@ export class TimeControls {
     }));
     const moment = make("span", { class: "tl-moment" });
     const fault = make("p", { class: "alarm", role: "alert", hidden: true });
-    Object.assign(this.#parts, { slider, now, rates, moment, fault });
+    Object.assign(this.#parts, { span, slider, now, rates, moment, fault });
     return make("span", { class: "tl-tools" }, step("step back", -1), step("step on", 1), span, slider, rates, moment, now, fault);
   }
 
@@ -105,9 +121,17 @@ export class TimeControls {
     this.#app.play(this.#app.rate === rate ? 0 : rate);
   }
 
-  #span(field) {
-    this.#timeline.setSpan(Number(field.value) * 1_000_000);
+  #setSpan(seconds) {
+    this.#span = seconds;
+    this.#parts.span.value = String(seconds);
+    this.#timeline.setSpan(seconds * 1_000_000);
     this.#app.changed();
+  }
+
+  // Takes the next shorter or longer window.
+  #zoom(direction) {
+    const next = SPANS[SPANS.indexOf(this.#span) + direction];
+    if (next !== undefined && (next >= SHORTEST_LIVE || !this.#app.live)) this.#setSpan(next);
   }
 
   #slide(slider) {
@@ -131,6 +155,8 @@ export class TimeControls {
       ArrowRight: () => (event.shiftKey ? this.#app.seek(this.#app.t + seconds) : this.#step(1)),
       Home: () => this.#app.seek(from),
       End: () => this.#app.seek(to),
+      "+": () => this.#zoom(-1),
+      "-": () => this.#zoom(1),
       " ": () => this.#toggle(),
       Escape: () => (this.#app.selected ? this.#app.select(null) : this.#backToNow()),
     };

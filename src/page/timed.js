@@ -1,9 +1,5 @@
 // A value that changes in time, and is remembered for a while.
 
-// Most changes of one value that are kept. Smaller: less can be looked at again. Larger: more
-// memory.
-const MOST = 4096;
-
 export class Timed {
   #times = [];
   #values = [];
@@ -36,7 +32,7 @@ export class Timed {
   }
 
   // Forgets what is older than a time, apart from the value then, and all above `most` changes.
-  prune(before, most = MOST) {
+  prune(before, most) {
     const old = Math.max(countUpTo(this.#times, before) - 1, this.#times.length - most);
     // In large steps: removing from the front of an array costs its length.
     if (old < 64 && old < this.#times.length / 2) return;

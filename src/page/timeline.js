@@ -6,14 +6,14 @@
 
 import { Choice } from "./choice.js";
 import { Density } from "./density.js";
-import { Lanes, nextStart, Rows, windowStart } from "./lanes.js";
+import { Lanes, nextStart, Room, Rows, windowStart } from "./lanes.js";
 import { appendMarks, exchangeMarks, pointMarks } from "./marks.js";
 import { appendLabel, bandMark } from "./labels.js";
 import { Stage } from "./stage.js";
 
-// Most messages that are drawn in a window at 1,000 pixels of width, for each node beside the
-// master. More: no journey can be told from another, and frames are lost. Fewer: less is seen.
-const JOURNEYS = 110;
+// Most messages that are drawn in a window at 1,000 pixels of width, divided by the number of nodes
+// and one, since each takes as many marks. More: no journey can be told from another, and frames are lost. Fewer: less is seen.
+const JOURNEYS = 200;
 
 // Most marks at once. More: a slow machine draws fewer than 60 frames a second.
 const MOST_MARKS = 900;
@@ -35,6 +35,7 @@ export class Timeline {
   #choice = null;
   #density = null;
   #rows = null;
+  #room = null;
   #odd = new Map();
   // Things that are drawn; of these, what goes on.
   #drawn = new Map();
@@ -60,19 +61,17 @@ export class Timeline {
   // Sets the length of the window, in microseconds.
   setSpan(span) {
     this.#span = span;
-    this.#isStale = true;
   }
 
   // Draws the moment `t` of a model whose things end at `end`. `isLive`: they still come. `isMoving`:
-  // the moment goes on. `nodes`: those of the view.
-  draw({ model, t, isLive, isMoving, nodes, end }) {
-    const names = nodes.map(({ name }) => name);
+  // the moment goes on. `nodes`: those of the view. `from`: where the window begins at the earliest.
+  draw({ model, t, isLive, isMoving, nodes, from, end }) {
     const { width, rem } = this.#stage.size();
     if (width === 0) return;
-    const lanes = new Lanes({ width, rem, names, span: this.#span });
+    const lanes = new Lanes({ width, rem, nodes, span: this.#span });
     const isOther = model !== this.#model || !lanes.isLike(this.#lanes);
     if (isOther) this.#start = null;
-    const start = this.#startFor(t, isMoving);
+    const start = this.#startFor(t, isMoving, from);
     this.#now = isLive ? t : end;
     const isTurned = start !== this.#start;
     if (isOther || this.#isStale || (isTurned && !(isLive && start > this.#start))) {
@@ -89,7 +88,7 @@ export class Timeline {
     this.#density.draw(this.#stage, this.#lanes, t);
     const future = isLive ? null : isMoving ? "unknown" : "known";
     this.#stage.setHand(this.#lanes.x(t) + this.#shift(), this.#lanes, future);
-    this.#stage.setNow(isMoving ? null : t);
+    this.#stage.setNow(isMoving ? null : t, this.#span / 20_000);
   }
 
   // Marks the messages `[first, end)`; null: none.
@@ -100,8 +99,8 @@ export class Timeline {
   // Returns the time of the mark before or after `t`, also beyond the window; null: there is none.
   step(t, direction) {
     const times = this.#stage.times();
-    // Times of thousandths of a millisecond apart are one step.
-    const near = 500;
+    // Times that cannot be told apart on the axis are one step.
+    const near = this.#span / 20_000;
     const beyond = direction > 0 ? times.filter((time) => time > t + near) : times.filter((time) => time < t - near);
     if (beyond.length > 0) return direction > 0 ? Math.min(...beyond) : Math.max(...beyond);
     const isForward = direction > 0;
@@ -116,10 +115,10 @@ export class Timeline {
     return best;
   }
 
-  #startFor(t, isMoving) {
-    if (isMoving) return nextStart(this.#start, t, this.#span);
+  #startFor(t, isMoving, from) {
     const isInside = this.#start !== null && t >= this.#start && t <= this.#start + this.#span;
-    return isInside ? this.#start : windowStart(t, this.#span);
+    if (!isMoving) return isInside ? this.#start : Math.max(from, windowStart(t, this.#span));
+    return Math.max(from, nextStart(this.#start, t, this.#span));
   }
 
   #shift() {
@@ -137,10 +136,11 @@ export class Timeline {
     this.#growing.clear();
     this.#odd.clear();
     this.#rows = new Rows(lanes.rows);
+    this.#room = new Room();
     this.#density = new Density();
     this.#stage.begin(lanes, nodes, start, model.clocks.virtual);
     const others = Math.max(1, nodes.length - 1);
-    this.#choice = new Choice((JOURNEYS * (lanes.right - lanes.left)) / 1000 / (others + 1), lanes.span);
+    this.#choice = new Choice((JOURNEYS * (lanes.right - lanes.left)) / 1000 / (others + 2), lanes.span);
     const things = model.things.between(start, start + lanes.span);
     const messages = things.reduce((sum, thing) => (thing.type === "append" ? sum + thing.end - thing.first : sum), 0);
     const filled = Math.min(lanes.span, Math.max(1_000_000, this.#now - start));
@@ -157,7 +157,10 @@ export class Timeline {
     for (const second of this.#odd.keys()) if (second * 1_000_000 < start) this.#odd.delete(second);
     this.#density.forget(this.#lanes.x(start));
     this.#stage.turn(this.#shift(), this.#lanes, start, this.#model.clocks.virtual);
-    for (const thing of this.#drawn.keys()) if (thing.type === "band") this.#update(thing, false);
+    // The words of what began before stand at the begin of the window.
+    for (const thing of this.#drawn.keys()) {
+      if (thing.t < start && (thing.type === "band" || thing.type === "append")) this.#update(thing, false);
+    }
   }
 
   #take(changed, t) {
@@ -202,19 +205,35 @@ export class Timeline {
   #marks(thing) {
     const lanes = this.#lanes;
     if (thing.type === "exchange") return exchangeMarks(thing, lanes);
-    if (thing.type === "point") return pointMarks(thing, lanes);
+    if (thing.type === "point") return this.#withRoom(thing, pointMarks(thing, lanes));
     if (thing.type === "band") return bandMark(thing, lanes, this.#start, this.#now);
+    const left = Math.max(lanes.x(thing.t), lanes.x(this.#start));
     const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
-    const label = appendLabel(thing, this.#choice.every, this.#stage.names);
-    const row = this.#rows.place(thing, lanes.x(thing.t), Math.max(end, lanes.x(thing.t) + label.length * lanes.rem * 0.42) + lanes.rem * 0.5);
+    const words = appendLabel(thing, this.#choice.every, this.#stage.names);
+    const taken = Math.max(end, left + words.length * lanes.rem * 0.42) + lanes.rem * 0.5;
+    const row = this.#rows.place(thing, lanes.x(thing.t), taken);
     if (row === null) return null;
-    return appendMarks(thing, lanes, row, Math.max(this.#now, thing.last), label);
+    const label = words && { text: words, x: left };
+    return appendMarks(thing, lanes, { row, label, now: Math.max(this.#now, thing.last) });
+  }
+
+  // Leaves out the words of a point that would lie on others.
+  #withRoom(point, marks) {
+    for (const mark of marks) {
+      if (!mark.label) continue;
+      const { text, x, anchor } = mark.label;
+      const width = text.length * this.#lanes.rem * 0.42;
+      const from = anchor === "end" ? x - width : x;
+      if (!this.#room.has(point, point.node, from, from + width)) mark.label = null;
+    }
+    return marks;
   }
 
   #remove(thing) {
     this.#drawn.delete(thing);
     this.#growing.delete(thing);
     this.#rows.forget(thing);
+    this.#room.forget(thing);
     this.#stage.remove(thing);
   }
 }

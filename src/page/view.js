@@ -87,17 +87,20 @@ export class View {
   #nodesNow() {
     const t = this.#until;
     const known = this.#model.nodes().map((node) => ({ node, state: node.states.at(t) }));
+    const colors = this.#model.colors();
     const marks = letters(known.map(({ node }) => node.name));
     const health = known.find(({ node }) => node.role === "master")?.state?.health;
     const rows = new Map((health?.secondaries ?? []).map((row) => [row.name, row]));
     return known.map(({ node, state }) => {
-      return this.#nodeNow(node, state, rows.get(node.name) ?? null, marks.get(node.name));
+      return this.#nodeNow(node, state, rows.get(node.name) ?? null, {
+        letter: marks.get(node.name), color: colors.get(node.name),
+      });
     });
   }
 
-  #nodeNow(node, state, row, letter) {
+  #nodeNow(node, state, row, { letter, color }) {
     const t = this.#until;
-    const { name, color, role } = node;
+    const { name, role } = node;
     const health = state?.health ?? null;
     const { from, end: listEnd, texts } = node.lists.at(t);
     const storedEnd = Math.max(node.ends.at(t) ?? 0, health?.logEnd ?? 0);

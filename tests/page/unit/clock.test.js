@@ -68,3 +68,11 @@ test("virtual time is never moved", () => {
   assert.equal(known.now(77), 77);
   assert.equal(known.describe(), "Times are the virtual time of a simulation.");
 });
+
+test("where no master is known, times are those of the node that serves the page", () => {
+  const story = new Story({ ahead: { bonnie: -7_000_000 } });
+  story.state("bonnie", { role: "secondary" });
+  const { clocks } = story.model;
+  assert.equal(clocks.describe(), "Times are those of bonnie’s clock.");
+  assert.equal(story.model.now(story.time + 1000), story.time - 7_000_000);
+});

@@ -6,8 +6,7 @@ import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.
 import { Story } from "./items.js";
 
 function lanes(story) {
-  const names = story.view.nodes().map(({ name }) => name);
-  const places = new Lanes({ width: 1120, rem: 16, names, span: 10_000_000 });
+  const places = new Lanes({ width: 1120, rem: 16, nodes: story.view.nodes(), span: 10_000_000 });
   places.origin = story.things("exchange")[0]?.t ?? story.time;
   return places;
 }
@@ -119,7 +118,7 @@ test("a bar fills to its write concern, a step for each ack that counts", () => 
   story.tell("master", "answered", { ids: [0, 1], writeConcern: 2, answer: "acked" });
   story.pass(50).tell("master", "acked", { peer: "clyde", ids: [0, 1] });
   const [append] = story.things("append");
-  const marks = appendMarks(append, lanes(story), 0, story.time, "");
+  const marks = appendMarks(append, lanes(story), { row: 0, now: story.time, label: null });
   assert.deepEqual(marks.map(({ kind, color }) => [kind, color]), [
     ["waits", null], ["acked", "master"], ["acked", "bonnie"], ["answered", null],
   ]);

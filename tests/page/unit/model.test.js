@@ -167,8 +167,9 @@ test("while it is held a model forgets nothing", () => {
 test("colors go to the master first, then by name, and stay", () => {
   const story = new Story({ model: new Model() });
   story.state("clyde", { role: "secondary" });
-  story.begin("bonnie", "clyde");
   const colors = () => Object.fromEntries(story.view.nodes().map(({ name, color }) => [name, color]));
+  assert.deepEqual(colors(), { clyde: 1 });
+  story.begin("bonnie", "clyde");
   assert.deepEqual(colors(), { master: 0, bonnie: 1, clyde: 2 });
   story.state("anna", { role: "secondary" });
   assert.deepEqual(colors(), { master: 0, bonnie: 1, clyde: 2, anna: 3 });

@@ -69,3 +69,16 @@ test("names that are not known are passed over, and times never go back", () => 
   assert.deepEqual(model.view(to).steps().map(({ text }) => text), ["append"]);
   assert.match(model.view(to).clock, /virtual time of a simulation/);
 });
+
+test("of a recording everything is kept, however long it is", () => {
+  const story = new Story().begin("bonnie").append(0, 1);
+  const then = story.time;
+  for (let second = 0; second < 5000; second += 1) {
+    story.pass(1000).state("bonnie", { role: "secondary", logEnd: second });
+    story.tell("bonnie", "ready", { peer: "master" });
+  }
+  const { model } = played({ clock: "wall" }, story.items);
+  assert.equal(model.view(then).node("bonnie").health.logEnd, 0);
+  assert.equal(model.view(then).appends().length, 1);
+  assert.equal(model.view(story.time).notes().length, 5000);
+});

@@ -33,7 +33,7 @@ test("a moment of the past stands in the second half of its window", () => {
 test("two to ten nodes have lanes that do not meet", () => {
   for (let count = 1; count <= 10; count += 1) {
     const names = Array.from({ length: count }, (_, index) => `n${index}`);
-    const lanes = new Lanes({ width: 1280, rem: 16, names, span: 10 * SECOND });
+    const lanes = new Lanes({ width: 1280, rem: 16, nodes: names.map((name) => ({ name })), span: 10 * SECOND });
     const heights = names.map((name) => lanes.y(name));
     heights.forEach((y, index) => assert.ok(index === 0 || y - heights[index - 1] >= 40));
     assert.ok(heights.at(-1) < lanes.axis && lanes.axis < lanes.height);
@@ -82,8 +82,10 @@ test("a value is known at each time since it was set", () => {
   value.set(15, "late");
   assert.deepEqual([value.at(9), value.at(10), value.at(19.9), value.at(20)], [undefined, "a", "a", "late"]);
   for (let t = 30; t < 300; t += 1) value.set(t, t);
-  value.prune(250);
+  value.prune(250, 1000);
   assert.deepEqual([value.at(250.5), value.at(10), value.last], [250, undefined, 299]);
+  value.prune(0, 10);
+  assert.deepEqual([value.at(289), value.at(290)], [undefined, 290]);
 });
 
 test("scales end at a round number", () => {
