@@ -108,7 +108,7 @@ export class AppendView {
   // is null.
   update(view, reason) {
     show(this.form, reason === null);
-    show(this.closed, reason !== null);
+    show(this.closed, Boolean(reason));
     setText(this.closed, reason ?? "");
     const master = view.master();
     this.#offer(view.clusterSize());

@@ -36,6 +36,7 @@ export class ClusterView {
     const master = view.master();
     const own = master ?? view.nodes()[0];
     setText(this.who, whoWords(own, title));
+    setAttribute(this.who, "title", title);
     document.title = own ? `${own.name} · acklog` : "acklog";
     for (const [key, [value, rest, level]] of Object.entries(figures(own, view.clusterSize()))) {
       const figure = this.figures.get(key);

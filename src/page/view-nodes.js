@@ -200,7 +200,7 @@ export class NodesView {
     setData(force, "level", failure ? "alarm" : null);
   }
 
-  #drawList(list, column, node, { first, rows, end }) {
+  #drawList(list, column, node, { first, rows, end, mode }) {
     while (column.rows.length > rows) column.rows.pop().item.remove();
     while (column.rows.length < rows) {
       const row = buildRow((id) => this.receipt(id, this.node(node.name)?.text(id)));
@@ -217,7 +217,7 @@ export class NodesView {
       setAttribute(row.item, "aria-hidden", state === "free" ? "true" : null);
       setText(row.text, rowText(state, text));
       setText(row.lead, state === "free" ? "" : `${id}: ${state === "shown" ? "" : state}`);
-      show(row.button, state === "shown" && node.role === "master");
+      show(row.button, state === "shown" && node.role === "master" && mode !== "recording");
       row.button.receiptId = id;
     });
     rove(column.rows.map((row) => row.button));

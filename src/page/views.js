@@ -2,7 +2,6 @@
 // changed.
 
 import { sendFault } from "./commands.js";
-import { setData, setText, show } from "./dom.js";
 import { themeSwitch } from "./theme.js";
 import { Tour } from "./tour.js";
 import { AppendView } from "./view-append.js";
@@ -11,7 +10,8 @@ import { Help } from "./view-help.js";
 import { NodesView } from "./view-nodes.js";
 import { ReceiptView } from "./view-receipt.js";
 import { StatusView } from "./view-status.js";
-import { leftOutWords, shown } from "./words.js";
+import { StoryView } from "./view-story.js";
+import { leftOutWords } from "./words.js";
 
 // Time between two drawings of how long ago a connection was lost, in milliseconds.
 const TICK_MS = 1000;
@@ -32,6 +32,7 @@ export function mountViews(app) {
   app.say = say;
   const cluster = new ClusterView({ root: part("cluster"), who: part("who"), note: part("note") });
   const append = new AppendView({ root: part("append"), changed, say });
+  const played = new StoryView({ heading: part("story"), root: part("append") });
   const receipt = new ReceiptView({
     dialog: part("receipt"),
     node: (name) => app.view.node(name),
@@ -59,9 +60,10 @@ export function mountViews(app) {
   app.onChange(() => {
     const { view } = app;
     const mode = app.recording ? "recording" : app.live ? "live" : "frozen";
-    const isScenario = view.steps().length > 0;
+    const steps = view.steps();
+    const isScenario = steps.length > 0;
     cluster.update(view, app.recording?.title ?? (isScenario ? "a scenario" : null));
-    drawStep(view.steps().at(-1));
+    played.update(steps);
     append.update(view, closed(view, mode, isScenario));
     nodes.update(view, mode, isScenario);
     tour.update(view, app.recording !== null);
@@ -76,28 +78,13 @@ export function mountViews(app) {
   }, TICK_MS);
 }
 
-// Returns why nothing can be appended, or null.
+// Returns why nothing can be appended, or null. A scenario shows its steps instead.
 function closed(view, mode, isScenario) {
+  if (isScenario) return "";
   if (mode === "recording") return "This is a recording: nothing can be appended to it.";
-  if (isScenario) return "A scenario plays here: its steps append.";
   if (view.nodes().length > 0 && !view.master())
     return "Messages are appended on the page of the master.";
   return null;
-}
-
-// Shows the step of a scenario that is played, where there is one.
-function drawStep(step) {
-  const element = part("step");
-  show(element, step !== undefined);
-  if (step === undefined) return;
-  const broken = step.state === "broken";
-  setText(
-    element,
-    broken
-      ? `Not as expected: ${shown(step.text, 200)}. Seen instead: ${shown(step.seen ?? "", 200)}`
-      : shown(step.text, 200),
-  );
-  setData(element, "state", step.state);
 }
 
 // When the connection was lost, by the page's clock.
