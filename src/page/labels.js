@@ -1,8 +1,5 @@
 // Words on the timeline: of clients that wait, and of bands. Pure functions.
 
-// Lines at which the words of a kind of band stand, counted from the top of a node's part.
-const LINES = { faults: 0, paused: 0, "read-only": 0, silence: 1, disk: 1, unreachable: 1, disconnected: 1, gap: 2 };
-
 // Width of a character of small type, in rem.
 const CHARACTER = 0.36;
 
@@ -18,14 +15,19 @@ export function appendLabel({ first, end, w, state, acks }, every, names) {
   return `${what}${concern} waits for ${open < lacking.length ? `${open} of ` : ""}${lacking.join(", ")}`;
 }
 
-// Returns the marks of a band: a part of the lane, and its words.
-export function bandMark(band, lanes, start, now) {
+// Returns the lines on which the words of a band may stand, counted from the top of its node's part;
+// the last one is at the bottom.
+export function linesOf({ kind }) {
+  return kind === "gap" ? [2] : [0, 1];
+}
+
+// Returns the marks of a band: a part of the lane, and its words on a line; null: without words.
+export function bandMark(band, lanes, { start, now, line }) {
   const top = lanes.top(band.node);
   if (top === null) return [];
   const x0 = Math.max(lanes.x(band.t), lanes.x(start) - lanes.rem);
   const x1 = Math.max(x0 + 2, lanes.x(band.end ?? Math.max(now, band.t)));
-  const line = LINES[band.kind] ?? 1;
-  const y = line === 2 ? top + lanes.pitch - 0.35 * lanes.rem : top + (0.95 + line) * lanes.rem;
+  const y = line === 2 ? top + lanes.pitch - 0.2 * lanes.rem : top + (0.95 + 0.9 * line) * lanes.rem;
   const isGap = band.kind === "gap";
   const y0 = isGap ? lanes.y(band.node) : top + 0.1 * lanes.rem;
   const y1 = top + lanes.pitch - 0.1 * lanes.rem;
@@ -35,6 +37,7 @@ export function bandMark(band, lanes, start, now) {
   const words = room >= band.text.length ? band.text : room < 4 ? "" : `${band.text.slice(0, room - 1)}…`;
   return [{
     key: "band", kind: band.kind, look: "band", node: band.node, color: band.node, t: band.t,
-    box: [x0, y0, x1 - x0, height], words: `${band.node}: ${band.text}`, label: words && { text: words, x: tx, y },
+    box: [x0, y0, x1 - x0, height],
+    words: `${band.node}: ${band.text}`, label: line !== null && words && { text: words, x: tx, y },
   }];
 }

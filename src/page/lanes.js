@@ -1,21 +1,27 @@
 // Where things stand on the timeline: lanes from top to bottom, time from left to right.
 
-// Rows of bars in the lane of senders. More: the timeline is taller. Fewer: fewer clients that wait
-// at the same time are drawn.
+// Rows of bars in the lane of clients, and in a low window. More: the timeline is taller. Fewer:
+// fewer clients that wait at the same time are drawn.
 const ROWS = 4;
+const LOW_ROWS = 3;
+
+// Windows lower than this are low, in rem.
+const LOW = 56;
 
 // Words on a line that are remembered. Fewer: some lie on others.
 const MOST_WORDS = 16;
 
 // Returns the heights of lanes by the number of nodes, in rem.
-function laneHeight(nodes) {
-  if (nodes <= 3) return 4.6;
-  return nodes <= 5 ? 3.9 : 3;
+function laneHeight(nodes, isLow) {
+  if (nodes <= 3) return isLow ? 4 : 4.6;
+  return nodes <= 5 ? 3.7 : 3;
 }
 
 export class Lanes {
-  // `width` in pixels, `rem` in pixels, `nodes` from top to bottom, `span` in µs.
-  constructor({ width, rem, nodes, span }) {
+  // `width`, `rem` and `tall`, the height of the window, in pixels; `nodes` from top to bottom;
+  // `span` in µs.
+  constructor({ width, rem, tall, nodes, span }) {
+    const isLow = tall < LOW * rem;
     const names = nodes.map(({ name }) => name);
     this.look = nodes.map(({ name, letter, color }) => `${name} ${letter} ${color}`).join("\n");
     this.rem = rem;
@@ -24,11 +30,11 @@ export class Lanes {
     this.span = span;
     this.left = 7.5 * rem;
     this.right = width - 0.75 * rem;
-    this.rows = ROWS;
+    this.rows = isLow ? LOW_ROWS : ROWS;
     this.rowHeight = 1.7 * rem;
     this.sendersTop = 0.4 * rem;
-    this.sendersHeight = ROWS * this.rowHeight + 0.3 * rem;
-    this.pitch = laneHeight(names.length) * rem;
+    this.sendersHeight = this.rows * this.rowHeight + 0.3 * rem;
+    this.pitch = laneHeight(names.length, isLow) * rem;
     this.nodesTop = this.sendersTop + this.sendersHeight + 0.5 * rem;
     this.axis = this.nodesTop + Math.max(1, names.length) * this.pitch;
     this.height = this.axis + 1.6 * rem;
@@ -63,7 +69,7 @@ export class Lanes {
   // Whether two layouts place the same things in the same way.
   isLike(other) {
     return other !== null && this.width === other.width && this.rem === other.rem && this.span === other.span
-      && this.look === other.look;
+      && this.rows === other.rows && this.look === other.look;
   }
 }
 

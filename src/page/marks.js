@@ -179,7 +179,7 @@ export function pointMarks(point, lanes) {
   const d = shapes.line(x, y - lanes.r * 2.2, x, y + lanes.r * 2.2);
   const isEnd = ENDS.has(kind);
   const aside = 0.25 * lanes.rem;
-  const place = { x: isEnd ? x - aside : x + aside, y: y + 1.05 * lanes.rem, anchor: isEnd ? "end" : "start" };
+  const place = { x: isEnd ? x - aside : x + aside, y: y + 0.95 * lanes.rem, anchor: isEnd ? "end" : "start" };
   const label = LABELLED.has(kind) ? { text: kind, ...place } : null;
   return [{ ...mark, look: isEnd ? "alarm" : "bold", d, label }];
 }

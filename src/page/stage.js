@@ -81,10 +81,10 @@ export class Stage {
     this.#listen();
   }
 
-  // Returns the width of the timeline and the size of its type, in pixels.
+  // Returns the width of the timeline, the size of its type and the height of the window, in pixels.
   size() {
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    return { width: Math.floor(this.#root.clientWidth), rem };
+    return { width: Math.floor(this.#root.clientWidth), rem, tall: window.innerHeight };
   }
 
   // Begins an empty picture.

@@ -8,7 +8,7 @@ import { Choice } from "./choice.js";
 import { Density } from "./density.js";
 import { Lanes, nextStart, Room, Rows, windowStart } from "./lanes.js";
 import { appendMarks, exchangeMarks, pointMarks } from "./marks.js";
-import { appendLabel, bandMark } from "./labels.js";
+import { appendLabel, bandMark, linesOf } from "./labels.js";
 import { Stage } from "./stage.js";
 
 // Most messages that are drawn in a window at 1,000 pixels of width, divided by the number of nodes
@@ -21,7 +21,9 @@ const MOST_MARKS = 900;
 // Most things out of the ordinary that are drawn of a second although their messages are not chosen.
 const MOST_ODD = 12;
 
-// Time between two drawings of what grows with time, in microseconds.
+// What grows with time is drawn each frame if it is not more than so many things, else so seldom, in
+// microseconds.
+const MOST_GROWING = 16;
 const GROWS_EVERY = 100_000;
 
 const ODD_POINTS = new Set(["held", "gap-closed", "duplicate", "store-delayed"]);
@@ -36,6 +38,7 @@ export class Timeline {
   #density = null;
   #rows = null;
   #room = null;
+  #lines = new WeakMap();
   #odd = new Map();
   // Things that are drawn; of these, what goes on.
   #drawn = new Map();
@@ -66,9 +69,9 @@ export class Timeline {
   // Draws the moment `t` of a model whose things end at `end`. `isLive`: they still come. `isMoving`:
   // the moment goes on. `nodes`: those of the view. `from`: where the window begins at the earliest.
   draw({ model, t, isLive, isMoving, nodes, from, end }) {
-    const { width, rem } = this.#stage.size();
-    if (width === 0) return;
-    const lanes = new Lanes({ width, rem, nodes, span: this.#span });
+    const size = this.#stage.size();
+    if (size.width === 0) return;
+    const lanes = new Lanes({ ...size, nodes, span: this.#span });
     const isOther = model !== this.#model || !lanes.isLike(this.#lanes);
     if (isOther) this.#start = null;
     const start = this.#startFor(t, isMoving, from);
@@ -137,6 +140,7 @@ export class Timeline {
     this.#odd.clear();
     this.#rows = new Rows(lanes.rows);
     this.#room = new Room();
+    this.#lines = new WeakMap();
     this.#density = new Density();
     this.#stage.begin(lanes, nodes, start, model.clocks.virtual);
     const others = Math.max(1, nodes.length - 1);
@@ -167,7 +171,8 @@ export class Timeline {
     for (const thing of changed) {
       if (thing.open || thing.last >= this.#start) this.#update(thing, true);
     }
-    if (Math.abs(t - this.#grewAt) < GROWS_EVERY) return;
+    const isMuch = this.#growing.size > MOST_GROWING;
+    if (isMuch && Math.abs(t - this.#grewAt) < GROWS_EVERY) return;
     this.#grewAt = t;
     for (const thing of this.#growing) this.#update(thing, false);
   }
@@ -206,7 +211,9 @@ export class Timeline {
     const lanes = this.#lanes;
     if (thing.type === "exchange") return exchangeMarks(thing, lanes);
     if (thing.type === "point") return this.#withRoom(thing, pointMarks(thing, lanes));
-    if (thing.type === "band") return bandMark(thing, lanes, this.#start, this.#now);
+    if (thing.type === "band") {
+      return bandMark(thing, lanes, { start: this.#start, now: this.#now, line: this.#lineOf(thing) });
+    }
     const left = Math.max(lanes.x(thing.t), lanes.x(this.#start));
     const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
     const words = appendLabel(thing, this.#choice.every, this.#stage.names);
@@ -215,6 +222,19 @@ export class Timeline {
     if (row === null) return null;
     const label = words && { text: words, x: left };
     return appendMarks(thing, lanes, { row, label, now: Math.max(this.#now, thing.last) });
+  }
+
+  // Returns the line of a band's words, which it keeps; null: those of others stand there.
+  #lineOf(band) {
+    if (this.#lines.has(band)) return this.#lines.get(band);
+    const taken = new Set();
+    for (const other of this.#drawn.keys()) {
+      const isThere = other.type === "band" && other.node === band.node && (other.end === null || other.end > band.t);
+      if (isThere) taken.add(this.#lines.get(other));
+    }
+    const line = linesOf(band).find((it) => !taken.has(it)) ?? null;
+    this.#lines.set(band, line);
+    return line;
   }
 
   // Leaves out the words of a point that would lie on others.

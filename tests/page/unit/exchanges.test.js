@@ -6,7 +6,7 @@ import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.
 import { Story } from "./items.js";
 
 function lanes(story) {
-  const places = new Lanes({ width: 1120, rem: 16, nodes: story.view.nodes(), span: 10_000_000 });
+  const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes: story.view.nodes(), span: 10_000_000 });
   places.origin = story.things("exchange")[0]?.t ?? story.time;
   return places;
 }
