@@ -10,6 +10,7 @@ const KEPT_EVENTS = 4096;
 export class Sight {
   constructor() {
     this.events = [];
+    this.previous = [];
     this.since = 0;
     this.view = null;
     this.entries = [];
@@ -17,6 +18,7 @@ export class Sight {
 
   // Begins a step: what happened before counts no more. `number` is that of the last append so far.
   begin(number) {
+    this.previous = this.events;
     this.events = [];
     this.since = number;
   }
@@ -36,6 +38,11 @@ export class Sight {
   // Returns the first event since the step began that `fits`, or undefined.
   event(fits) {
     return this.events.find(fits);
+  }
+
+  // Returns the last event of the step before that `fits`, or undefined.
+  eventBefore(fits) {
+    return this.previous.findLast(fits);
   }
 
   // Returns an append of this step that was answered 201 and `fits`, or undefined.

@@ -1,10 +1,11 @@
 // The five experiments of the tour. Pure: each step says what to do and what to watch, where the
 // control is, and notices by itself, from what the nodes tell, that it happened.
 //
-// A step is `{act, watch, point, done, mark}`: `act` and `watch` are sentences, `point` names the
+// A step is `{act, watch, point, done, mark, again}`: `act` and `watch` are sentences, `point` names the
 // control as {node, fault} or {id}, or is null where there is only something to watch; `done(see)`
 // returns the sentence of what happened, or null; `mark` is the kind of the mark on the timeline
-// that shows it. `see` is what `Sight` in tour.js makes: the nodes, the events and the appends of
+// that shows it; `again(see)`, where there is one, returns why the step before must be done once
+// more, or null. `see` is what `Sight` in tour.js makes: the nodes, the events and the appends of
 // this page since the step began.
 
 import { idsWords } from "./sentences.js";
@@ -58,7 +59,7 @@ function lost(near) {
     steps: [
       press(near, "drop", `${near} now loses about one of three frames that it sends: its acks.`),
       {
-        act: "Append messages, one after the other, until a frame is lost.",
+        act: "Append messages, one every second or so, until a frame is lost.",
         watch: `An arrow from ${near} that ends half-way in a cross: ${near} has the message, and the master does not know.`,
         point: FORM,
         done: (see) =>
@@ -76,6 +77,14 @@ function lost(near) {
             again &&
             `${idsWords(again.ids)} went out again${again.attempt > 1 ? `, attempt ${again.attempt}` : ""}.`
           );
+        },
+        again: (see) => {
+          const lost = see.eventBefore((one) => one.kind === "dropped" && one.node === near);
+          const covers = (one) =>
+            one.kind === "acked" && one.peer === near && one.ids[1] >= lost.ids[1];
+          return lost?.ids && see.event(covers)
+            ? `A later ack of ${near} covered the lost one: an ack stands for all that is below it. Lose another.`
+            : null;
         },
         mark: "resent",
       },

@@ -96,7 +96,11 @@ export class Tour {
     const step = this.chosen?.steps[this.at];
     if (!step) return;
     const happened = step.done(this.sight);
-    if (!happened) return;
+    if (!happened) {
+      this.#goBack(step.again?.(this.sight));
+      return;
+    }
+    this.hint = null;
     this.told.push(happened);
     this.say(`There: ${happened}`);
     this.at += 1;
@@ -110,6 +114,17 @@ export class Tour {
     this.#draw();
   }
 
+  // Goes back to the step before, where there is a reason to.
+  #goBack(hint) {
+    if (!hint) return;
+    this.hint = hint;
+    this.told.pop();
+    this.at -= 1;
+    this.sight.begin(this.#lastNumber());
+    this.say(hint);
+    this.#draw();
+  }
+
   #lastNumber() {
     return Math.max(0, ...this.appends().map((entry) => entry.number));
   }
@@ -120,6 +135,7 @@ export class Tour {
     this.chosen = experiment;
     this.at = 0;
     this.told = [];
+    this.hint = null;
     this.shown = null;
     this.sight.begin(this.#lastNumber());
     this.#draw();
@@ -225,6 +241,7 @@ export class Tour {
       make("p", { class: "act" }, step.act),
     );
     if (state !== "later") item.append(make("p", { class: "watch" }, `Watch: ${step.watch}`));
+    if (state === "now" && this.hint) item.append(make("p", { class: "there" }, this.hint));
     if (state === "done") item.append(make("p", { class: "there" }, `There: ${this.told[number]}`));
     return item;
   }

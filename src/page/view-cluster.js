@@ -44,6 +44,7 @@ export class ClusterView {
       setText(figure.lastChild.lastChild, rest);
       setAttribute(figure, "class", level || null);
       show(figure, value !== null);
+      if (key === "mode") setText(figure.firstChild, own?.role === "secondary" ? "phase" : "mode");
     }
     const alone = title === null && view.nodes().length === 1 && own.role === "secondary";
     this.#drawNote(alone ? own : null);

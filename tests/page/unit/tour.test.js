@@ -75,6 +75,19 @@ test("a lost frame, and that it is sent again, are noticed from the events", () 
   assert.match(steps[2].done(sight), /message 2 went out again, attempt 2/);
 });
 
+test("a lost ack that a later one covers must be lost again", () => {
+  const { sight } = cluster();
+  const step = experiments(NAMES)[1].steps[2];
+  sight.take({ kind: "dropped", node: "bonnie", peer: "master", ids: [2, 3] });
+  sight.begin(0);
+  assert.equal(step.again(sight), null);
+  sight.take({ kind: "acked", node: "master", peer: "bonnie", ids: [1, 2] });
+  sight.take({ kind: "acked", node: "master", peer: "clyde", ids: [2, 3] });
+  assert.equal(step.again(sight), null, "neither an older ack nor one of another node covers it");
+  sight.take({ kind: "acked", node: "master", peer: "bonnie", ids: [3, 4] });
+  assert.match(step.again(sight), /covered the lost one/);
+});
+
 test("silence and its end are noticed", () => {
   const { node, sight, appends } = cluster();
   const { steps } = experiments(NAMES)[2];
