@@ -24,7 +24,8 @@ export class Node {
   ends = new Timed();
   // The end of what the master knows that it has, as events tell, in time.
   acks = new Timed();
-  // Messages that the list left out, in all.
+  // Whether it told of its list, and how many messages that left out since, in all.
+  isListed = false;
   skipped = 0;
 
   // The number of its color; null: not given yet.
@@ -62,10 +63,12 @@ export class Node {
       first = from;
     }
     if (from > end) {
-      this.skipped += from - end;
+      // What was there before the page listened was not left out.
+      if (this.isListed) this.skipped += from - end;
       // Of a list with a hole only what is behind it is shown.
       first = from;
     }
+    this.isListed = true;
     messages.forEach((text, index) => texts.set(from + index, text));
     end = from + messages.length;
     first = Math.max(Math.min(first, from), end - MOST_TEXTS);

@@ -54,9 +54,17 @@ export class Stage {
   names = [];
   count = 0;
 
-  constructor(root, { onPick }) {
+  // `root` gets the picture. `onPick(ids)` is called when a mark is clicked, `onResize()` when the
+  // size is another.
+  constructor(root, { onPick, onResize }) {
     this.#root = root;
     this.#onPick = onPick;
+    const measure = () => {
+      this.#measure();
+      onResize();
+    };
+    new ResizeObserver(measure).observe(root);
+    window.addEventListener("resize", measure);
     this.#defs = svg("defs");
     this.#clip = svg("rect");
     this.#still = svg("g");
@@ -81,10 +89,13 @@ export class Stage {
     this.#listen();
   }
 
-  // Returns the width of the timeline, the size of its type and the height of the window, in pixels.
-  size() {
+  // The width of the timeline, the size of its type and the height of the window, in pixels. Reading
+  // them makes the browser lay out the page, so they are read when they may be others.
+  size = { width: 0, rem: 16, tall: 0 };
+
+  #measure() {
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    return { width: Math.floor(this.#root.clientWidth), rem, tall: window.innerHeight };
+    this.size = { width: Math.floor(this.#root.clientWidth), rem, tall: window.innerHeight };
   }
 
   // Begins an empty picture.
@@ -193,6 +204,7 @@ export class Stage {
 
   // Lets the marks of messages `[first, end)` stand out; null: none.
   choose(ids) {
+    if (ids === this.#chosen) return;
     this.#chosen = ids;
     this.svg.classList.toggle("tl-choosing", ids !== null);
     for (const { element, mark } of this.#parts()) this.#setChosen(element, mark);

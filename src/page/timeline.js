@@ -44,17 +44,14 @@ export class Timeline {
   #drawn = new Map();
   #growing = new Set();
   #grewAt = -Infinity;
-  #isStale = true;
   // Whether things changed that are not drawn, since time stands.
   #isBehind = false;
   #now = 0;
 
-  // `root` gets the timeline. `onPick(ids)` is called when a mark is chosen.
-  constructor(root, { onPick }) {
-    this.#stage = new Stage(root, { onPick });
-    this.onResize = () => {};
-    // Whether the layout is another is seen when it is drawn.
-    new ResizeObserver(() => this.onResize()).observe(root);
+  // `root` gets the timeline. `onPick(ids)` is called when a mark is chosen, `onResize()` when it is
+  // to be drawn again.
+  constructor(root, { onPick, onResize }) {
+    this.#stage = new Stage(root, { onPick, onResize });
   }
 
   get svg() {
@@ -69,7 +66,7 @@ export class Timeline {
   // Draws the moment `t` of a model whose things end at `end`. `isLive`: they still come. `isMoving`:
   // the moment goes on. `nodes`: those of the view. `from`: where the window begins at the earliest.
   draw({ model, t, isLive, isMoving, nodes, from, end }) {
-    const size = this.#stage.size();
+    const { size } = this.#stage;
     if (size.width === 0) return;
     const lanes = new Lanes({ ...size, nodes, span: this.#span });
     const isOther = model !== this.#model || !lanes.isLike(this.#lanes);
@@ -77,7 +74,7 @@ export class Timeline {
     const start = this.#startFor(t, isMoving, from);
     this.#now = isLive ? t : end;
     const isTurned = start !== this.#start;
-    if (isOther || this.#isStale || (isTurned && !(isLive && start > this.#start))) {
+    if (isOther || (isTurned && !(isLive && start > this.#start))) {
       this.#rebuild(model, lanes, start, nodes);
     } else if (isTurned) {
       this.#turn(start);
@@ -129,7 +126,6 @@ export class Timeline {
   }
 
   #rebuild(model, lanes, start, nodes) {
-    this.#isStale = false;
     this.#isBehind = false;
     this.#model = model;
     this.#lanes = lanes;
