@@ -80,9 +80,13 @@ function lost(near) {
         },
         again: (see) => {
           const lost = see.eventBefore((one) => one.kind === "dropped" && one.node === near);
+          // The node that lost its answer does not say about which messages; their arrival does.
+          const came = see.eventBefore(
+            (one) => one.kind === "received" && one.node === near && one.request === lost?.request,
+          );
           const covers = (one) =>
-            one.kind === "acked" && one.peer === near && one.ids[1] >= lost.ids[1];
-          return lost?.ids && see.event(covers)
+            one.kind === "acked" && one.peer === near && one.ids[1] >= came?.ids[1];
+          return see.event(covers)
             ? `A later ack of ${near} covered the lost one: an ack stands for all that is below it. Lose another.`
             : null;
         },

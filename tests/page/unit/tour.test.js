@@ -78,7 +78,8 @@ test("a lost frame, and that it is sent again, are noticed from the events", () 
 test("a lost ack that a later one covers must be lost again", () => {
   const { sight } = cluster();
   const step = experiments(NAMES)[1].steps[2];
-  sight.take({ kind: "dropped", node: "bonnie", peer: "master", ids: [2, 3] });
+  sight.take({ kind: "received", node: "bonnie", peer: "master", request: 7, ids: [2, 3] });
+  sight.take({ kind: "dropped", node: "bonnie", peer: "master", request: 7, frame: "Added" });
   sight.begin(0);
   assert.equal(step.again(sight), null);
   sight.take({ kind: "acked", node: "master", peer: "bonnie", ids: [1, 2] });
