@@ -285,7 +285,12 @@ export class Tour {
     const box = this.target.getBoundingClientRect();
     show(this.arrow, box.width + box.height > 0 && this.#isInSight(box));
     this.arrow.style.setProperty("left", `${box.left + box.width / 2}px`);
-    this.arrow.style.setProperty("top", `${box.top}px`);
+    // From below where other buttons stand above it.
+    const isBelow =
+      this.target.offsetTop > (this.target.parentElement?.firstElementChild?.offsetTop ?? 0);
+    const side = this.target.matches("[data-fault]") && isBelow ? "below" : "above";
+    setData(this.arrow, "side", side);
+    this.arrow.style.setProperty("top", `${side === "below" ? box.bottom : box.top}px`);
   }
 
   // Whether a box lies in the window, and not below the panel.
