@@ -83,7 +83,7 @@ export class App {
     this.#eventListeners.push(listener);
   }
 
-  // Calls `draw()` each frame while time goes on, and when something changed.
+  // Calls `draw(now, isChanged)` each frame while time goes on, and when somebody did something.
   onFrame(draw) {
     this.#drawers.push(draw);
   }
@@ -196,15 +196,16 @@ export class App {
     this.#isAsked = false;
     const now = performance.now();
     if (this.#rate > 0) this.#advance(now);
+    const isChanged = this.#isChanged;
     const isDue = this.#isNews && now - this.#renewedAt >= RENEW_MS;
     if (this.#isChanged || isDue) {
-      if (isDue) this.#view = null;
+      if (isDue || this.#rate > 0) this.#view = null;
       this.#isChanged = false;
       this.#isNews = false;
       this.#renewedAt = now;
       for (const listener of this.#listeners) listener(this);
     }
-    for (const draw of this.#drawers) draw(now);
+    for (const draw of this.#drawers) draw(now, isChanged);
     if (this.live || this.#rate > 0) this.#ask();
   }
 
@@ -214,8 +215,8 @@ export class App {
     if (this.#t >= this.recording.to) {
       this.#t = this.recording.to;
       this.#rate = 0;
+      this.#isChanged = true;
     }
-    this.#view = null;
-    this.#isChanged = true;
+    this.#isNews = true;
   }
 }

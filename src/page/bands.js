@@ -40,7 +40,7 @@ export class Bands {
 
   // Takes the state of a node, as it was at `t`.
   takeState({ node, reachable, detail, health, faults }, t) {
-    this.set(node, "unreachable", reachable ? null : detail || "it cannot be reached", t);
+    this.set(node, "unreachable", reachable ? null : `not reachable: ${detail ?? "its HTTP port does not answer"}`, t);
     if (!reachable) return;
     this.#faults(node, faults, t);
     if (!health) return;

@@ -34,7 +34,9 @@ export function bandMark(band, lanes, { start, now, line }) {
   const height = band.kind === "faults" ? 0.22 * lanes.rem : y1 - y0;
   const tx = Math.max(x0, lanes.x(start)) + 0.3 * lanes.rem;
   const room = band.end === null ? Infinity : Math.floor((x1 - tx) / (CHARACTER * lanes.rem));
-  const words = room >= band.text.length ? band.text : room < 4 ? "" : `${band.text.slice(0, room - 1)}…`;
+  // The reason, behind a colon, is told where one asks for it; of a gap it is short.
+  const text = isGap ? band.text : band.text.split(":")[0];
+  const words = room >= text.length ? text : room < 4 ? "" : `${text.slice(0, room - 1)}…`;
   return [{
     key: "band", kind: band.kind, look: "band", node: band.node, color: band.node, t: band.t,
     box: [x0, y0, x1 - x0, height],

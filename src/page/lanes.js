@@ -123,10 +123,10 @@ export class Rows {
     let row = this.#rows.get(key);
     if (row === undefined) {
       row = this.#ends.findIndex((taken) => taken < x);
-      if (row < 0) row = null;
+      if (row < 0) return null;
       this.#rows.set(key, row);
     }
-    if (row !== null) this.#ends[row] = Math.max(this.#ends[row], end);
+    this.#ends[row] = Math.max(this.#ends[row], end);
     return row;
   }
 

@@ -6,6 +6,10 @@ import { TimeControls } from "./time-controls.js";
 import { Timeline } from "./timeline.js";
 import { mountViews } from "./views.js";
 
+// Whoever asks for less motion sees time go on in steps of so many milliseconds.
+const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
+const STILL_MS = 500;
+
 const part = (id) => document.getElementById(id);
 
 const app = new App();
@@ -22,7 +26,10 @@ app.onChange(() => {
   controls.update();
   timeline.choose(app.selected);
 });
-app.onFrame((now) => {
+let movedAt = -Infinity;
+app.onFrame((now, isChanged) => {
+  if (STILL.matches && !isChanged && now - movedAt < STILL_MS) return;
+  movedAt = now;
   const { model, t, live, view } = app;
   const from = app.recording ? app.recording.from : -Infinity;
   const isMoving = live || app.rate > 0;

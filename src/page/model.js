@@ -32,6 +32,10 @@ const MOST_STEPS = 100;
 // long while much happens. Larger: more memory.
 const MOST_HELD = 400_000;
 
+// Most nodes that are shown. Smaller: large clusters are shown in part. Larger: a file with many names
+// makes a page that nobody can use.
+const MOST_NODES = 64;
+
 // Number of colors of nodes.
 const COLORS = 10;
 
@@ -84,6 +88,7 @@ export class Model {
   take(item) {
     const { at, event, data } = item;
     if (!isWellFormed(item)) return null;
+    if (data.node !== undefined && !this.#nodes.has(data.node) && this.#nodes.size >= MOST_NODES) return null;
     if (at - this.#pruned > PRUNE_EVERY) this.#prune(at);
     this.#items.push(item);
     if (event === "event") return this.#event(data, at);
@@ -183,7 +188,7 @@ export class Model {
     if (CLIENT_KINDS.has(kind)) this.#appends.take(event, t);
     if (kind === "started" && event.role === "master") this.#appends.abandon(t);
     node.takeEvent(event, t);
-    if (kind === "acked" && event.peer) this.#node(event.peer).acks.set(t, event.ids[1]);
+    if (kind === "acked") this.#nodes.get(event.peer)?.acks.set(t, event.ids[1]);
     if (kind === "held" || kind === "gap-closed" || kind === "stored") this.#gap(node, t);
     this.#bands.takeEvent(event, t);
     if (POINT_KINDS.has(kind) && kind !== "store-delayed") this.#exchanges.done(event, t);
@@ -207,7 +212,7 @@ export class Model {
     this.#bands.takeState(state, t);
     this.#gap(node, t);
     if (!isMaster) return;
-    for (const row of state.health.secondaries) if (row.name) this.#node(row.name);
+    for (const { name } of state.health.secondaries) if (this.#nodes.size < MOST_NODES) this.#node(name);
     this.#appends.takeState(state.health, t, t - SETTLED);
     this.rates.state(state.health, t);
   }
@@ -221,7 +226,7 @@ export class Model {
 
   #connection(open, t) {
     for (const name of this.#nodes.keys()) {
-      this.#bands.set(name, "disconnected", open ? null : "this page had no connection", t);
+      this.#bands.set(name, "disconnected", open ? null : "no connection: this page was told nothing", t);
     }
   }
 

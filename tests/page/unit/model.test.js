@@ -199,3 +199,11 @@ test("items that are not what their name says change nothing", () => {
   assert.equal(story.model.things.count, count);
   assert.deepEqual(story.view.nodes().map(({ name }) => name), ["master", "bonnie"]);
 });
+
+test("a file with many names does not fill the page", () => {
+  const story = new Story().begin("bonnie");
+  for (let number = 0; number < 200; number += 1) story.state(`n${number}`, { role: "secondary" });
+  const rows = Array.from({ length: 200 }, (_, number) => row(`r${number}`));
+  story.state("master", { role: "master", secondaries: rows });
+  assert.equal(story.view.nodes().length, 64);
+});
