@@ -38,9 +38,10 @@ export class ListWindow {
 
 // Returns what stands in the row of message `id` in the list of a node: "shown", "held" (above a
 // gap), "missing" (other nodes have it) or "free" (no node has it yet). `held` are ranges of ids,
-// each as [first, behind the last].
+// each as [first, behind the last]. A master lacks nothing that others have: its news only come
+// later than theirs.
 export function rowState(id, node, end) {
   if (id < node.end) return "shown";
   if (node.held.some(([from, to]) => id >= from && id < to)) return "held";
-  return id < end ? "missing" : "free";
+  return id < end && node.role !== "master" ? "missing" : "free";
 }

@@ -84,7 +84,6 @@ function figures(own, size) {
   const health = own?.health;
   const known = (value) => (value === null || value === undefined ? null : String(value));
   const end = health?.logEnd;
-  const behind = (end ?? 0) - (health?.committedEnd ?? 0);
   const waiting = health?.waitingSenders;
   return {
     mode: [
@@ -92,7 +91,7 @@ function figures(own, size) {
       "",
       health?.mode === "read-only" ? "alarm" : "",
     ],
-    committed: [known(health?.committedEnd), behind > 0 ? ` ${behind} behind` : "", ""],
+    committed: [known(health?.committedEnd), "", ""],
     end: [known(end), "", ""],
     waiting: [known(waiting), "", waiting > 0 ? "waiting" : ""],
     quorum: quorum(health, size),

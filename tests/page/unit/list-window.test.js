@@ -39,7 +39,8 @@ test("somebody may look back, and then sees the newest again", () => {
 });
 
 test("a row says what a node has, holds back, lacks, or nobody has yet", () => {
-  const node = { end: 2, held: [[3, 5]] };
+  const node = { role: "secondary", end: 2, held: [[3, 5]] };
   const states = [0, 1, 2, 3, 4, 5, 6].map((id) => rowState(id, node, 6));
   assert.deepEqual(states, ["shown", "shown", "missing", "held", "held", "missing", "free"]);
+  assert.equal(rowState(2, { role: "master", end: 2, held: [] }, 6), "free");
 });
