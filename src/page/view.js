@@ -109,6 +109,7 @@ export class View {
     return {
       name, letter, color, role, health, row, from, texts, held, end, storedEnd,
       reachable: state?.reachable ?? true, detail: state?.detail ?? null, url: state?.url ?? null,
+      masterUrl: state?.masterUrl ?? null,
       faults: state?.faults ?? null, told: state ? state.time : null,
       status: row?.status ?? null,
       ackedEnd: role === "master" ? storedEnd : Math.max(row?.ackedEnd ?? 0, node.acks.at(t) ?? 0),
