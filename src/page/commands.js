@@ -5,7 +5,8 @@ import { sentence } from "./words.js";
 // Sends `body` (null: none) to `path` of the node `name`. Returns a promise of null, or of what went
 // wrong in words.
 export async function sendFault(name, method, path, body) {
-  const options = { method };
+  // Also when the page is being left.
+  const options = { method, keepalive: true };
   if (body !== null) options.body = JSON.stringify(body);
   let response;
   try {

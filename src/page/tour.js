@@ -35,6 +35,7 @@ export class Tour {
     });
     addEventListener("scroll", () => this.follow(), { passive: true, capture: true });
     addEventListener("resize", () => this.follow());
+    addEventListener("pagehide", () => this.#end());
   }
 
   // Whether the panel is open.
@@ -73,6 +74,7 @@ export class Tour {
     const why = hindrance({ recording, master, secondaries, faultsOff });
     const key = why ?? [master, ...secondaries].join(" ");
     if (key !== this.key) {
+      this.#end();
       this.key = key;
       this.why = why;
       this.list =
@@ -84,7 +86,6 @@ export class Tour {
               size: view.clusterSize(),
             })
           : [];
-      this.chosen = null;
       this.#draw();
     }
     this.#judge();

@@ -4,7 +4,7 @@
 import { keyed, make, setAttribute, setData, setText, show } from "./dom.js";
 import { ListWindow, rowState } from "./list-window.js";
 import { nodeWords } from "./node-words.js";
-import { FAULTS, faultPhrases, inForce, listed, shown, toggled } from "./words.js";
+import { FAULTS, faultPhrases, inForce, listed, sentence, shown, toggled } from "./words.js";
 
 // Rows of each list: as many as leave room for the timeline, within these bounds.
 const FEWEST_ROWS = 6;
@@ -198,6 +198,9 @@ export class NodesView {
     const phrases = faultPhrases(broken);
     setText(force, failure ?? (phrases.length > 0 ? `${node.name} ${listed(phrases)}` : ""));
     setData(force, "level", failure ? "alarm" : null);
+    const told = force.textContent || `${node.name} has no fault`;
+    if (column.told !== undefined && column.told !== told) this.say(sentence(told));
+    column.told = told;
   }
 
   #drawList(list, column, node, { first, rows, end, mode }) {
