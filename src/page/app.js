@@ -24,6 +24,8 @@ export class App {
   #live = this.model;
   // The moment shown; null: now.
   #t = null;
+  // Where time stood when it was frozen.
+  #end = null;
   // Speed of time: 0 while it stands.
   #rate = 0;
   #playedAt = 0;
@@ -72,13 +74,13 @@ export class App {
     return [end - KEPT, end];
   }
 
-  // Where time stood when it was frozen.
-  #end = null;
-
+  // Calls `listener(app)` at most once a frame, when something changed.
   onChange(listener) {
     this.#listeners.push(listener);
   }
 
+  // Calls `listener(event)` for each event as it happens; not for what is old when it comes, and not
+  // while a recording is shown.
   onEvent(listener) {
     this.#eventListeners.push(listener);
   }
@@ -101,6 +103,7 @@ export class App {
     this.#end = isFrozen ? this.t : null;
     this.#t = this.#end;
     this.#live.hold(isFrozen);
+    this.fault = null;
     return this.#moved();
   }
 

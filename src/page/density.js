@@ -22,6 +22,7 @@ export class Density {
     if (this.#counted.has(thing) || !thing.ids || thing.type === "point") return;
     this.#counted.add(thing);
     const lane = thing.type === "append" ? "" : thing.responder;
+    if (lane !== "" && lanes.top(lane) === null) return;
     const column = Math.floor(lanes.x(thing.t) / (COLUMN * lanes.rem));
     let columns = this.#columns.get(lane);
     if (!columns) this.#columns.set(lane, (columns = new Map()));
@@ -29,10 +30,11 @@ export class Density {
     this.#changed.add(lane);
   }
 
-  // Forgets what is left of a place.
-  forget(x) {
+  // Forgets what was before a time.
+  forget(lanes, before) {
+    const first = Math.floor(lanes.x(before) / (COLUMN * lanes.rem));
     for (const [lane, columns] of this.#columns) {
-      for (const column of columns.keys()) if (column * COLUMN * 16 < x - 2000) columns.delete(column);
+      for (const column of columns.keys()) if (column < first) columns.delete(column);
       this.#changed.add(lane);
     }
   }

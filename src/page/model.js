@@ -282,6 +282,7 @@ export class Model {
   }
 
   #forget(thing) {
+    thing.open = false;
     if (thing.type === "exchange") this.#exchanges.forget(thing);
     if (thing.type === "append") this.#appends.forget(thing);
   }

@@ -44,7 +44,10 @@ export async function opened(file) {
   if (file.size > LONGEST_FILE) {
     throw new RecordingError("This file is too large to be shown; cut it with head or tail.");
   }
-  const { head, items } = recordingItems(await file.text());
+  const text = await file.text().catch((error) => {
+    throw new RecordingError(`This file cannot be read: ${error.message}`);
+  });
+  const { head, items } = recordingItems(text);
   return { head, ...played(head, items) };
 }
 

@@ -41,7 +41,7 @@ export class Timeline {
   #lines = new WeakMap();
   #odd = new Map();
   // Things that are drawn; of these, what goes on.
-  #drawn = new Map();
+  #drawn = new Set();
   #growing = new Set();
   #grewAt = -Infinity;
   // Whether things changed that are not drawn, since time stands.
@@ -151,14 +151,16 @@ export class Timeline {
   // Turns the window over: what ended before it goes, the rest moves to the left.
   #turn(start) {
     this.#start = start;
-    for (const thing of this.#drawn.keys()) {
-      if (!thing.open && thing.last < start) this.#remove(thing);
+    for (const thing of this.#drawn) {
+      // An exchange that is not over is drawn again when something is heard of it.
+      const stays = thing.open && thing.type !== "exchange";
+      if (thing.last < start && !stays) this.#remove(thing);
     }
     for (const second of this.#odd.keys()) if (second * 1_000_000 < start) this.#odd.delete(second);
-    this.#density.forget(this.#lanes.x(start));
+    this.#density.forget(this.#lanes, start);
     this.#stage.turn(this.#shift(), this.#lanes, start, this.#model.clocks.virtual);
     // The words of what began before stand at the begin of the window.
-    for (const thing of this.#drawn.keys()) {
+    for (const thing of this.#drawn) {
       if (thing.t < start && (thing.type === "band" || thing.type === "append")) this.#update(thing, false);
     }
   }
@@ -183,7 +185,7 @@ export class Timeline {
     }
     const marks = this.#marks(thing);
     if (marks === null) return void this.#density.count(thing, this.#lanes);
-    this.#drawn.set(thing, true);
+    this.#drawn.add(thing);
     this.#stage.show(thing, marks);
     if (thing.open && (thing.type === "append" || thing.type === "band")) this.#growing.add(thing);
     else this.#growing.delete(thing);
@@ -224,7 +226,7 @@ export class Timeline {
   #lineOf(band) {
     if (this.#lines.has(band)) return this.#lines.get(band);
     const taken = new Set();
-    for (const other of this.#drawn.keys()) {
+    for (const other of this.#drawn) {
       const isThere = other.type === "band" && other.node === band.node && (other.end === null || other.end > band.t);
       if (isThere) taken.add(this.#lines.get(other));
     }
