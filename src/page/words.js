@@ -207,9 +207,8 @@ export function parseConcern(text) {
 // Returns what the page was not told, in words; "" where it was told everything.
 export function leftOutWords({ events, messages, every, missed }) {
   const parts = [];
-  if (events > 0)
-    parts.push(`${events} events were left out; of ${every} messages one is followed`);
-  if (missed > 0) parts.push(`${missed} events are gone, since this page was too slow`);
-  if (messages > 0) parts.push(`${messages} messages came too fast for the lists`);
-  return parts.length === 0 ? "" : `Sampled: ${parts.join("; ")}.`;
+  if (events > 0) parts.push(`${plural(events, "event")} (one of ${every} messages is followed)`);
+  if (missed > 0) parts.push(`${plural(missed, "event")}, since this page was too slow`);
+  if (messages > 0) parts.push(`${plural(messages, "message")} of the lists`);
+  return parts.length === 0 ? "" : `Left out so far: ${parts.join("; ")}.`;
 }

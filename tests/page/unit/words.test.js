@@ -114,10 +114,10 @@ test("what the page was not told is told in one sentence", () => {
   assert.equal(leftOutWords(none), "");
   assert.equal(
     leftOutWords({ ...none, events: 48_210, every: 32 }),
-    "Sampled: 48210 events were left out; of 32 messages one is followed.",
+    "Left out so far: 48210 events (one of 32 messages is followed).",
   );
   assert.match(
     leftOutWords({ ...none, missed: 512, messages: 7 }),
-    /512 events are gone.*7 messages came too fast/,
+    /512 events, since this page was too slow; 7 messages of the lists/,
   );
 });
