@@ -14,7 +14,10 @@ function newest(marks) {
   let [latest, right] = [null, -Infinity];
   for (const mark of marks) {
     const box = mark.getBoundingClientRect();
-    if (box.width + box.height > 0 && box.right > right) [latest, right] = [mark, box.right];
+    const window = mark.ownerSVGElement.getBoundingClientRect();
+    const isShown =
+      box.width + box.height > 0 && box.left >= window.left && box.right <= window.right;
+    if (isShown && box.right > right) [latest, right] = [mark, box.right];
   }
   return latest;
 }
@@ -272,7 +275,8 @@ export class Tour {
       if (this.target) delete this.target.dataset.pointed;
       if (target) {
         target.dataset.pointed = "";
-        target.scrollIntoView({ block: "nearest" });
+        // Of a mark the whole timeline: its frame must not be scrolled.
+        (target.ownerSVGElement ?? target).scrollIntoView({ block: "nearest" });
       }
       this.target = target;
     }
