@@ -54,9 +54,9 @@ export class Browser {
     return browser;
   }
 
-  /** Opens an address in a tab of its own. */
+  /** Opens an address in a tab of its own, in a window of its own, so that none is in the background. */
   async open(url) {
-    const { targetId } = await this.call("Target.createTarget", { url });
+    const { targetId } = await this.call("Target.createTarget", { url, newWindow: true });
     const options = { targetId, flatten: true };
     const { sessionId } = await this.call("Target.attachToTarget", options);
     const tab = new Tab(this, sessionId);
@@ -65,7 +65,8 @@ export class Browser {
   }
 
   /** Calls a method of the debugging protocol, of a tab or of the browser. */
-  call(method, params, sessionId) {
+  async call(method, params, sessionId) {
+    if (this.#process.exitCode !== null) throw new Error("the browser ended");
     this.#sent += 1;
     const id = this.#sent;
     this.#process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);

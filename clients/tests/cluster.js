@@ -17,7 +17,7 @@ export async function waitUntil(what, condition) {
     const found = await condition();
     if (found) return found;
     if (performance.now() > deadline) throw new Error(`in vain: ${what}`);
-    await sleep(20);
+    await sleep(50);
   }
 }
 

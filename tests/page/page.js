@@ -51,6 +51,13 @@ export class Page {
     await this.#tab.call("Emulation.setDeviceMetricsOverride", metrics);
   }
 
+  /** Makes it fit for a picture: without focus, pointer, and bars to scroll. */
+  async pose() {
+    await this.evaluate(() => document.activeElement.blur());
+    await this.#tab.call("Input.dispatchMouseEvent", { type: "mouseMoved", x: 1, y: 1 });
+    await this.#tab.call("Emulation.setScrollbarsHidden", { hidden: true });
+  }
+
   /** Waits until the page is drawn anew. */
   async frame() {
     const drawn = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))";
@@ -155,6 +162,19 @@ export class Page {
   /** Waits until a node shows these messages, and no others. */
   async lists(node, texts) {
     await waitUntil(`${node} shows ${texts}`, async () => `${await this.list(node)}` === `${texts}`);
+  }
+
+  /** Chooses an option of a list of options. */
+  async option(name, value) {
+    const { backendNodeId } = await this.one("combobox", name);
+    await this.#on(
+      backendNodeId,
+      `function (value) {
+        this.value = value;
+        this.dispatchEvent(new Event("change", { bubbles: true }));
+      }`,
+      value,
+    );
   }
 
   /** Sets a slider; 0 is its least value, 1 its greatest. */
@@ -279,8 +299,11 @@ export class Page {
     this.#files = files;
   }
 
-  /** Returns the findings of axe-core, whose source is given: rule, impact, and the elements. */
-  async audit(source) {
+  /**
+   * Returns the findings of axe-core, whose source is given, in the page or in an element: rule, impact, and what it is
+   * about.
+   */
+  async audit(source, selector = "html") {
     const { frameTree } = await this.#tab.call("Page.getFrameTree");
     // A world of its own: the page's policy and globals stay as they are.
     const world = { frameId: frameTree.frame.id, worldName: "audit" };
@@ -288,7 +311,7 @@ export class Page {
     const options = { contextId: executionContextId };
     await this.#tab.evaluate(`${source}; undefined`, options);
     const violations = await this.#tab.evaluate(
-      "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)",
+      `axe.run("${selector}", { resultTypes: ["violations"] }).then(({ violations }) => violations)`,
       options,
     );
     return violations.map(({ id, impact, nodes }) => {

@@ -1,6 +1,7 @@
 /** Makes the pictures of the page in docs/images, each of a failure that is made anew on a real cluster. */
 
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { Browser, installedBrowser } from "../../clients/tests/browser.js";
 import { Cluster, waitUntil } from "../../clients/tests/cluster.js";
@@ -9,8 +10,11 @@ import { Page } from "./page.js";
 const FOLDER = new URL("../../docs/images/", import.meta.url).pathname;
 const FLAGS = { all: ["--allow-faults"], master: ["--heartbeat-interval", "500ms"] };
 
+/** Time between what happens, so that it is told apart in the pictures, in milliseconds. */
+const PACE = 400;
+
 /** Texts of messages, as in a shop. */
-const ORDERS = ["order 41: tea", "order 42: coffee", "order 43: cocoa", "order 44: lemonade", "order 45: water"];
+const ORDERS = ["order 41: tea", "order 42: coffee", "order 43: cocoa", "order 44: lemonade"];
 
 const ends = [];
 const t = { after: (end) => ends.push(end) };
@@ -27,19 +31,27 @@ if (!program) {
 }
 const browser = Browser.start(t, program);
 
-/** Opens the page of a new cluster, and ends the cluster when `scene` is over. */
-async function on(scene) {
-  const ended = ends.splice(0);
+/**
+ * Opens the page of a new cluster, and ends the cluster when `scene` is over. The timeline's window begins with the
+ * scene, behind the start of the nodes, and has room for about `seconds`.
+ */
+async function on(seconds, scene) {
+  const others = ends.splice(0);
   const cluster = await Cluster.start(t, FLAGS);
-  const page = await Page.open(browser, cluster.master.url, { width: 1280, height: 1000 });
+  // Windows begin at multiples of half their length.
+  const half = seconds * 500;
+  await sleep(half - (Date.now() % half));
+  const page = await Page.open(browser, cluster.master.url, { width: 1280, height: 960 });
+  await page.option("length of the window", String(seconds));
   await scene(page, cluster);
   await page.close();
   await end();
-  ends.push(...ended);
+  ends.push(...others);
 }
 
 /** Takes a picture in light and in dark. */
 async function picture(page, name, clip) {
+  await page.pose();
   for (const scheme of ["light", "dark"]) {
     await page.prefer({ scheme });
     await page.frame();
@@ -53,53 +65,82 @@ async function timeline(page, name) {
   await picture(page, name, await page.box(await page.timeline()));
 }
 
-/** A secondary is cut off, an ack of the other is lost, and a sender waits for both. */
-await on(async (page, cluster) => {
-  const [, bonnie] = cluster.nodes;
-  for (const order of ORDERS.slice(0, 2)) await page.append(order, 3);
-  await page.says(/message 1: answered 201/);
+/**
+ * Of a cluster of which one secondary is cut off, the frame with a message to the other one is lost: its sender waits,
+ * and the message behind it is held back until it is sent again.
+ */
+await on(5, async (page, cluster) => {
+  await page.append(ORDERS[0], 3);
+  await page.says(/message 0: answered 201/);
+  await sleep(PACE);
   await page.toggle("cut", "clyde", true);
   await page.says(/disconnected/, "clyde");
-  await bonnie.inject({ dropRate: 1 });
+  // Of the frames to bonnie, these draws lose the second one.
+  await cluster.master.inject({ dropRate: 0.3, seed: 22 });
+  await page.append(ORDERS[1], 2);
+  await page.says(/message 1: answered 201/);
+  await sleep(PACE);
   await page.append(ORDERS[2], 2);
-  await page.marked({ kind: "lost", node: "bonnie" });
-  await bonnie.inject({});
-  await page.says(/message 2: answered 201/);
-  await page.append(ORDERS[3], 2);
-  await page.says(/message 3: answered 201/);
-  await page.append(ORDERS[4], 3);
-  await page.says(/on master and bonnie; waits for clyde/);
+  await page.marked({ kind: "lost", peer: "bonnie" });
+  await sleep(PACE);
+  await page.append(ORDERS[3], 3);
+  await page.marked({ kind: "held", node: "bonnie" });
+  await page.says(/on master; waits for bonnie and clyde/);
   await picture(page, "page");
+  await page.marked({ kind: "gap-closed", node: "bonnie" });
+  await page.says(/message 2: answered 201/);
+  await sleep(PACE);
   await timeline(page, "timeline-lost");
 });
 
 /** A secondary is slow: requests are sent again, come twice, and are answered late. */
-await on(async (page, cluster) => {
+await on(5, async (page, cluster) => {
   await page.append(ORDERS[0], 3);
   await page.says(/message 0: answered 201/);
+  await sleep(PACE);
   await cluster.nodes[1].inject({ storeDelayMs: [2000, 2000] });
   await page.append(ORDERS[1], 2);
+  await sleep(PACE);
   await page.append(ORDERS[2], 3);
   await page.marked({ kind: "late", node: "master", peer: "bonnie" });
   await page.says(/message 2: answered 201/);
+  await sleep(PACE);
   await timeline(page, "timeline-late");
-});
-
-/** A secondary falls silent, and is served when it speaks again. */
-await on(async (page) => {
-  await page.append(ORDERS[0], 3);
-  await page.says(/message 0: answered 201/);
-  await page.toggle("pause", "clyde", true);
-  await page.append(ORDERS[1], 2);
-  await page.append(ORDERS[2], 3);
-  await page.says(/unhealthy/, "clyde");
-  await page.toggle("pause", "clyde", false);
-  await page.says(/message 2: answered 201/);
-  await timeline(page, "timeline-silence");
-  await page.press("receipt", "master");
+  const [, receipt] = await page.find("button", "receipt", "master");
+  await page.click(receipt);
   const dialog = await waitUntil("the dialog is open", async () => (await page.find("dialog"))[0]);
   await page.says(/has it/);
   await picture(page, "receipt", await page.box(dialog.backendNodeId));
+});
+
+/** A secondary falls silent, and is served when it speaks again. */
+await on(10, async (page) => {
+  await page.append(ORDERS[0], 3);
+  await page.says(/message 0: answered 201/);
+  await sleep(PACE);
+  await page.toggle("pause", "clyde", true);
+  await page.append(ORDERS[1], 2);
+  await sleep(PACE);
+  await page.append(ORDERS[2], 3);
+  await page.says(/unhealthy/, "clyde");
+  await sleep(PACE);
+  await page.toggle("pause", "clyde", false);
+  await page.says(/message 2: answered 201/);
+  await sleep(PACE);
+  await timeline(page, "timeline-silence");
+});
+
+/** The first experiment of the tour, half-way. */
+await on(5, async (page) => {
+  await page.press("tour");
+  await page.press("1. a sender waits for its nodes");
+  await page.press("slow", "bonnie");
+  await page.says(/There: bonnie stores each message one second late/);
+  await page.append(ORDERS[0], 1);
+  await page.says(/There: answered after .*, without waiting for bonnie/);
+  const isPointedAt = () => document.querySelector("[data-pointed] input")?.id === "concern-3";
+  await page.until("the tour points at the next control", isPointedAt);
+  await picture(page, "tour");
 });
 
 await end();
