@@ -2,7 +2,8 @@
 
 import { isAnswer } from "./sentences.js";
 
-// Most requests that came to a node and whose messages are not yet known to be stored, of each node.
+// Most exchanges of a node that wait for word of what became of their messages. Fewer: under load
+// some arrows are drawn as if nobody had told. More: each event looks through more of them.
 const MOST_OPEN = 256;
 
 // Two sides may note the begin of a connection so far apart, in microseconds.
@@ -12,14 +13,17 @@ const APART = 5000;
 function leg(from, to) {
   return {
     from, to,
-    // When it was sent and when it left, an injected delay later; null: not known.
-    sentAt: null, leftAt: null, delayMs: 0,
+    // When it was sent and when it left, an injected delay later, the latter also by its node's clock;
+    // null: not known.
+    sentAt: null, leftAt: null, delayMs: 0, sentRaw: null,
     // When it came: twice if it was doubled.
     arrivals: [],
+    // When an ack of its messages came, where its arrival was not told; null: not.
+    impliedAt: null,
     // When it was lost by a fault; null: it was not.
     lostAt: null,
     frame: null, ids: null, attempt: 1, again: false, doubled: false,
-    event: null,
+    event: null, receivedEvent: null, lostEvent: null, doubledEvent: null,
   };
 }
 
@@ -27,6 +31,8 @@ export class Exchanges {
   #byKey = new Map();
   // Per responder: exchanges whose request came, and whose messages are not yet known to be stored.
   #arrived = new Map();
+  // Per requester: exchanges whose page was sent, and not yet told to have come.
+  #pages = new Map();
   // A node and its peer, with the time since when they are connected as that node tells.
   #connected = new Map();
   #things;
@@ -56,17 +62,16 @@ export class Exchanges {
       exchange = this.#things.add({
         type: "exchange", key, t, last: t, open: true, requester, responder, request: event.request,
         ids: event.ids ?? null, there: leg(requester, responder), back: leg(responder, requester),
-        doneAt: null, arrivedRaw: null, sentRaw: null,
-        answeredAt: null, tookMs: null, timedOutAt: null, lateAt: null, secondAt: null,
-        failedAt: null, code: null, events: [],
+        doneAt: null, arrivedRaw: null, answeredAt: null, timedOutAt: null, lateAt: null, secondAt: null, failedAt: null,
+        answerEvent: null, timedOutEvent: null, lateEvent: null, failedEvent: null,
       });
       this.#byKey.set(key, exchange);
     }
-    if (exchange.events.length < 16) exchange.events.push(event);
     exchange.ids ??= event.ids ?? null;
     const way = isAnswer(event.frame) ? exchange.back : exchange.there;
     APPLY[event.kind]?.(exchange, event, t, way);
     if (event.kind === "received") this.#received(exchange, event);
+    if (isFirst(event) && event.frame === "Page") addTo(this.#pages, requester, exchange);
     if (event.kind === "completed" || event.kind === "late") this.#answered(exchange, event);
     this.#things.touch(exchange, Math.max(t, way.leftAt ?? t));
   }
@@ -86,31 +91,42 @@ export class Exchanges {
     }
   }
 
+  // Notes an ack at `t`: pages below it came, although nobody told. A node that starts again is not
+  // listened to at once.
+  acked({ peer, ids }, t) {
+    const pages = this.#pages.get(peer);
+    if (!pages) return;
+    for (const exchange of pages) {
+      if (exchange.back.ids === null || exchange.back.ids[1] > ids[1]) continue;
+      if (exchange.back.arrivals.length === 0) exchange.back.impliedAt = t;
+      pages.delete(exchange);
+      this.#things.touch(exchange, t);
+    }
+  }
+
   // Forgets an exchange.
   forget(exchange) {
     if (this.#byKey.get(exchange.key) === exchange) this.#byKey.delete(exchange.key);
     this.#arrived.get(exchange.responder)?.delete(exchange);
+    this.#pages.get(exchange.requester)?.delete(exchange);
   }
 
   #isOfOtherConnection({ there }, { kind, frame, node, peer }) {
     if (there.sentAt === null) return false;
-    if ((kind === "sent" || kind === "resent") && !isAnswer(frame)) return true;
+    if (isFirst({ kind }) && !isAnswer(frame)) return true;
     const since = this.#connected.get(`${node} ${peer}`) ?? -Infinity;
     return frame !== "Handshake" && there.sentAt < since - APART;
   }
 
   #received(exchange, event) {
     const sent = isAnswer(event.frame) ? exchange.back : exchange.there;
-    if (sent.sentRaw !== undefined) {
+    if (sent.sentRaw !== null) {
       const before = { node: sent.from, time: sent.sentRaw };
       this.#clocks.order(before, { node: event.node, time: event.time });
     }
     if (isAnswer(event.frame) || !exchange.ids) return;
     exchange.arrivedRaw ??= event.time;
-    let arrived = this.#arrived.get(event.node);
-    if (!arrived) this.#arrived.set(event.node, (arrived = new Set()));
-    arrived.add(exchange);
-    if (arrived.size > MOST_OPEN) arrived.delete(arrived.values().next().value);
+    addTo(this.#arrived, event.node, exchange);
   }
 
   #answered(exchange, event) {
@@ -129,6 +145,18 @@ export class Exchanges {
     if (kind === "completed" || kind === "timed-out" || kind === "late") return true;
     return !isAnswer(frame);
   }
+}
+
+function isFirst({ kind }) {
+  return kind === "sent" || kind === "resent";
+}
+
+// Adds an exchange to those of a node, of which the oldest goes when they are too many.
+function addTo(sets, node, exchange) {
+  let set = sets.get(node);
+  if (!set) sets.set(node, (set = new Set()));
+  set.add(exchange);
+  if (set.size > MOST_OPEN) set.delete(set.values().next().value);
 }
 
 function sent(exchange, event, t, way) {
@@ -183,7 +211,6 @@ const APPLY = {
   completed(exchange, event, t) {
     ended(exchange, event, t);
     exchange.answeredAt = t;
-    exchange.tookMs = event.tookMs ?? null;
     exchange.answerEvent = event;
   },
   late(exchange, event, t) {
@@ -199,7 +226,6 @@ const APPLY = {
   },
   failed(exchange, event, t) {
     exchange.failedAt = t;
-    exchange.code = event.code ?? null;
     exchange.failedEvent = event;
   },
 };

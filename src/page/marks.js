@@ -32,7 +32,7 @@ export function exchangeMarks(exchange, lanes) {
   const answer = { ...base, node: exchange.responder, peer: exchange.requester, color: exchange.responder };
   if (back.sentAt !== null && back.frame === "Page") {
     const isKnown = back.arrivals.length > 0;
-    const end = back.arrivals[0] ?? answered;
+    const end = back.arrivals[0] ?? answered ?? back.impliedAt;
     frameMarks(marks, { way: back, came: end, isKnown, y0: y1, y1: y0, base: { ...answer, ids: back.ids }, lanes });
   } else {
     answerMarks(marks, { exchange, came: guessed, y0: y1, y1: y0, base: answer, lanes });

@@ -188,7 +188,10 @@ export class Model {
     if (CLIENT_KINDS.has(kind)) this.#appends.take(event, t);
     if (kind === "started" && event.role === "master") this.#appends.abandon(t);
     node.takeEvent(event, t);
-    if (kind === "acked") this.#nodes.get(event.peer)?.acks.set(t, event.ids[1]);
+    if (kind === "acked") {
+      this.#exchanges.acked(event, t);
+      this.#nodes.get(event.peer)?.acks.set(t, event.ids[1]);
+    }
     if (kind === "held" || kind === "gap-closed" || kind === "stored") this.#gap(node, t);
     this.#bands.takeEvent(event, t);
     if (POINT_KINDS.has(kind) && kind !== "store-delayed") this.#exchanges.done(event, t);

@@ -112,6 +112,17 @@ test("the page that a secondary requests is a frame of its master", () => {
   assert.equal(marks.get("head master").node, "bonnie");
 });
 
+test("a page that nobody told to have come is drawn dashed when its messages are acked", () => {
+  const story = new Story().begin("bonnie");
+  story.tell("master", "sent", { peer: "bonnie", request: 1, frame: "Page", ids: [0, 6], attempt: 1, delayMs: 0 });
+  const places = lanes(story);
+  const end = () => points(marksOf(story, 1).get("frame master").d)[3];
+  assert.ok(end() < places.y("bonnie") - 10);
+  story.pass(5).tell("master", "acked", { peer: "bonnie", ids: [0, 6] });
+  assert.equal(end(), Math.round(places.y("bonnie") * 10) / 10);
+  assert.equal(marksOf(story, 1).get("frame master").look, "dashed");
+});
+
 test("a bar fills to its write concern, a step for each ack that counts", () => {
   const story = new Story().begin("bonnie", "clyde").append(0, 2).pass(100);
   story.tell("master", "acked", { peer: "bonnie", ids: [0, 1] });
