@@ -82,8 +82,21 @@ export class Appends {
     // Ids that come again are of another log.
     if (this.#byFirst.has(first) || (last && last.end - first > MOST_APART)) this.abandon(t);
     const append = this.#things.add({
-      type: "append", node, t, last: t, open: true, first, end, ids, w: null, timeoutMs: null,
-      acceptedAt: t, durableAt: null, acks: [], endedAt: null, state: "waiting",
+      type: "append",
+      node,
+      t,
+      last: t,
+      open: true,
+      first,
+      end,
+      ids,
+      w: null,
+      timeoutMs: null,
+      acceptedAt: t,
+      durableAt: null,
+      acks: [],
+      endedAt: null,
+      state: "waiting",
       // Whether the client waits for others: one that does not is answered at once.
       waits: false,
     });
@@ -140,9 +153,16 @@ function shownAt(append, t, names, waits) {
   const { first, end, w, timeoutMs, acceptedAt, durableAt } = append;
   const acks = append.acks.filter((ack) => ack.t <= t);
   return {
-    first, end, count: end - first, w, timeoutMs, acceptedAt,
-    durableAt: durableAt !== null && durableAt <= t ? durableAt : null, acks,
-    state: waits ? "waiting" : append.state, endedAt: waits ? null : append.endedAt,
+    first,
+    end,
+    count: end - first,
+    w,
+    timeoutMs,
+    acceptedAt,
+    durableAt: durableAt !== null && durableAt <= t ? durableAt : null,
+    acks,
+    state: waits ? "waiting" : append.state,
+    endedAt: waits ? null : append.endedAt,
     lacking: names.filter((name) => !acks.some((ack) => ack.node === name)),
   };
 }

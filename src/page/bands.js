@@ -33,14 +33,26 @@ export class Bands {
     }
     if (text === null) return undefined;
     slot.band = this.#things.add({
-      type: "band", t: band ? t : since, last: t, open: true, kind, node, text, end: null,
+      type: "band",
+      t: band ? t : since,
+      last: t,
+      open: true,
+      kind,
+      node,
+      text,
+      end: null,
     });
     return undefined;
   }
 
   // Takes the state of a node, as it was at `t`.
   takeState({ node, reachable, detail, health, faults }, t) {
-    this.set(node, "unreachable", reachable ? null : `not reachable: ${detail ?? "its HTTP port does not answer"}`, t);
+    this.set(
+      node,
+      "unreachable",
+      reachable ? null : `not reachable: ${detail ?? "its HTTP port does not answer"}`,
+      t,
+    );
     if (!reachable) return;
     this.#faults(node, faults, t);
     if (!health) return;
@@ -55,7 +67,8 @@ export class Bands {
     if (kind === "faults") this.#faults(node, event.faults, t);
     if (kind === "mode") this.set(node, "read-only", modeText(event.mode), t);
     if (kind === "health" && peer) this.#silence(peer, event.status, t, t);
-    if (kind === "disk") this.set(node, "disk", event.state === "ok" ? null : `its disk is ${event.state}`, t);
+    if (kind === "disk")
+      this.set(node, "disk", event.state === "ok" ? null : `its disk is ${event.state}`, t);
   }
 
   #faults(node, faults, t) {

@@ -169,7 +169,9 @@ export class Clocks {
       if (name === this.#reference || Math.abs(shift) <= TOLERANCE) continue;
       const exact = Number.isFinite(within) ? ` (±${millis(Math.max(within, 100))})` : "";
       const where = shift > 0 ? "ahead" : "behind";
-      moved.push(`${name}’s clock is ${length(Math.abs(shift))} ${where}; its events are moved by that${exact}.`);
+      moved.push(
+        `${name}’s clock is ${length(Math.abs(shift))} ${where}; its events are moved by that${exact}.`,
+      );
     }
     return [`Times are those of ${this.#reference}’s clock.`, ...moved].join(" ");
   }

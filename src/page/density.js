@@ -45,7 +45,8 @@ export class Density {
     this.#drawnAt = t;
     const width = COLUMN * lanes.rem;
     for (const lane of this.#changed) {
-      const bottom = lane === "" ? lanes.sendersTop + lanes.sendersHeight : lanes.top(lane) + lanes.pitch * 0.93;
+      const bottom =
+        lane === "" ? lanes.sendersTop + lanes.sendersHeight : lanes.top(lane) + lanes.pitch * 0.93;
       let d = "";
       let sum = 0;
       for (const [column, count] of this.#columns.get(lane)) {

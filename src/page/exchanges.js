@@ -12,18 +12,29 @@ const APART = 5000;
 // One way of an exchange: a frame from a node to another.
 function leg(from, to) {
   return {
-    from, to,
+    from,
+    to,
     // When it was sent and when it left, an injected delay later, the latter also by its node's clock;
     // null: not known.
-    sentAt: null, leftAt: null, delayMs: 0, sentRaw: null,
+    sentAt: null,
+    leftAt: null,
+    delayMs: 0,
+    sentRaw: null,
     // When it came: twice if it was doubled.
     arrivals: [],
     // When an ack of its messages came, where its arrival was not told; null: not.
     impliedAt: null,
     // When it was lost by a fault; null: it was not.
     lostAt: null,
-    frame: null, ids: null, attempt: 1, again: false, doubled: false,
-    event: null, receivedEvent: null, lostEvent: null, doubledEvent: null,
+    frame: null,
+    ids: null,
+    attempt: 1,
+    again: false,
+    doubled: false,
+    event: null,
+    receivedEvent: null,
+    lostEvent: null,
+    doubledEvent: null,
   };
 }
 
@@ -60,10 +71,28 @@ export class Exchanges {
     if (exchange && this.#isOfOtherConnection(exchange, event)) exchange = undefined;
     if (exchange === undefined) {
       exchange = this.#things.add({
-        type: "exchange", key, t, last: t, open: true, requester, responder, request: event.request,
-        ids: event.ids ?? null, there: leg(requester, responder), back: leg(responder, requester),
-        doneAt: null, arrivedRaw: null, answeredAt: null, timedOutAt: null, lateAt: null, secondAt: null, failedAt: null,
-        answerEvent: null, timedOutEvent: null, lateEvent: null, failedEvent: null,
+        type: "exchange",
+        key,
+        t,
+        last: t,
+        open: true,
+        requester,
+        responder,
+        request: event.request,
+        ids: event.ids ?? null,
+        there: leg(requester, responder),
+        back: leg(responder, requester),
+        doneAt: null,
+        arrivedRaw: null,
+        answeredAt: null,
+        timedOutAt: null,
+        lateAt: null,
+        secondAt: null,
+        failedAt: null,
+        answerEvent: null,
+        timedOutEvent: null,
+        lateEvent: null,
+        failedEvent: null,
       });
       this.#byKey.set(key, exchange);
     }
@@ -161,8 +190,13 @@ function addTo(sets, node, exchange) {
 
 function sent(exchange, event, t, way) {
   Object.assign(way, {
-    sentAt: t, delayMs: event.delayMs ?? 0, frame: event.frame, ids: event.ids ?? null,
-    attempt: event.attempt ?? 1, again: event.kind === "resent", event,
+    sentAt: t,
+    delayMs: event.delayMs ?? 0,
+    frame: event.frame,
+    ids: event.ids ?? null,
+    attempt: event.attempt ?? 1,
+    again: event.kind === "resent",
+    event,
   });
   exchange.t = Math.min(exchange.t, t);
   way.leftAt = t + way.delayMs * 1000;

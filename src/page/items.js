@@ -11,22 +11,50 @@ const isObject = (value) => value !== null && typeof value === "object" && !Arra
 
 // Whether a value is `[first, end)`.
 function isSpan(value) {
-  return Array.isArray(value) && value.length === 2 && value.every(Number.isSafeInteger) && value[0] <= value[1];
+  return (
+    Array.isArray(value) && value.length === 2 && value.every(Number.isSafeInteger) && value[0] <= value[1]
+  );
 }
 
 const isRangeOrNone = (value) => {
-  return value === undefined || value === null || (Array.isArray(value) && value.length === 2 && value.every(isNumber));
+  return (
+    value === undefined ||
+    value === null ||
+    (Array.isArray(value) && value.length === 2 && value.every(isNumber))
+  );
 };
 
 // Kinds of events that say nothing without messages.
 const WITH_IDS = new Set([
-  "stored", "held", "gap-closed", "duplicate", "store-delayed", "accepted", "waits", "acked", "durable", "answered",
+  "stored",
+  "held",
+  "gap-closed",
+  "duplicate",
+  "store-delayed",
+  "accepted",
+  "waits",
+  "acked",
+  "durable",
+  "answered",
   "canceled",
 ]);
 
 const NUMBERS = [
-  "request", "attempt", "delayMs", "tookMs", "pauseMs", "from", "end", "logEnd", "writeConcern", "timeoutMs", "epoch",
-  "healthy", "required", "clusterSize", "count",
+  "request",
+  "attempt",
+  "delayMs",
+  "tookMs",
+  "pauseMs",
+  "from",
+  "end",
+  "logEnd",
+  "writeConcern",
+  "timeoutMs",
+  "epoch",
+  "healthy",
+  "required",
+  "clusterSize",
+  "count",
 ];
 const TEXTS = ["peer", "frame", "answer", "address", "status", "mode", "role", "state", "code", "detail"];
 
@@ -34,14 +62,18 @@ function isEvent(data) {
   if (!isText(data.node) || !isNumber(data.time) || !isNumber(data.id) || !isText(data.kind)) return false;
   if (data.ids === undefined ? WITH_IDS.has(data.kind) : !isSpan(data.ids)) return false;
   if (data.faults !== undefined && !isFaults(data.faults)) return false;
-  return NUMBERS.every((name) => isNumberOrNone(data[name])) && TEXTS.every((name) => isTextOrNone(data[name]));
+  return (
+    NUMBERS.every((name) => isNumberOrNone(data[name])) && TEXTS.every((name) => isTextOrNone(data[name]))
+  );
 }
 
 function isFaults(faults) {
   if (faults === null) return true;
   if (!isObject(faults)) return false;
   const rates = [faults.dropRate, faults.duplicateRate, faults.errorRate];
-  return rates.every(isNumberOrNone) && isRangeOrNone(faults.sendDelayMs) && isRangeOrNone(faults.storeDelayMs);
+  return (
+    rates.every(isNumberOrNone) && isRangeOrNone(faults.sendDelayMs) && isRangeOrNone(faults.storeDelayMs)
+  );
 }
 
 function isState(data) {
@@ -53,7 +85,15 @@ function isState(data) {
 
 function isHealth(health) {
   if (!ROLES.includes(health.role)) return false;
-  const numbers = ["logStart", "logEnd", "committedEnd", "epoch", "clusterSize", "waitingSenders", "buffered"];
+  const numbers = [
+    "logStart",
+    "logEnd",
+    "committedEnd",
+    "epoch",
+    "clusterSize",
+    "waitingSenders",
+    "buffered",
+  ];
   if (!numbers.every((name) => isNumberOrNone(health[name]))) return false;
   if (!["mode", "phase"].every((name) => isTextOrNone(health[name]))) return false;
   for (const part of [health.disk, health.quorum, health.master]) {
@@ -69,8 +109,12 @@ function isRows(rows, fits) {
 
 function isMember(row) {
   const numbers = ["ackedEnd", "lag", "inFlight", "retries", "rttMs", "lastSeenMs"];
-  return isText(row.name) && isTextOrNone(row.status) && isTextOrNone(row.phase)
-    && numbers.every((name) => isNumberOrNone(row[name]));
+  return (
+    isText(row.name) &&
+    isTextOrNone(row.status) &&
+    isTextOrNone(row.phase) &&
+    numbers.every((name) => isNumberOrNone(row[name]))
+  );
 }
 
 const FITS = {

@@ -37,9 +37,17 @@ export function bandMark(band, lanes, { start, now, line }) {
   // The reason, behind a colon, is told where one asks for it; of a gap it is short.
   const text = isGap ? band.text : band.text.split(":")[0];
   const words = room >= text.length ? text : room < 4 ? "" : `${text.slice(0, room - 1)}…`;
-  return [{
-    key: "band", kind: band.kind, look: "band", node: band.node, color: band.node, t: band.t,
-    box: [x0, y0, x1 - x0, height],
-    words: `${band.node}: ${band.text}`, label: line !== null && words && { text: words, x: tx, y },
-  }];
+  return [
+    {
+      key: "band",
+      kind: band.kind,
+      look: "band",
+      node: band.node,
+      color: band.node,
+      t: band.t,
+      box: [x0, y0, x1 - x0, height],
+      words: `${band.node}: ${band.text}`,
+      label: line !== null && words && { text: words, x: tx, y },
+    },
+  ];
 }

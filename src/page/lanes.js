@@ -68,8 +68,14 @@ export class Lanes {
 
   // Whether two layouts place the same things in the same way.
   isLike(other) {
-    return other !== null && this.width === other.width && this.rem === other.rem && this.span === other.span
-      && this.rows === other.rows && this.look === other.look;
+    return (
+      other !== null &&
+      this.width === other.width &&
+      this.rem === other.rem &&
+      this.span === other.span &&
+      this.rows === other.rows &&
+      this.look === other.look
+    );
   }
 }
 

@@ -14,12 +14,18 @@ const part = (id) => document.getElementById(id);
 
 const app = new App();
 const timeline = new Timeline(part("timeline"), {
-  onPick: (ids) => app.select(ids), onResize: () => app.changed(),
+  onPick: (ids) => app.select(ids),
+  onResize: () => app.changed(),
 });
 const rates = new RatesChart(part("rates"));
 const controls = new TimeControls({
-  root: part("timeline-controls"), freeze: part("freeze"), save: part("save"), open: part("open"),
-  file: part("open-file"), app, timeline,
+  root: part("timeline-controls"),
+  freeze: part("freeze"),
+  save: part("save"),
+  open: part("open"),
+  file: part("open-file"),
+  app,
+  timeline,
 });
 
 app.onChange(() => {

@@ -24,22 +24,44 @@ export function exchangeMarks(exchange, lanes) {
   const y1 = lanes.y(exchange.responder);
   if (y0 === null || y1 === null || y0 === y1) return [];
   const marks = [];
-  const base = { node: exchange.requester, peer: exchange.responder, ids: exchange.ids, color: exchange.requester };
+  const base = {
+    node: exchange.requester,
+    peer: exchange.responder,
+    ids: exchange.ids,
+    color: exchange.requester,
+  };
   const came = there.arrivals[0] ?? null;
   const answered = exchange.answeredAt ?? exchange.lateAt;
   const guessed = came ?? guess(exchange, answered);
-  if (there.sentAt !== null) frameMarks(marks, { way: there, came: guessed, isKnown: came !== null, y0, y1, base, lanes });
+  if (there.sentAt !== null)
+    frameMarks(marks, { way: there, came: guessed, isKnown: came !== null, y0, y1, base, lanes });
   const answer = { ...base, node: exchange.responder, peer: exchange.requester, color: exchange.responder };
   if (back.sentAt !== null && back.frame === "Page") {
     const isKnown = back.arrivals.length > 0;
     const end = back.arrivals[0] ?? answered ?? back.impliedAt;
-    frameMarks(marks, { way: back, came: end, isKnown, y0: y1, y1: y0, base: { ...answer, ids: back.ids }, lanes });
+    frameMarks(marks, {
+      way: back,
+      came: end,
+      isKnown,
+      y0: y1,
+      y1: y0,
+      base: { ...answer, ids: back.ids },
+      lanes,
+    });
   } else {
     answerMarks(marks, { exchange, came: guessed, y0: y1, y1: y0, base: answer, lanes });
   }
   if (came !== null && exchange.doneAt !== null && lanes.x(exchange.doneAt) - lanes.x(came) > SHORTEST) {
     const d = shapes.line(lanes.x(came), y1, lanes.x(exchange.doneAt), y1);
-    marks.push({ ...answer, key: "stores", kind: "store-delayed", look: "wait", d, t: came, words: storing(exchange) });
+    marks.push({
+      ...answer,
+      key: "stores",
+      kind: "store-delayed",
+      look: "wait",
+      d,
+      t: came,
+      words: storing(exchange),
+    });
   }
   requesterMarks(marks, { exchange, y: y0, base, lanes });
   return marks;
@@ -51,7 +73,8 @@ function storing({ responder, ids, there, doneAt }) {
 
 // Returns when a request came of which only sending and answer are known: half-way.
 function guess({ there, back }, answered) {
-  if (back.sentAt !== null && back.frame === "Page") return Math.max(there.sentAt ?? back.sentAt, back.sentAt);
+  if (back.sentAt !== null && back.frame === "Page")
+    return Math.max(there.sentAt ?? back.sentAt, back.sentAt);
   if (answered === null || there.sentAt === null) return null;
   return (there.sentAt + answered) / 2;
 }
@@ -62,11 +85,17 @@ function frameMarks(marks, { way, came, isKnown, y0, y1, base, lanes }) {
   const kind = way.again ? "resent" : "sent";
   const mark = { ...base, t: way.sentAt, kind, events: [way.event] };
   if (way.again) {
-    marks.push({ ...mark, key: `again ${base.node}`, look: "hollow", d: shapes.square(x0, y0, lanes.r * 0.75) });
+    marks.push({
+      ...mark,
+      key: `again ${base.node}`,
+      look: "hollow",
+      d: shapes.square(x0, y0, lanes.r * 0.75),
+    });
   }
   // Where it would come at the earliest.
   const least = lanes.x(way.leftAt) + lanes.rem * SLANT;
-  if (way.lostAt !== null && came === null) return void lostMark(marks, { way, x0, least, y0, y1, base, lanes });
+  if (way.lostAt !== null && came === null)
+    return void lostMark(marks, { way, x0, least, y0, y1, base, lanes });
   if (came === null) {
     const d = shapes.line(x0, y0, x0 + (least - x0) * STUB, y0 + (y1 - y0) * STUB);
     marks.push({ ...mark, key: `frame ${base.node}`, look: "dashed", d });
@@ -78,13 +107,30 @@ function frameMarks(marks, { way, came, isKnown, y0, y1, base, lanes }) {
   if (way.doubled) {
     const x2 = Math.max(x0, lanes.x(way.arrivals[1] ?? came)) + lanes.r;
     const d = shapes.line(x0 + lanes.r, y0, x2, y1) + shapes.head(x0 + lanes.r, y0, x2, y1, lanes.r * 1.5);
-    marks.push({ ...mark, key: `doubled ${base.node}`, kind: "doubled", look: "line", d, events: [way.doubledEvent] });
+    marks.push({
+      ...mark,
+      key: `doubled ${base.node}`,
+      kind: "doubled",
+      look: "line",
+      d,
+      events: [way.doubledEvent],
+    });
   }
   if (!isKnown) return;
   const [node, peer] = [base.peer, base.node];
   const d = shapes.head(x0, y0, x1, y1, lanes.r * 1.7);
   const events = [way.receivedEvent ?? way.event];
-  marks.push({ ...base, key: `head ${base.node}`, kind: "received", look: "solid", node, peer, d, t: came, events });
+  marks.push({
+    ...base,
+    key: `head ${base.node}`,
+    kind: "received",
+    look: "solid",
+    node,
+    peer,
+    d,
+    t: came,
+    events,
+  });
 }
 
 // A frame that was lost ends in a cross, half a lane before the node that it was for: there is no
@@ -113,7 +159,13 @@ function answerMarks(marks, { exchange, came, y0, y1, base, lanes }) {
   const x1 = lanes.x(answered);
   const isLate = exchange.answeredAt === null;
   // The answer is an event of the node that asked.
-  const mark = { ...base, node: base.peer, peer: base.node, t: answered, kind: isLate ? "late" : "completed" };
+  const mark = {
+    ...base,
+    node: base.peer,
+    peer: base.node,
+    t: answered,
+    kind: isLate ? "late" : "completed",
+  };
   const events = [isLate ? exchange.lateEvent : exchange.answerEvent];
   const look = isKnown ? "thin" : "dashed";
   const d = shapes.line(x0, y0, x1, y1);
@@ -126,21 +178,47 @@ function answerMarks(marks, { exchange, came, y0, y1, base, lanes }) {
   if (exchange.secondAt === null) return;
   const x2 = lanes.x(exchange.secondAt) + lanes.r * 1.4;
   const twice = shapes.doubleRing(x2, y1, lanes.r * 0.9);
-  marks.push({ ...mark, key: "second", kind: "late", look: "hollow", d: twice, t: exchange.secondAt, events: [exchange.lateEvent] });
+  marks.push({
+    ...mark,
+    key: "second",
+    kind: "late",
+    look: "hollow",
+    d: twice,
+    t: exchange.secondAt,
+    events: [exchange.lateEvent],
+  });
 }
 
 function requesterMarks(marks, { exchange, y, base, lanes }) {
   if (exchange.timedOutAt !== null) {
     const d = shapes.hourglass(lanes.x(exchange.timedOutAt), y, lanes.r);
     const events = [exchange.timedOutEvent];
-    marks.push({ ...base, key: "timed-out", kind: "timed-out", look: "alarm", d, t: exchange.timedOutAt, events });
+    marks.push({
+      ...base,
+      key: "timed-out",
+      kind: "timed-out",
+      look: "alarm",
+      d,
+      t: exchange.timedOutAt,
+      events,
+    });
   }
   if (exchange.failedAt !== null) {
     const { node } = exchange.failedEvent;
     const d = shapes.triangle(lanes.x(exchange.failedAt), lanes.y(node) ?? y, lanes.r * 1.15);
     const peer = node === base.node ? base.peer : base.node;
     const events = [exchange.failedEvent];
-    marks.push({ ...base, key: "failed", kind: "failed", look: "alarm", d, node, peer, t: exchange.failedAt, events });
+    marks.push({
+      ...base,
+      key: "failed",
+      kind: "failed",
+      look: "alarm",
+      d,
+      node,
+      peer,
+      t: exchange.failedAt,
+      events,
+    });
   }
 }
 
@@ -171,7 +249,11 @@ export function pointMarks(point, lanes) {
   }
   if (kind === "epoch") {
     const d = shapes.line(x, lanes.sendersTop, x, lanes.axis);
-    const label = { text: `epoch ${point.event.epoch}`, x: x + 0.3 * lanes.rem, y: lanes.axis - 0.4 * lanes.rem };
+    const label = {
+      text: `epoch ${point.event.epoch}`,
+      x: x + 0.3 * lanes.rem,
+      y: lanes.axis - 0.4 * lanes.rem,
+    };
     return [{ ...mark, look: "epoch", color: null, d, label }];
   }
   // Bands tell of these.
@@ -179,7 +261,11 @@ export function pointMarks(point, lanes) {
   const d = shapes.line(x, y - lanes.r * 2.2, x, y + lanes.r * 2.2);
   const isEnd = ENDS.has(kind);
   const aside = 0.25 * lanes.rem;
-  const place = { x: isEnd ? x - aside : x + aside, y: y + 0.95 * lanes.rem, anchor: isEnd ? "end" : "start" };
+  const place = {
+    x: isEnd ? x - aside : x + aside,
+    y: y + 0.95 * lanes.rem,
+    anchor: isEnd ? "end" : "start",
+  };
   const label = LABELLED.has(kind) ? { text: kind, ...place } : null;
   return [{ ...mark, look: isEnd ? "alarm" : "bold", d, label }];
 }
@@ -195,24 +281,42 @@ export function appendMarks(append, lanes, { row, now, label }) {
   const w = Math.max(1, append.w ?? 1);
   const base = { node: append.node, peer: null, ids, color: null };
   const marks = [];
-  const d = endedAt === null
-    ? `M${x1} ${top}H${x0}v${height}H${x1}` : shapes.box(x0, top, x1 - x0, height);
+  const d = endedAt === null ? `M${x1} ${top}H${x0}v${height}H${x1}` : shapes.box(x0, top, x1 - x0, height);
   const state = endedAt === null ? "waiting" : append.state;
   marks.push({
-    ...base, key: "bar", kind: append.waits ? "waits" : "accepted", look: "bar", state, d, t: acceptedAt,
-    words: appendWords(append), label: label && { ...label, y: top - 0.22 * lanes.rem },
+    ...base,
+    key: "bar",
+    kind: append.waits ? "waits" : "accepted",
+    look: "bar",
+    state,
+    d,
+    t: acceptedAt,
+    words: appendWords(append),
+    label: label && { ...label, y: top - 0.22 * lanes.rem },
   });
   append.acks.slice(0, w).forEach(({ node, t }, index) => {
     const from = Math.min(Math.max(x0, lanes.x(t)), x1 - 2);
     const step = height / w;
     if (endedAt !== null && t > endedAt) return;
     marks.push({
-      ...base, key: `ack ${node}`, kind: "acked", look: "step", color: node, peer: node, t,
+      ...base,
+      key: `ack ${node}`,
+      kind: "acked",
+      look: "step",
+      color: node,
+      peer: node,
+      t,
       d: shapes.box(from, top + height - step * (index + 1), x1 - from, step),
       words: `${node} acked ${idsWords(ids)}: ${index + 1} of ${w}`,
     });
   });
-  if (endedAt !== null) marks.push({ ...base, ...endMark(append, x1, top, height, lanes), t: endedAt, words: appendWords(append) });
+  if (endedAt !== null)
+    marks.push({
+      ...base,
+      ...endMark(append, x1, top, height, lanes),
+      t: endedAt,
+      words: appendWords(append),
+    });
   return marks;
 }
 
@@ -229,7 +333,8 @@ function endMark({ state }, x, top, height, { r }) {
 export function appendWords({ ids, w, acks, state, acceptedAt, endedAt }) {
   const what = idsWords(ids);
   const needs = w === null ? "" : ` for ${w} ${w === 1 ? "node" : "nodes"}`;
-  const by = acks.length === 0 ? "no node has acked it" : `acked by ${acks.map(({ node }) => node).join(", ")}`;
+  const by =
+    acks.length === 0 ? "no node has acked it" : `acked by ${acks.map(({ node }) => node).join(", ")}`;
   if (endedAt === null) return `${what}${needs}: its client waits; ${by}`;
   const took = `after ${((endedAt - acceptedAt) / 1000).toFixed(1)} ms`;
   return `${what}${needs}: ${state === "acked" ? "answered" : state} ${took}; ${by}`;

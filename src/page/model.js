@@ -50,8 +50,28 @@ const CLIENT_KINDS = new Set(["accepted", "waits", "acked", "durable", "answered
 
 // Kinds of events that are notable, and points on a node's lane too.
 const NOTE_KINDS = new Set([
-  "refused", "joined", "ready", "left", "left-early", "lost", "advice", "health", "quorum", "mode", "disk", "behind",
-  "aborted", "repair", "members", "faults", "disconnected", "epoch", "started", "stopping", "cut", "trimmed",
+  "refused",
+  "joined",
+  "ready",
+  "left",
+  "left-early",
+  "lost",
+  "advice",
+  "health",
+  "quorum",
+  "mode",
+  "disk",
+  "behind",
+  "aborted",
+  "repair",
+  "members",
+  "faults",
+  "disconnected",
+  "epoch",
+  "started",
+  "stopping",
+  "cut",
+  "trimmed",
 ]);
 
 export class Model {
@@ -149,11 +169,17 @@ export class Model {
   }
 
   notesAt(t) {
-    return this.#notes.slice(0, countUpTo(this.#notes, t, (note) => note.t));
+    return this.#notes.slice(
+      0,
+      countUpTo(this.#notes, t, (note) => note.t),
+    );
   }
 
   stepsAt(t) {
-    return this.#steps.slice(0, countUpTo(this.#steps, t, (step) => step.t));
+    return this.#steps.slice(
+      0,
+      countUpTo(this.#steps, t, (step) => step.t),
+    );
   }
 
   // Returns what the page was not told, in all.

@@ -48,9 +48,14 @@ export class Node {
     if (health.logEnd < end) {
       // Another log, or one that was cut.
       const kept = new Map([...texts].filter(([id]) => id < health.logEnd));
-      this.lists.set(t, { from: Math.min(this.lists.last.from, health.logEnd), end: health.logEnd, texts: kept });
+      this.lists.set(t, {
+        from: Math.min(this.lists.last.from, health.logEnd),
+        end: health.logEnd,
+        texts: kept,
+      });
     }
-    if (health.logEnd < (this.ends.last ?? 0) && t > this.ends.lastTime + 1_000_000) this.ends.set(t, health.logEnd);
+    if (health.logEnd < (this.ends.last ?? 0) && t > this.ends.lastTime + 1_000_000)
+      this.ends.set(t, health.logEnd);
   }
 
   // Takes messages of its list, which came at `t`.
@@ -87,11 +92,18 @@ export class Node {
       this.ends.set(t, end ?? 0);
     }
     if (kind === "held") this.held.set(t, withSpan(this.held.last, ids));
-    if (kind === "gap-closed") this.held.set(t, this.held.last.filter(([first]) => first < ids[0] || first >= ids[1]));
+    if (kind === "gap-closed")
+      this.held.set(
+        t,
+        this.held.last.filter(([first]) => first < ids[0] || first >= ids[1]),
+      );
     if (kind === "stored" || kind === "durable") {
       this.ends.set(t, ids[1]);
       if (this.held.last.some(([first]) => first < ids[1])) {
-        this.held.set(t, this.held.last.filter(([first]) => first >= ids[1]));
+        this.held.set(
+          t,
+          this.held.last.filter(([first]) => first >= ids[1]),
+        );
       }
     }
     if (kind === "left" && this.held.last.length > 0) this.held.set(t, []);
@@ -99,7 +111,8 @@ export class Node {
 
   // Forgets what is older than a time, and all above `most` changes of a value.
   prune(before, most) {
-    for (const values of [this.states, this.lists, this.held, this.ends, this.acks]) values.prune(before, most);
+    for (const values of [this.states, this.lists, this.held, this.ends, this.acks])
+      values.prune(before, most);
   }
 }
 

@@ -43,8 +43,12 @@ export class RatesChart {
     context.scale(ratio, ratio);
     const gap = 32;
     const width = (clientWidth - gap * (CHARTS.length - 1)) / CHARTS.length;
-    CHARTS.forEach((chart, index) => drawChart(context, chart, series, index * (width + gap), width, clientHeight));
-    const words = CHARTS.map((chart) => `${chart.name}: ${latest(series, chart)}, at most ${most(series, chart)}`);
+    CHARTS.forEach((chart, index) =>
+      drawChart(context, chart, series, index * (width + gap), width, clientHeight),
+    );
+    const words = CHARTS.map(
+      (chart) => `${chart.name}: ${latest(series, chart)}, at most ${most(series, chart)}`,
+    );
     this.#canvas.setAttribute("aria-label", `rates of the last minute. ${words.join(". ")}.`);
     setText(this.#text, words.join(". "));
   }

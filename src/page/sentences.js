@@ -87,7 +87,8 @@ const SENTENCES = {
   behind: (e) => `${e.peer ?? e.node} has more of the log than its master`,
   aborted: (e) => `${e.count ?? "some"} clients are answered since the disk failed`,
   repair: (e) => `a damaged part of the log of ${e.node}: ${e.state ?? "it is being repaired"}${detail(e)}`,
-  members: (e) => (e.peer ? `${e.peer} counts as a node of the cluster` : `the cluster has ${e.clusterSize} nodes`),
+  members: (e) =>
+    e.peer ? `${e.peer} counts as a node of the cluster` : `the cluster has ${e.clusterSize} nodes`,
   faults: (e) => `faults on ${e.node}: ${faultPhrases(e.faults).join(", ") || "none"}`,
   disconnected: (e) => `${e.node} dropped ${plural(e.count ?? 1, "connection")} on demand`,
   epoch: (e) => `epoch ${e.epoch} began`,

@@ -84,7 +84,8 @@ export function recordingItems(text) {
       throw new RecordingError(`This recording has more than ${MOST_ITEMS} lines; cut it with head or tail.`);
     }
   }
-  if (items.length === 0) throw new RecordingError("This recording is empty: nothing follows its first line.");
+  if (items.length === 0)
+    throw new RecordingError("This recording is empty: nothing follows its first line.");
   return { head, items };
 }
 
@@ -97,7 +98,7 @@ function headOf(line) {
   const head = parsed(line);
   const isHead = head !== null && typeof head === "object" && Number.isFinite(head.recording);
   if (!isHead) {
-    throw new RecordingError("This file is no recording: its first line must be {\"recording\":1,…}.");
+    throw new RecordingError('This file is no recording: its first line must be {"recording":1,…}.');
   }
   if (head.recording !== VERSION) {
     throw new RecordingError(

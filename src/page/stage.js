@@ -13,7 +13,9 @@ const LAYERS = {
   bars: ["step", "bar"],
   points: ["solid", "hollow", "held", "ring-dashed", "bold", "alarm", "lost"],
 };
-const LAYER_OF = new Map(Object.entries(LAYERS).flatMap(([layer, looks]) => looks.map((look) => [look, layer])));
+const LAYER_OF = new Map(
+  Object.entries(LAYERS).flatMap(([layer, looks]) => looks.map((look) => [look, layer])),
+);
 
 // Bands and looks that are hatched in the color of their node.
 const HATCHED = new Set(["gap", "silence", "held"]);
@@ -78,13 +80,22 @@ export class Stage {
     this.#future = svg("rect", { class: "tl-future", visibility: "hidden" });
     const clipped = svg("g", { "clip-path": "url(#tl-clip)" }, this.#layer, this.#future);
     this.#defs.append(svg("clipPath", { id: "tl-clip" }, this.#clip));
-    this.svg = svg("svg", { class: "tl-svg", role: "group", "aria-label": "timeline", tabindex: "0", "aria-describedby": "tl-help" });
+    this.svg = svg("svg", {
+      class: "tl-svg",
+      role: "group",
+      "aria-label": "timeline",
+      tabindex: "0",
+      "aria-describedby": "tl-help",
+    });
     this.svg.append(this.#defs, this.#still, clipped);
     this.#hand = make("div", { class: "tl-hand", "aria-hidden": "true" });
     this.#facts = make("p", { class: "tl-facts" });
     this.#left = make("p", { class: "tl-left" });
-    const help = make("p", { class: "unseen", id: "tl-help" },
-      "Arrow keys step from event to event, space freezes, escape goes back to now. The facts of a step stand below.");
+    const help = make(
+      "p",
+      { class: "unseen", id: "tl-help" },
+      "Arrow keys step from event to event, space freezes, escape goes back to now. The facts of a step stand below.",
+    );
     root.append(make("div", { class: "tl-frame" }, this.svg, this.#hand), this.#facts, this.#left, help);
     this.#listen();
   }
@@ -111,7 +122,8 @@ export class Stage {
     const { width, height, left, right } = lanes;
     const size = { width, height, viewBox: `0 0 ${width} ${height}` };
     for (const [name, value] of Object.entries(size)) this.svg.setAttribute(name, value);
-    for (const [name, value] of Object.entries({ x: left, y: 0, width: width - left, height })) this.#clip.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ x: left, y: 0, width: width - left, height }))
+      this.#clip.setAttribute(name, value);
     this.#patterns(nodes);
     this.#still.replaceChildren(...stillParts(lanes, nodes));
     this.#future.setAttribute("height", lanes.axis);
@@ -256,7 +268,9 @@ export class Stage {
     }
     set("d", mark.d, before.d);
     if (mark.box) {
-      ["x", "y", "width", "height"].forEach((name, index) => set(name, mark.box[index].toFixed(1), part.box?.[index]));
+      ["x", "y", "width", "height"].forEach((name, index) =>
+        set(name, mark.box[index].toFixed(1), part.box?.[index]),
+      );
       part.box = mark.box.map((number) => number.toFixed(1));
     }
     this.#setLabel(part, mark);
@@ -309,8 +323,15 @@ export class Stage {
         ["held", 3.5, "M-1 4.5L4.5 -1"],
         ["silence", 12, "M3 3h0.01M9 9h0.01"],
       ]) {
-        const attributes = { id: `tl-${name}-${color}`, width: size, height: size, patternUnits: "userSpaceOnUse" };
-        this.#defs.append(svg("pattern", attributes, svg("path", { d, class: `tl-hatch-${name}`, "data-color": color })));
+        const attributes = {
+          id: `tl-${name}-${color}`,
+          width: size,
+          height: size,
+          patternUnits: "userSpaceOnUse",
+        };
+        this.#defs.append(
+          svg("pattern", attributes, svg("path", { d, class: `tl-hatch-${name}`, "data-color": color })),
+        );
       }
     }
   }
@@ -350,8 +371,12 @@ function tickParts(lanes, start, isVirtual) {
     const isEnd = lanes.x(t) > lanes.x(start + lanes.span) - 2 * lanes.rem;
     if (isEnd) continue;
     const anchor = lanes.x(t) < lanes.x(start) + 2 * lanes.rem ? "start" : "middle";
-    const text = isVirtual ? `${(t / 1_000_000).toFixed(decimals)} s` : timeWords(t).slice(0, decimals > 0 ? 9 + decimals : 8);
-    parts.push(svg("text", { class: "tl-time", x, y: lanes.axis + 1.2 * lanes.rem, "text-anchor": anchor }, text));
+    const text = isVirtual
+      ? `${(t / 1_000_000).toFixed(decimals)} s`
+      : timeWords(t).slice(0, decimals > 0 ? 9 + decimals : 8);
+    parts.push(
+      svg("text", { class: "tl-time", x, y: lanes.axis + 1.2 * lanes.rem, "text-anchor": anchor }, text),
+    );
   }
   return parts;
 }

@@ -50,7 +50,8 @@ export class TimeControls {
     setAttribute(freeze, "aria-pressed", String(isStanding));
     save.disabled = this.#app.recording !== null;
     const { span, moment, slider, now, rates, fault } = this.#parts;
-    for (const option of span.options) option.disabled = this.#app.live && Number(option.value) < SHORTEST_LIVE;
+    for (const option of span.options)
+      option.disabled = this.#app.live && Number(option.value) < SHORTEST_LIVE;
     if (this.#app.live && this.#span < SHORTEST_LIVE) this.#setSpan(SHORTEST_LIVE);
     const [from, to] = this.#app.range;
     const { t } = this.#app;
@@ -87,23 +88,54 @@ export class TimeControls {
   }
 
   #tools() {
-    const span = make("select", { "aria-label": "length of the window", on: { change: () => this.#setSpan(Number(span.value)) } },
-      ...SPANS.map((seconds) => make("option", { value: seconds, selected: seconds === this.#span }, `${seconds} s`)));
+    const span = make(
+      "select",
+      { "aria-label": "length of the window", on: { change: () => this.#setSpan(Number(span.value)) } },
+      ...SPANS.map((seconds) =>
+        make("option", { value: seconds, selected: seconds === this.#span }, `${seconds} s`),
+      ),
+    );
     const step = (name, direction) => {
-      return make("button", { type: "button", "aria-label": name, on: { click: () => this.#step(direction) } }, direction < 0 ? "◂" : "▸");
+      return make(
+        "button",
+        { type: "button", "aria-label": name, on: { click: () => this.#step(direction) } },
+        direction < 0 ? "◂" : "▸",
+      );
     };
     const slider = make("input", {
-      type: "range", min: "0", max: String(STEPS), "aria-label": "moment",
+      type: "range",
+      min: "0",
+      max: String(STEPS),
+      "aria-label": "moment",
       on: { input: () => this.#slide(slider) },
     });
     const now = make("button", { type: "button", on: { click: () => this.#backToNow() } });
-    const rates = make("span", { class: "tl-tools" }, ...RATES.map((rate) => {
-      return make("button", { type: "button", value: rate, "aria-pressed": "false", on: { click: () => this.#play(rate) } }, `${rate}×`);
-    }));
+    const rates = make(
+      "span",
+      { class: "tl-tools" },
+      ...RATES.map((rate) => {
+        return make(
+          "button",
+          { type: "button", value: rate, "aria-pressed": "false", on: { click: () => this.#play(rate) } },
+          `${rate}×`,
+        );
+      }),
+    );
     const moment = make("span", { class: "tl-moment" });
     const fault = make("p", { class: "alarm", role: "alert", hidden: true });
     Object.assign(this.#parts, { span, slider, now, rates, moment, fault });
-    return make("span", { class: "tl-tools" }, step("step back", -1), step("step on", 1), span, slider, rates, moment, now, fault);
+    return make(
+      "span",
+      { class: "tl-tools" },
+      step("step back", -1),
+      step("step on", 1),
+      span,
+      slider,
+      rates,
+      moment,
+      now,
+      fault,
+    );
   }
 
   #toggle() {

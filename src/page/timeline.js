@@ -101,10 +101,14 @@ export class Timeline {
     const times = this.#stage.times();
     // Times that cannot be told apart on the axis are one step.
     const near = this.#span / 20_000;
-    const beyond = direction > 0 ? times.filter((time) => time > t + near) : times.filter((time) => time < t - near);
+    const beyond =
+      direction > 0 ? times.filter((time) => time > t + near) : times.filter((time) => time < t - near);
     if (beyond.length > 0) return direction > 0 ? Math.min(...beyond) : Math.max(...beyond);
     const isForward = direction > 0;
-    const things = this.#model.things.between(isForward ? t + near : -Infinity, isForward ? Infinity : t - near);
+    const things = this.#model.things.between(
+      isForward ? t + near : -Infinity,
+      isForward ? Infinity : t - near,
+    );
     let best = null;
     for (const thing of things) {
       for (const time of [thing.t, thing.last]) {
@@ -142,7 +146,10 @@ export class Timeline {
     const others = Math.max(1, nodes.length - 1);
     this.#choice = new Choice((JOURNEYS * (lanes.right - lanes.left)) / 1000 / (others + 2), lanes.span);
     const things = model.things.between(start, start + lanes.span);
-    const messages = things.reduce((sum, thing) => (thing.type === "append" ? sum + thing.end - thing.first : sum), 0);
+    const messages = things.reduce(
+      (sum, thing) => (thing.type === "append" ? sum + thing.end - thing.first : sum),
+      0,
+    );
     const filled = Math.min(lanes.span, Math.max(1_000_000, this.#now - start));
     this.#choice.set((messages * 1_000_000) / filled);
     for (const thing of things) this.#update(thing, false);
@@ -227,7 +234,8 @@ export class Timeline {
     if (this.#lines.has(band)) return this.#lines.get(band);
     const taken = new Set();
     for (const other of this.#drawn) {
-      const isThere = other.type === "band" && other.node === band.node && (other.end === null || other.end > band.t);
+      const isThere =
+        other.type === "band" && other.node === band.node && (other.end === null || other.end > band.t);
       if (isThere) taken.add(this.#lines.get(other));
     }
     const line = linesOf(band).find((it) => !taken.has(it)) ?? null;
@@ -258,5 +266,11 @@ export class Timeline {
 
 function isOddExchange({ type, there, back, timedOutAt, lateAt, failedAt }) {
   if (type !== "exchange") return false;
-  return there.lostAt !== null || back.lostAt !== null || timedOutAt !== null || lateAt !== null || failedAt !== null;
+  return (
+    there.lostAt !== null ||
+    back.lostAt !== null ||
+    timedOutAt !== null ||
+    lateAt !== null ||
+    failedAt !== null
+  );
 }

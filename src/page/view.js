@@ -93,7 +93,8 @@ export class View {
     const rows = new Map((health?.secondaries ?? []).map((row) => [row.name, row]));
     return known.map(({ node, state }) => {
       return this.#nodeNow(node, state, rows.get(node.name) ?? null, {
-        letter: marks.get(node.name), color: colors.get(node.name),
+        letter: marks.get(node.name),
+        color: colors.get(node.name),
       });
     });
   }
@@ -107,10 +108,23 @@ export class View {
     const end = Math.max(listEnd, health?.logEnd ?? 0);
     const held = node.held.at(t);
     return {
-      name, letter, color, role, health, row, from, texts, held, end, storedEnd,
-      reachable: state?.reachable ?? true, detail: state?.detail ?? null, url: state?.url ?? null,
+      name,
+      letter,
+      color,
+      role,
+      health,
+      row,
+      from,
+      texts,
+      held,
+      end,
+      storedEnd,
+      reachable: state?.reachable ?? true,
+      detail: state?.detail ?? null,
+      url: state?.url ?? null,
       masterUrl: state?.masterUrl ?? null,
-      faults: state?.faults ?? null, told: state ? state.time : null,
+      faults: state?.faults ?? null,
+      told: state ? state.time : null,
       status: row?.status ?? null,
       ackedEnd: role === "master" ? storedEnd : Math.max(row?.ackedEnd ?? 0, node.acks.at(t) ?? 0),
       gap: held.length > 0 ? storedEnd : null,

@@ -26,10 +26,16 @@ test("a frame is an arrow from its sender to its receiver, and its answer one ba
   const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1, { delayMs: 400 });
   story.pass(401).store("bonnie", 0, 1).pass(1).ack("bonnie", 0, 1);
   const marks = marksOf(story, 1);
-  assert.deepEqual([...marks.values()].map(({ kind }) => kind), ["sent", "received", "completed"]);
+  assert.deepEqual(
+    [...marks.values()].map(({ kind }) => kind),
+    ["sent", "received", "completed"],
+  );
   const [x0, y0, x1, y1] = points(marks.get("frame master").d);
   const places = lanes(story);
-  assert.deepEqual([y0, y1], [places.y("master"), places.y("bonnie")].map((y) => Math.round(y * 10) / 10));
+  assert.deepEqual(
+    [y0, y1],
+    [places.y("master"), places.y("bonnie")].map((y) => Math.round(y * 10) / 10),
+  );
   // As long as its true delay, an injected one included.
   assert.ok(Math.abs(x1 - x0 - 401_000 * places.pxPerMicro) < 0.2);
   assert.deepEqual([marks.get("frame master").node, marks.get("head master").node], ["master", "bonnie"]);
@@ -37,9 +43,23 @@ test("a frame is an arrow from its sender to its receiver, and its answer one ba
 
 test("a lost frame ends in a cross before the line of the node that it was for", () => {
   const story = new Story().begin("bonnie", "clyde").append(0, 2).send("clyde", 0, 1);
-  story.tell("master", "dropped", { peer: "clyde", request: 1, frame: "AddMessage", ids: [0, 1], attempt: 1, delayMs: 0 });
+  story.tell("master", "dropped", {
+    peer: "clyde",
+    request: 1,
+    frame: "AddMessage",
+    ids: [0, 1],
+    attempt: 1,
+    delayMs: 0,
+  });
   story.pass(1500);
-  story.tell("master", "timed-out", { peer: "clyde", request: 1, frame: "AddMessage", ids: [0, 1], attempt: 1, delayMs: 0 });
+  story.tell("master", "timed-out", {
+    peer: "clyde",
+    request: 1,
+    frame: "AddMessage",
+    ids: [0, 1],
+    attempt: 1,
+    delayMs: 0,
+  });
   const marks = marksOf(story, 1);
   const lost = marks.get("lost master");
   assert.deepEqual([lost.kind, lost.node, lost.peer, lost.ids], ["lost", "master", "clyde", [0, 1]]);
@@ -61,7 +81,10 @@ test("late answers and second answers are told apart", () => {
   const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1500);
   const frame = { peer: "bonnie", frame: "AddMessage", ids: [0, 1], attempt: 1, delayMs: 0 };
   story.tell("master", "timed-out", { ...frame, request: 1 });
-  story.pass(500).store("bonnie", 0, 1).tell("master", "late", { ...frame, request: 1 });
+  story
+    .pass(500)
+    .store("bonnie", 0, 1)
+    .tell("master", "late", { ...frame, request: 1 });
   story.send("bonnie", 1, 2).pass(1).store("bonnie", 1, 2).ack("bonnie", 1, 2);
   story.tell("master", "late", { ...frame, request: 2 });
   const late = marksOf(story, 1).get("late");
@@ -88,7 +111,13 @@ test("nothing is received left of where it was sent, whatever the clocks say", (
 });
 
 test("request numbers of a new connection are of other requests", () => {
-  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1).store("bonnie", 0, 1).pass(1);
+  const story = new Story()
+    .begin("bonnie")
+    .append(0, 2)
+    .send("bonnie", 0, 1)
+    .pass(1)
+    .store("bonnie", 0, 1)
+    .pass(1);
   story.ack("bonnie", 0, 1).pass(1000);
   story.tell("master", "joined", { peer: "bonnie", end: 1 });
   story.tell("bonnie", "joined", { peer: "master", end: 1 });
@@ -96,16 +125,51 @@ test("request numbers of a new connection are of other requests", () => {
   // What the secondary tells may come before what the master tells.
   story.store("bonnie", 1, 1).append(1, 2).send("bonnie", 1, 1).pass(1).ack("bonnie", 1, 1);
   const exchanges = story.things("exchange");
-  assert.deepEqual(exchanges.map(({ ids }) => ids), [[0, 1], [1, 2]]);
-  assert.deepEqual(exchanges.map(({ there }) => there.arrivals.length), [1, 1]);
+  assert.deepEqual(
+    exchanges.map(({ ids }) => ids),
+    [
+      [0, 1],
+      [1, 2],
+    ],
+  );
+  assert.deepEqual(
+    exchanges.map(({ there }) => there.arrivals.length),
+    [1, 1],
+  );
 });
 
 test("the page that a secondary requests is a frame of its master", () => {
   const story = new Story().begin("bonnie");
-  story.tell("bonnie", "sent", { peer: "master", request: 4, frame: "GetMessages", attempt: 1, delayMs: 0, from: 0 });
-  story.pass(1).tell("master", "sent", { peer: "bonnie", request: 4, frame: "Page", ids: [0, 9], attempt: 1, delayMs: 0 });
-  story.pass(1).tell("bonnie", "received", { peer: "master", request: 4, frame: "Page", ids: [0, 9], logEnd: 9 });
-  story.tell("bonnie", "completed", { peer: "master", request: 4, frame: "GetMessages", ids: [0, 9], attempt: 1, delayMs: 0, tookMs: 2 });
+  story.tell("bonnie", "sent", {
+    peer: "master",
+    request: 4,
+    frame: "GetMessages",
+    attempt: 1,
+    delayMs: 0,
+    from: 0,
+  });
+  story
+    .pass(1)
+    .tell("master", "sent", {
+      peer: "bonnie",
+      request: 4,
+      frame: "Page",
+      ids: [0, 9],
+      attempt: 1,
+      delayMs: 0,
+    });
+  story
+    .pass(1)
+    .tell("bonnie", "received", { peer: "master", request: 4, frame: "Page", ids: [0, 9], logEnd: 9 });
+  story.tell("bonnie", "completed", {
+    peer: "master",
+    request: 4,
+    frame: "GetMessages",
+    ids: [0, 9],
+    attempt: 1,
+    delayMs: 0,
+    tookMs: 2,
+  });
   const marks = marksOf(story, 4);
   assert.equal(story.things("exchange").length, 1);
   assert.deepEqual([marks.get("frame master").node, marks.get("frame bonnie").node], ["master", "bonnie"]);
@@ -114,7 +178,14 @@ test("the page that a secondary requests is a frame of its master", () => {
 
 test("a page that nobody told to have come is drawn dashed when its messages are acked", () => {
   const story = new Story().begin("bonnie");
-  story.tell("master", "sent", { peer: "bonnie", request: 1, frame: "Page", ids: [0, 6], attempt: 1, delayMs: 0 });
+  story.tell("master", "sent", {
+    peer: "bonnie",
+    request: 1,
+    frame: "Page",
+    ids: [0, 6],
+    attempt: 1,
+    delayMs: 0,
+  });
   const places = lanes(story);
   const end = () => points(marksOf(story, 1).get("frame master").d)[3];
   assert.ok(end() < places.y("bonnie") - 10);
@@ -130,9 +201,15 @@ test("a bar fills to its write concern, a step for each ack that counts", () => 
   story.pass(50).tell("master", "acked", { peer: "clyde", ids: [0, 1] });
   const [append] = story.things("append");
   const marks = appendMarks(append, lanes(story), { row: 0, now: story.time, label: null });
-  assert.deepEqual(marks.map(({ kind, color }) => [kind, color]), [
-    ["waits", null], ["acked", "master"], ["acked", "bonnie"], ["answered", null],
-  ]);
+  assert.deepEqual(
+    marks.map(({ kind, color }) => [kind, color]),
+    [
+      ["waits", null],
+      ["acked", "master"],
+      ["acked", "bonnie"],
+      ["answered", null],
+    ],
+  );
   const heights = marks.slice(0, 3).map(({ d }) => points(d).at(3));
   assert.ok(Math.abs(heights[0] - heights[1] - heights[2]) < 0.3);
 });

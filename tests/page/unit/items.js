@@ -40,7 +40,10 @@ export class Story {
   state(node, health, members = {}) {
     const time = this.time + (this.ahead[node] ?? 0);
     const whole = { node, time, reachable: true, url: null, detail: null, faults: null, ...members };
-    return this.give("state", { ...whole, health: health && { ...HEALTH[health.role], name: node, ...health } });
+    return this.give("state", {
+      ...whole,
+      health: health && { ...HEALTH[health.role], name: node, ...health },
+    });
   }
 
   // Lets a cluster begin: its master, then the secondaries.
@@ -62,7 +65,15 @@ export class Story {
 
   // Lets the master send message `id` to a node as request `request`.
   send(node, id, request, members = {}) {
-    const frame = { peer: node, request, frame: "AddMessage", ids: [id, id + 1], attempt: 1, delayMs: 0, ...members };
+    const frame = {
+      peer: node,
+      request,
+      frame: "AddMessage",
+      ids: [id, id + 1],
+      attempt: 1,
+      delayMs: 0,
+      ...members,
+    };
     this.tell("master", frame.attempt > 1 ? "resent" : "sent", frame);
     return this;
   }
@@ -79,7 +90,15 @@ export class Story {
   ack(node, id, request) {
     const ids = [id, id + 1];
     this.tell("master", "acked", { peer: node, ids });
-    this.tell("master", "completed", { peer: node, request, frame: "AddMessage", ids, attempt: 1, delayMs: 0, tookMs: 1 });
+    this.tell("master", "completed", {
+      peer: node,
+      request,
+      frame: "AddMessage",
+      ids,
+      attempt: 1,
+      delayMs: 0,
+      tookMs: 1,
+    });
     return this;
   }
 
@@ -96,17 +115,42 @@ export class Story {
 
 export function row(name, members = {}) {
   return {
-    name, status: "healthy", phase: "ready", ackedEnd: 0, lag: 0, inFlight: 0, retries: 0, rttMs: 1,
-    lastSeenMs: 10, address: null, ...members,
+    name,
+    status: "healthy",
+    phase: "ready",
+    ackedEnd: 0,
+    lag: 0,
+    inFlight: 0,
+    retries: 0,
+    rttMs: 1,
+    lastSeenMs: 10,
+    address: null,
+    ...members,
   };
 }
 
 const HEALTH = {
   master: {
-    mode: "read-write", logStart: 0, logEnd: 0, committedEnd: 0, epoch: 1, clusterSize: 3, quorum: null,
-    waitingSenders: 0, secondaries: [], refused: [], disk: null,
+    mode: "read-write",
+    logStart: 0,
+    logEnd: 0,
+    committedEnd: 0,
+    epoch: 1,
+    clusterSize: 3,
+    quorum: null,
+    waitingSenders: 0,
+    secondaries: [],
+    refused: [],
+    disk: null,
   },
   secondary: {
-    phase: "ready", logStart: 0, logEnd: 0, committedEnd: 0, epoch: 1, buffered: 0, master: null, disk: null,
+    phase: "ready",
+    logStart: 0,
+    logEnd: 0,
+    committedEnd: 0,
+    epoch: 1,
+    buffered: 0,
+    master: null,
+    disk: null,
   },
 };

@@ -9,7 +9,10 @@ test("an append fills by each ack, and says whom it waits for", () => {
   story.send("bonnie", 0, 1).send("clyde", 0, 1).pass(2).store("bonnie", 0, 1).pass(2).ack("bonnie", 0, 1);
   const [append] = story.view.appends();
   assert.deepEqual([append.state, append.w, append.lacking], ["waiting", 3, ["clyde"]]);
-  assert.deepEqual(append.acks.map(({ node }) => node), ["master", "bonnie"]);
+  assert.deepEqual(
+    append.acks.map(({ node }) => node),
+    ["master", "bonnie"],
+  );
   story.pass(5).store("clyde", 0, 1).pass(1).ack("clyde", 0, 1);
   story.tell("master", "answered", { ids: [0, 1], writeConcern: 3, answer: "acked" });
   const [answered] = story.view.appends();
@@ -86,7 +89,10 @@ test("a node that cannot be reached keeps what was known of it", () => {
   story.state("bonnie", null, { reachable: false, detail: "refused", time: story.time });
   const node = story.view.node("bonnie");
   assert.deepEqual([node.reachable, node.detail, node.role, node.end], [false, "refused", "secondary", 2]);
-  assert.deepEqual(story.things("band").map(({ kind }) => kind), ["unreachable"]);
+  assert.deepEqual(
+    story.things("band").map(({ kind }) => kind),
+    ["unreachable"],
+  );
 });
 
 test("a master that starts again ends the clients of the one before", () => {
@@ -112,7 +118,12 @@ test("what was left out is counted", () => {
 
 test("a client whose answer was left out does not wait for ever", () => {
   const story = new Story().begin("bonnie").append(0, 2).pass(1500);
-  story.state("master", { role: "master", logEnd: 1, waitingSenders: 0, secondaries: [row("bonnie", { ackedEnd: 1 })] });
+  story.state("master", {
+    role: "master",
+    logEnd: 1,
+    waitingSenders: 0,
+    secondaries: [row("bonnie", { ackedEnd: 1 })],
+  });
   const [append] = story.view.appends();
   assert.deepEqual([append.state, append.acks.length], ["unknown", 2]);
 });
@@ -130,8 +141,14 @@ test("what is older than a minute when it comes is not drawn, only noted", () =>
   story.tell("master", "epoch", { epoch: 1 });
   const old = { id: 1, time: story.time - KEPT - 1_000_000, node: "clyde", kind: "left", peer: "master" };
   assert.equal(story.give("event", old), null);
-  assert.deepEqual(story.things("point").map(({ kind }) => kind), ["epoch"]);
-  assert.deepEqual(story.view.notes().map(({ kind }) => kind), ["left", "epoch"]);
+  assert.deepEqual(
+    story.things("point").map(({ kind }) => kind),
+    ["epoch"],
+  );
+  assert.deepEqual(
+    story.view.notes().map(({ kind }) => kind),
+    ["left", "epoch"],
+  );
 });
 
 test("only the last minute is kept, however long it runs", () => {
@@ -140,7 +157,8 @@ test("only the last minute is kept, however long it runs", () => {
   for (let id = 0; id < 6000; id += 1) {
     story.pass(50).append(id, 2).send("bonnie", id, id).pass(1).store("bonnie", id, id).ack("bonnie", id, id);
     story.tell("master", "answered", { ids: [id, id + 1], writeConcern: 2, answer: "acked" });
-    if (id % 20 === 0) story.give("messages", { node: "bonnie", from: Math.max(0, id - 20), messages: Array(20).fill("m") });
+    if (id % 20 === 0)
+      story.give("messages", { node: "bonnie", from: Math.max(0, id - 20), messages: Array(20).fill("m") });
     if (id % 2000 === 1999) sizes.push([story.model.things.count, story.model.items().length]);
     story.items.length = 0;
   }
@@ -195,9 +213,13 @@ test("items that are not what their name says change nothing", () => {
     ["state", { node: "x", time: 1, reachable: true, health: { role: "master", secondaries: 3 } }],
     ["messages", { node: "x", from: 0, messages: [1] }],
     ["never heard of", {}],
-  ]) story.give(event, data);
+  ])
+    story.give(event, data);
   assert.equal(story.model.things.count, count);
-  assert.deepEqual(story.view.nodes().map(({ name }) => name), ["master", "bonnie"]);
+  assert.deepEqual(
+    story.view.nodes().map(({ name }) => name),
+    ["master", "bonnie"],
+  );
 });
 
 test("a file with many names does not fill the page", () => {

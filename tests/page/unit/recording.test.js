@@ -28,7 +28,10 @@ test("what is saved opens as it was", () => {
   const { model, from, to } = played(head, items);
   assert.ok(to > from);
   const view = model.view(to);
-  assert.deepEqual(view.nodes().map(({ name }) => name), ["master", "bonnie"]);
+  assert.deepEqual(
+    view.nodes().map(({ name }) => name),
+    ["master", "bonnie"],
+  );
   assert.deepEqual([view.node("bonnie").text(0), view.appends()[0].acks.length], ["<b>a</b>", 2]);
 });
 
@@ -52,7 +55,10 @@ test("an incomplete last line is left out", () => {
 test("a file that is no recording is refused with the line that is wrong", () => {
   assert.match(fault(""), /its first line must be/);
   assert.match(fault("hello\n"), /its first line must be/);
-  assert.match(fault('{"recording":2,"clock":"wall"}\n'), /version 2 of the format; this page reads version 1/);
+  assert.match(
+    fault('{"recording":2,"clock":"wall"}\n'),
+    /version 2 of the format; this page reads version 1/,
+  );
   assert.match(fault('{"recording":1,"clock":"sun"}\n'), /clock in line 1 must be wall or virtual/);
   assert.match(fault(HEAD), /is empty/);
   assert.match(fault(`${HEAD}${STEP}nonsense\n${STEP}`), /line 3 is not JSON/);
@@ -64,9 +70,18 @@ test("a file that is no recording is refused with the line that is wrong", () =>
 
 test("names that are not known are passed over, and times never go back", () => {
   const { head, items } = recordingItems(`${HEAD}${STEP}{"at":1,"event":"later","data":{}}\n`);
-  assert.deepEqual(items.map(({ at }) => at), [5, 5]);
+  assert.deepEqual(
+    items.map(({ at }) => at),
+    [5, 5],
+  );
   const { model, to } = played(head, items);
-  assert.deepEqual(model.view(to).steps().map(({ text }) => text), ["append"]);
+  assert.deepEqual(
+    model
+      .view(to)
+      .steps()
+      .map(({ text }) => text),
+    ["append"],
+  );
   assert.match(model.view(to).clock, /virtual time of a simulation/);
 });
 

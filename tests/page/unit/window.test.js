@@ -33,7 +33,13 @@ test("a moment of the past stands in the second half of its window", () => {
 test("two to ten nodes have lanes that do not meet", () => {
   for (let count = 1; count <= 10; count += 1) {
     const names = Array.from({ length: count }, (_, index) => `n${index}`);
-    const lanes = new Lanes({ width: 1280, rem: 16, tall: 1000, nodes: names.map((name) => ({ name })), span: 10 * SECOND });
+    const lanes = new Lanes({
+      width: 1280,
+      rem: 16,
+      tall: 1000,
+      nodes: names.map((name) => ({ name })),
+      span: 10 * SECOND,
+    });
     const heights = names.map((name) => lanes.y(name));
     heights.forEach((y, index) => assert.ok(index === 0 || y - heights[index - 1] >= 40));
     assert.ok(heights.at(-1) < lanes.axis && lanes.axis < lanes.height);
@@ -59,7 +65,9 @@ test("of too many messages one of a power of two is drawn, with all that is abou
     }
   }
   assert.equal(choice.every, 64);
-  const drawn = Array.from({ length: 200 }, (_, number) => id - 200 + number).filter((it) => choice.has([it, it + 1]));
+  const drawn = Array.from({ length: 200 }, (_, number) => id - 200 + number).filter((it) =>
+    choice.has([it, it + 1]),
+  );
   assert.ok(drawn.length >= 2 && drawn.length <= 5);
   // A run is drawn where it has a message that is.
   assert.ok(choice.has([drawn[0] - 3, drawn[0] + 2]));
