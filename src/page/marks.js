@@ -148,9 +148,9 @@ function lostMark(marks, { way, x0, least, y0, y1, base, lanes }) {
 function answerMarks(marks, { exchange, came, y0, y1, base, lanes }) {
   const { back } = exchange;
   const left = exchange.doneAt ?? came;
-  if (back.lostAt !== null && exchange.answeredAt === null && exchange.lateAt === null) {
+  if (back.lostAt !== null) {
     const x0 = lanes.x(back.sentAt);
-    return void lostMark(marks, { way: back, x0, least: x0 + lanes.rem * SLANT, y0, y1, base, lanes });
+    lostMark(marks, { way: back, x0, least: x0 + lanes.rem * SLANT, y0, y1, base, lanes });
   }
   const answered = exchange.answeredAt ?? exchange.lateAt;
   if (answered === null || left === null) return;
