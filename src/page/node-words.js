@@ -29,15 +29,17 @@ function masterWords(health) {
 
 // Returns what the master says of a secondary that it does not hear from, or null.
 function memberWords(member) {
-  if (!member || member.status === "healthy" || !member.status) return null;
-  const lag = member.lag ? `, lacks ${member.lag}` : "";
-  const gone = member.phase === "disconnected";
-  const silent =
-    gone || typeof member.lastSeenMs !== "number" ? "" : `, silent for ${span(member.lastSeenMs)}`;
-  return {
-    text: `${gone ? "disconnected" : member.status}${silent}${lag}`,
-    level: member.status === "suspected" ? "wait" : "alarm",
-  };
+  if (!member?.status || member.status === "healthy") return null;
+  const lacks = member.lag ? `lacks ${plural(member.lag, "message")}` : null;
+  if (member.phase === "disconnected") {
+    return {
+      text: member.lag ? `disconnected, lacks ${member.lag}` : "disconnected",
+      level: "alarm",
+    };
+  }
+  const silent = typeof member.lastSeenMs === "number" ? `, silent ${span(member.lastSeenMs)}` : "";
+  const level = member.status === "suspected" ? "wait" : "alarm";
+  return { text: `${member.status}${silent}`, level, more: lacks };
 }
 
 // Returns how a secondary is that the master hears from, or that speaks for itself.

@@ -186,9 +186,10 @@ export class Tour {
     const inside = this.panel.contains(document.activeElement);
     this.panel.replaceChildren(...parts);
     if (inside) this.#focus();
-    const now =
-      this.panel.querySelector("[data-state='now']") ?? this.panel.querySelector("button.main");
-    now?.scrollIntoView({ block: "nearest" });
+    // What is to be read next, or the end of the experiment.
+    const next =
+      this.panel.querySelector("li[data-state='now']") ?? this.panel.querySelector(".ending");
+    next?.scrollIntoView({ block: "nearest" });
   }
 
   // Moves the focus, which was in the panel, to what is to be read next.
@@ -227,7 +228,7 @@ export class Tour {
         ...experiment.steps.map((step, number) => this.#step(step, number)),
       ),
     );
-    if (over) item.append(...this.#moral(experiment, at));
+    if (over) item.append(this.#ending(experiment, at));
     return item;
   }
 
@@ -250,22 +251,19 @@ export class Tour {
     return item;
   }
 
-  #moral(experiment, at) {
+  // Returns the end of an experiment: why it went so, and what is next.
+  #ending(experiment, at) {
     const next = this.list[at + 1];
-    const parts = [
+    const begin = { type: "button", class: "main", on: { click: () => this.#begin(next) } };
+    return make(
+      "div",
+      { class: "ending" },
       make("p", { class: "why" }, `Why: ${experiment.why}`),
       make("p", { class: "soft" }, `${experiment.breaks.join(", ")}: healed.`),
-    ];
-    if (next)
-      parts.push(
-        make(
-          "button",
-          { type: "button", class: "main", on: { click: () => this.#begin(next) } },
-          "next experiment",
-        ),
-      );
-    else parts.push(make("p", {}, "That was the last one. Break what you like: the buttons stay."));
-    return parts;
+      next
+        ? make("button", begin, "next experiment")
+        : make("p", {}, "That was the last one. Break what you like: the buttons stay."),
+    );
   }
 
   // Points at the control of the step or, shortly after it was done, at the mark that shows it.

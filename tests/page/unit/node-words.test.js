@@ -27,8 +27,9 @@ test("a node that is well says so", () => {
 test("silence is told as the master sees it", () => {
   const row = { status: "suspected", phase: "ready", lag: 2, lastSeenMs: 2300 };
   assert.deepEqual(nodeWords(secondary({ row })), {
-    text: "suspected, silent for 2.3 s, lacks 2",
+    text: "suspected, silent 2.3 s",
     level: "wait",
+    more: "lacks 2 messages",
   });
   const gone = { status: "unhealthy", phase: "disconnected", lag: 0, lastSeenMs: 9000 };
   assert.deepEqual(nodeWords(secondary({ row: gone })), { text: "disconnected", level: "alarm" });
