@@ -305,7 +305,11 @@ export class AppendView {
         : `given up${took}; if the master has it, it stays in the log`;
     }
     if (entry.state === "no-answer") {
-      return `no answer${took}: the connection ended. It may be in the log or not; look before you append it again`;
+      const outcome =
+        entry.id === null
+          ? "It may be in the log or not; look before you append it again"
+          : `It is in the log, as message ${entry.id}`;
+      return `no answer${took}: the connection ended. ${outcome}`;
     }
     const words = answerWords(entry.status, entry.body);
     return words.ok
