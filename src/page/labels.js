@@ -1,7 +1,9 @@
 // Words on the timeline: of clients that wait, and of bands. Pure functions.
 
-// Width of a character of small type, in rem.
-const CHARACTER = 0.36;
+// Width of a character of small bold type, in rem.
+export const CHARACTER = 0.46;
+// That of type that is not bold, as a share of it.
+const THIN = 0.87;
 
 // Returns the label of a client's bar.
 export function appendLabel({ first, end, w, state, acks }, every, names) {
@@ -33,7 +35,7 @@ export function bandMark(band, lanes, { start, now, line }) {
   const y1 = top + lanes.pitch - 0.1 * lanes.rem;
   const height = band.kind === "faults" ? 0.22 * lanes.rem : y1 - y0;
   const tx = Math.max(x0, lanes.x(start)) + 0.3 * lanes.rem;
-  const room = band.end === null ? Infinity : Math.floor((x1 - tx) / (CHARACTER * lanes.rem));
+  const room = band.end === null ? Infinity : Math.floor((x1 - tx) / (THIN * CHARACTER * lanes.rem));
   // The reason, behind a colon, is told where one asks for it; of a gap it is short.
   const text = isGap ? band.text : band.text.split(":")[0];
   const words = room >= text.length ? text : room < 4 ? "" : `${text.slice(0, room - 1)}…`;

@@ -23,7 +23,9 @@ export class Lanes {
   constructor({ width, rem, tall, nodes, span }) {
     const isLow = tall < LOW * rem;
     const names = nodes.map(({ name }) => name);
-    this.look = nodes.map(({ name, letter, color }) => `${name} ${letter} ${color}`).join("\n");
+    this.look = nodes
+      .map(({ name, letter, color, isElsewhere }) => `${name} ${letter} ${color} ${isElsewhere}`)
+      .join("\n");
     this.rem = rem;
     this.width = width;
     this.names = names;

@@ -39,7 +39,7 @@ app.onFrame((now, isChanged) => {
   const { model, t, live, view } = app;
   const from = app.recording ? app.recording.from : -Infinity;
   const isMoving = live || app.rate > 0;
-  timeline.draw({ model, t, isLive: live, isMoving, nodes: view.nodes(), from, end: app.range[1] });
+  timeline.draw({ model, t, isLive: live, isMoving, nodes: view.lanes(), from, end: app.range[1] });
   rates.draw(model, t, now);
 });
 mountViews(app);

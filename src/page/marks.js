@@ -17,7 +17,7 @@ const SHORTEST = 6;
 // Slant of a frame whose way is not known, in rem.
 const SLANT = 0.7;
 
-// Returns the marks of an exchange; `now` is where time ends.
+// Returns the marks of an exchange.
 export function exchangeMarks(exchange, lanes) {
   const { there, back } = exchange;
   const y0 = lanes.y(exchange.requester);
@@ -35,6 +35,7 @@ export function exchangeMarks(exchange, lanes) {
   const guessed = came ?? guess(exchange, answered);
   if (there.sentAt !== null)
     frameMarks(marks, { way: there, came: guessed, isKnown: came !== null, y0, y1, base, lanes });
+  else if (came !== null) arrivalMarks(marks, { way: there, came, y0, y1, base, lanes });
   const answer = { ...base, node: exchange.responder, peer: exchange.requester, color: exchange.responder };
   if (back.sentAt !== null && back.frame === "Page") {
     const isKnown = back.arrivals.length > 0;
@@ -131,6 +132,17 @@ function frameMarks(marks, { way, came, isKnown, y0, y1, base, lanes }) {
     t: came,
     events,
   });
+}
+
+// A frame of which only the receiver told comes from somewhere.
+function arrivalMarks(marks, { way, came, y0, y1, base, lanes }) {
+  const x = lanes.x(came);
+  const [xs, ys] = [x - lanes.rem * SLANT * STUB, y1 + (y0 - y1) * STUB];
+  const [node, peer] = [base.peer, base.node];
+  const mark = { ...base, kind: "received", node, peer, t: came, events: [way.receivedEvent] };
+  marks.push({ ...mark, key: `frame ${base.node}`, look: "dashed", d: shapes.line(xs, ys, x, y1) });
+  const d = shapes.head(xs, ys, x, y1, lanes.r * 1.7);
+  marks.push({ ...mark, key: `head ${base.node}`, look: "solid", d });
 }
 
 // A frame that was lost ends in a cross, half a lane before the node that it was for: there is no

@@ -20,6 +20,9 @@ const LAYER_OF = new Map(
 // Bands and looks that are hatched in the color of their node.
 const HATCHED = new Set(["gap", "silence", "held"]);
 
+// Places round the pointer at which a mark is looked for, in pixels: lines are thin.
+const BESIDE = [0, 2, -2, 5, -5].flatMap((dx) => [0, 3, -3].map((dy) => [dx, dy]));
+
 // The longest text of a fact, in characters: details come from elsewhere.
 const LONGEST_FACT = 200;
 
@@ -50,6 +53,8 @@ export class Stage {
   #chosen = null;
   #isVirtual = false;
   #onPick;
+  // The mark that was told last.
+  #pointed = null;
   #current = [];
   // The moment whose marks stand out; null: none.
   #at = null;
@@ -89,7 +94,7 @@ export class Stage {
     });
     this.svg.append(this.#defs, this.#still, clipped);
     this.#hand = make("div", { class: "tl-hand", "aria-hidden": "true" });
-    this.#facts = make("p", { class: "tl-facts" });
+    this.#facts = make("p", { class: "tl-facts", "aria-live": "polite" });
     this.#left = make("p", { class: "tl-left" });
     const help = make(
       "p",
@@ -300,18 +305,39 @@ export class Stage {
   }
 
   #listen() {
-    const markOf = (event) => this.#marks.get(event.target);
-    this.svg.addEventListener("pointerover", (event) => {
-      const mark = markOf(event);
-      if (!mark) return;
-      const at = mark.t === null ? "" : `${timeWords(mark.t, this.#isVirtual)}  `;
-      const text = at + this.#words(mark).join("; ");
-      setText(this.#facts, text);
-      let title = event.target.firstElementChild;
-      if (title === null) event.target.append((title = svg("title")));
-      setText(title, text);
+    this.svg.addEventListener("pointermove", (event) => {
+      const element = this.#elementAt(event);
+      if (element !== null && element !== this.#pointed) this.#tell(element);
+      this.#pointed = element;
     });
-    this.svg.addEventListener("click", (event) => this.#onPick(markOf(event)?.ids ?? null));
+    this.svg.addEventListener("click", (event) => {
+      const element = this.#elementAt(event);
+      this.#onPick(element && (this.#marks.get(element).ids ?? null));
+    });
+  }
+
+  // Tells what a mark is, below the timeline and beside the pointer.
+  #tell(element) {
+    const mark = this.#marks.get(element);
+    const at = mark.t === null ? "" : `${timeWords(mark.t, this.#isVirtual)}  `;
+    const text = at + this.#words(mark).join("; ");
+    setText(this.#facts, text);
+    let title = element.firstElementChild;
+    if (title === null) element.append((title = svg("title")));
+    setText(title, text);
+  }
+
+  // Returns the mark at the pointer or some pixels beside it, a band only where no other one is; null:
+  // there is none.
+  #elementAt({ clientX, clientY }) {
+    let band = null;
+    for (const [dx, dy] of BESIDE) {
+      const element = document.elementFromPoint(clientX + dx, clientY + dy);
+      const mark = this.#marks.get(element);
+      if (mark && mark.look !== "band") return element;
+      if (mark) band ??= element;
+    }
+    return band;
   }
 
   // Makes the hatchings of held messages and gaps, one for each color.
@@ -343,9 +369,18 @@ function stillParts(lanes, nodes) {
   const parts = [];
   const middle = lanes.sendersTop + lanes.sendersHeight / 2;
   parts.push(svg("text", { class: "tl-lane-name", x: 0, y: middle + 0.35 * rem }, "clients"));
-  for (const { name, letter, color } of nodes) {
+  for (const { name, letter, color, isElsewhere } of nodes) {
     const y = lanes.y(name);
-    parts.push(svg("line", { class: "tl-lane", "data-color": color, x1: left, x2: right, y1: y, y2: y }));
+    parts.push(
+      svg("line", {
+        class: isElsewhere ? "tl-lane tl-elsewhere" : "tl-lane",
+        "data-color": color,
+        x1: left,
+        x2: right,
+        y1: y,
+        y2: y,
+      }),
+    );
     const r = 0.72 * rem;
     parts.push(svg("circle", { class: "tl-disc", "data-color": color, cx: r, cy: y, r }));
     parts.push(svg("text", { class: "tl-letter", x: r, y: y + 0.27 * rem }, letter));

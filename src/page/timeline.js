@@ -8,7 +8,7 @@ import { Choice } from "./choice.js";
 import { Density } from "./density.js";
 import { Lanes, nextStart, Room, Rows, windowStart } from "./lanes.js";
 import { appendMarks, exchangeMarks, pointMarks } from "./marks.js";
-import { appendLabel, bandMark, linesOf } from "./labels.js";
+import { appendLabel, bandMark, CHARACTER, linesOf } from "./labels.js";
 import { Stage } from "./stage.js";
 
 // Most messages that are drawn in a window at 1,000 pixels of width, divided by the number of nodes
@@ -222,7 +222,7 @@ export class Timeline {
     const left = Math.max(lanes.x(thing.t), lanes.x(this.#start));
     const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
     const words = appendLabel(thing, this.#choice.every, this.#stage.names);
-    const taken = Math.max(end, left + words.length * lanes.rem * 0.42) + lanes.rem * 0.5;
+    const taken = Math.max(end, left + words.length * lanes.rem * CHARACTER) + lanes.rem * 0.5;
     const row = this.#rows.place(thing, lanes.x(thing.t), taken);
     if (row === null) return null;
     const label = words && { text: words, x: left };
@@ -248,7 +248,7 @@ export class Timeline {
     for (const mark of marks) {
       if (!mark.label) continue;
       const { text, x, anchor } = mark.label;
-      const width = text.length * this.#lanes.rem * 0.42;
+      const width = text.length * this.#lanes.rem * CHARACTER;
       const from = anchor === "end" ? x - width : x;
       if (!this.#room.has(point, point.node, from, from + width)) mark.label = null;
     }

@@ -31,6 +31,22 @@ export class View {
     return this.nodes().find((node) => node.role === "master") ?? null;
   }
 
+  // Returns the nodes that have a lane: also a master of which only a secondary tells, as on that
+  // one's page. Such a one `isElsewhere`.
+  lanes() {
+    const nodes = this.nodes();
+    const known = new Set(nodes.map(({ name }) => name));
+    const names = nodes.map(({ health }) => health?.master?.name).filter((name) => typeof name === "string");
+    const others = [...new Set(names)].filter((name) => !known.has(name)).slice(0, 1);
+    const elsewhere = others.map((name) => ({
+      name,
+      letter: letters([name]).get(name),
+      color: 0,
+      isElsewhere: true,
+    }));
+    return [...elsewhere, ...nodes];
+  }
+
   clusterSize() {
     return this.health?.clusterSize ?? 0;
   }

@@ -103,6 +103,31 @@ test("of a frame that only its sender told of, a dashed arrow is drawn, and a st
   assert.equal(y1, Math.round(lanes(story).y("bonnie") * 10) / 10);
 });
 
+test("on a secondary's page its master has a lane, and frames come from there", () => {
+  const story = new Story();
+  story.state("bonnie", { role: "secondary", master: { name: "master", connected: true } });
+  story.store("bonnie", 0, 1);
+  const nodes = story.view.lanes();
+  assert.deepEqual(
+    nodes.map(({ name, isElsewhere }) => [name, Boolean(isElsewhere)]),
+    [
+      ["master", true],
+      ["bonnie", false],
+    ],
+  );
+  const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000 });
+  const [exchange] = story.things("exchange");
+  const marks = exchangeMarks(exchange, places);
+  assert.deepEqual(
+    marks.map(({ kind, look, node }) => [kind, look, node]),
+    [
+      ["received", "dashed", "bonnie"],
+      ["received", "solid", "bonnie"],
+    ],
+  );
+  assert.equal(story.view.master(), null);
+});
+
 test("nothing is received left of where it was sent, whatever the clocks say", () => {
   const story = new Story({ ahead: { bonnie: -700 } }).begin("bonnie").append(0, 2).send("bonnie", 0, 1);
   story.store("bonnie", 0, 1).ack("bonnie", 0, 1);
@@ -148,16 +173,14 @@ test("the page that a secondary requests is a frame of its master", () => {
     delayMs: 0,
     from: 0,
   });
-  story
-    .pass(1)
-    .tell("master", "sent", {
-      peer: "bonnie",
-      request: 4,
-      frame: "Page",
-      ids: [0, 9],
-      attempt: 1,
-      delayMs: 0,
-    });
+  story.pass(1).tell("master", "sent", {
+    peer: "bonnie",
+    request: 4,
+    frame: "Page",
+    ids: [0, 9],
+    attempt: 1,
+    delayMs: 0,
+  });
   story
     .pass(1)
     .tell("bonnie", "received", { peer: "master", request: 4, frame: "Page", ids: [0, 9], logEnd: 9 });
