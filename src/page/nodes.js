@@ -9,6 +9,10 @@ const MOST_TEXTS = 2000;
 // further one costs more.
 const MOST_HELD = 64;
 
+// What a state says about the end of a log counts if nothing else was heard of it for so long, in
+// microseconds.
+const OVERTAKEN = 1_000_000;
+
 export class Node {
   // "master" or "secondary"; null: not known.
   role = null;
@@ -45,7 +49,8 @@ export class Node {
     this.role = health.role;
     if (health.buffered === 0 && t >= this.held.lastTime && this.held.last.length > 0) this.held.set(t, []);
     const { end, texts } = this.lists.last;
-    if (health.logEnd < end) {
+    // A state may be overtaken by messages.
+    if (health.logEnd < end && t > this.lists.lastTime + OVERTAKEN) {
       // Another log, or one that was cut.
       const kept = new Map([...texts].filter(([id]) => id < health.logEnd));
       this.lists.set(t, {
@@ -54,7 +59,7 @@ export class Node {
         texts: kept,
       });
     }
-    if (health.logEnd < (this.ends.last ?? 0) && t > this.ends.lastTime + 1_000_000)
+    if (health.logEnd < (this.ends.last ?? 0) && t > this.ends.lastTime + OVERTAKEN)
       this.ends.set(t, health.logEnd);
   }
 
@@ -75,6 +80,8 @@ export class Node {
     }
     this.isListed = true;
     messages.forEach((text, index) => texts.set(from + index, text));
+    if (from + messages.length < end)
+      texts = new Map([...texts].filter(([id]) => id < from + messages.length));
     end = from + messages.length;
     first = Math.max(Math.min(first, from), end - MOST_TEXTS);
     for (const id of texts.keys()) {

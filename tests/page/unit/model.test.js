@@ -229,3 +229,21 @@ test("a file with many names does not fill the page", () => {
   story.state("master", { role: "master", secondaries: rows });
   assert.equal(story.view.nodes().length, 64);
 });
+
+test("a state that messages overtook takes nothing from the list", () => {
+  const story = new Story().begin("bonnie");
+  story.give("messages", { node: "bonnie", from: 0, messages: ["a", "b"] });
+  story.state("bonnie", { role: "secondary", logEnd: 1 });
+  story.give("messages", { node: "bonnie", from: 2, messages: ["c"] });
+  const node = story.view.node("bonnie");
+  assert.deepEqual([node.from, node.end, story.view.leftOut.messages], [0, 3, 0]);
+});
+
+test("a list that became shorter forgets what is gone", () => {
+  const story = new Story().begin("bonnie");
+  story.give("messages", { node: "bonnie", from: 0, messages: ["a", "b"] });
+  const then = story.time + 1;
+  story.pass(10).give("messages", { node: "bonnie", from: 0, messages: [] });
+  assert.deepEqual([story.view.node("bonnie").end, story.view.node("bonnie").text(1)], [0, undefined]);
+  assert.equal(story.model.view(then).node("bonnie").text(1), "b");
+});
