@@ -2,9 +2,10 @@
 // the same row of every column.
 
 import { keyed, make, setAttribute, setData, setText, show } from "./dom.js";
+import { FaultSwitches } from "./fault-switches.js";
 import { ListWindow, rowState } from "./list-window.js";
 import { nodeWords } from "./node-words.js";
-import { FAULTS, faultPhrases, inForce, listed, sentence, shown, toggled } from "./words.js";
+import { FAULTS, faultPhrases, inForce, listed, sentence, shown } from "./words.js";
 
 // Rows of each list: as many as leave room for the timeline, within these bounds.
 const FEWEST_ROWS = 6;
@@ -19,9 +20,10 @@ const ROW_CHARACTERS = 120;
 export class NodesView {
   constructor({ root, receipt, command, changed, say }) {
     this.receipt = receipt;
-    this.command = command;
     this.changed = changed;
     this.say = say;
+    const told = (name, failure) => this.#note(name, failure);
+    this.switches = new FaultSwitches({ command, now: () => performance.now(), told });
     this.window = new ListWindow();
     this.columns = new Map();
     this.failures = new Map();
@@ -128,7 +130,7 @@ export class NodesView {
           type: "button",
           "aria-pressed": "false",
           data: { fault },
-          on: { click: () => this.#toggle(name, fault) },
+          on: { click: () => this.#press(name, fault) },
         },
         fault,
       ),
@@ -136,7 +138,7 @@ export class NodesView {
     buttons.push(
       make(
         "button",
-        { type: "button", data: { fault: "heal" }, on: { click: () => this.#heal(name) } },
+        { type: "button", data: { fault: "heal" }, on: { click: () => this.#press(name, "heal") } },
         "heal",
       ),
     );
@@ -226,20 +228,12 @@ export class NodesView {
     rove(column.rows.map((row) => row.button));
   }
 
-  async #toggle(name, fault) {
+  // Presses the button of a fault, or "heal", while the page shows what is so now.
+  #press(name, fault) {
     const node = this.node(name);
     if (!node?.faults || this.mode !== "live") return;
-    const body = toggled(fault, node.faults, node.role === "master");
-    let failure = await this.command(name, "PUT", "/faults", body);
-    if (failure === null && fault === "cut" && body.dropRate === 1) {
-      failure = await this.command(name, "POST", "/faults/disconnect", null);
-    }
-    this.#note(name, failure);
-  }
-
-  async #heal(name) {
-    if (this.mode !== "live") return;
-    this.#note(name, await this.command(name, "DELETE", "/faults", null));
+    if (fault === "heal") this.switches.heal(node);
+    else this.switches.press(node, fault);
   }
 
   #note(name, failure) {
