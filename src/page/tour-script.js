@@ -245,13 +245,14 @@ function press(node, fault, happened) {
   };
 }
 
-// Returns why the tour cannot be taken, or null.
-export function hindrance({ recording, master, secondaries, faultsOff }) {
-  if (recording)
-    return "A recording cannot be broken. Open the page of a running cluster for the tour.";
+// Returns why the tour cannot be taken, or null. `mode` is "live", "recording" or "scenario".
+export function hindrance({ mode, master, secondaries, faultsOff }) {
+  if (mode === "recording") return "A recording cannot be broken. Close it for the tour.";
+  if (mode === "scenario") return "A scenario plays here. Open the page of a node for the tour.";
   if (!master) return "The tour needs the master's page: this one shows a secondary alone.";
   if (faultsOff.length > 0) {
-    return `The tour injects faults, and ${listed(faultsOff)} ${faultsOff.length === 1 ? "does" : "do"} not allow it. Start the nodes with --allow-faults.`;
+    const verb = faultsOff.length === 1 ? "does" : "do";
+    return `The tour injects faults, and ${listed(faultsOff)} ${verb} not allow it. Start the nodes with --allow-faults.`;
   }
   if (secondaries.length === 0) {
     return "The tour needs a secondary, and there is none. Start one.";

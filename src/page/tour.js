@@ -66,15 +66,15 @@ export class Tour {
     if (this.chosen) this.sight.take(event);
   }
 
-  // Looks whether the step is done. `recording`: the page shows one.
-  update(view, recording) {
+  // Looks whether the step is done. `mode`: see hindrance() of tour-script.js.
+  update(view, mode) {
     this.sight.look(view, this.appends());
     if (!this.open) return;
     const nodes = view.nodes();
     const secondaries = nodes.filter((node) => node.role !== "master").map((node) => node.name);
     const master = nodes.find((node) => node.role === "master")?.name;
     const faultsOff = nodes.filter((node) => node.health && !node.faults).map((node) => node.name);
-    const why = hindrance({ recording, master, secondaries, faultsOff });
+    const why = hindrance({ mode, master, secondaries, faultsOff });
     const key = why ?? [master, ...secondaries].join(" ");
     if (key !== this.key) {
       this.#end();

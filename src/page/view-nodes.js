@@ -70,9 +70,8 @@ export class NodesView {
   }
 
   // Draws all columns as the nodes are in `view`. `mode` is "live", "frozen" (the buttons do
-  // nothing) or "recording" (there are none); `isScenario`: a scenario is played, which breaks things
-  // by itself.
-  update(view, mode, isScenario) {
+  // nothing), "recording" or "scenario" (there are none).
+  update(view, mode) {
     const nodes = view.nodes();
     const end = Math.max(0, ...nodes.map((node) => node.end));
     const rows = rowCount();
@@ -98,13 +97,8 @@ export class NodesView {
     show(this.earlier, first > this.oldest);
     show(this.newest, this.window.chosen !== null);
     const reachable = nodes.filter((node) => node.health);
-    show(
-      this.off,
-      mode !== "recording" &&
-        !isScenario &&
-        reachable.length > 0 &&
-        reachable.every((node) => !node.faults),
-    );
+    const isLacking = reachable.length > 0 && reachable.every((node) => !node.faults);
+    show(this.off, isServed(mode) && isLacking);
   }
 
   // Returns a node as it was drawn last.
@@ -189,7 +183,7 @@ export class NodesView {
     setData(state, "level", words.level);
     this.#drawList(list, column, node, place);
     const broken = node.faults;
-    show(faults, Boolean(broken) && place.mode !== "recording");
+    show(faults, Boolean(broken) && isServed(place.mode));
     for (const button of faults.children) {
       setAttribute(button, "aria-disabled", place.mode === "frozen" ? "true" : null);
       if (button.dataset.fault !== "heal") {
@@ -222,7 +216,7 @@ export class NodesView {
       setAttribute(row.item, "aria-hidden", state === "free" ? "true" : null);
       setText(row.text, rowText(state, text));
       setText(row.lead, state === "free" ? "" : `${id}: ${state === "shown" ? "" : state}`);
-      show(row.button, state === "shown" && node.role === "master" && mode !== "recording");
+      show(row.button, state === "shown" && node.role === "master" && isServed(mode));
       row.button.receiptId = id;
     });
     rove(column.rows.map((row) => row.button));
@@ -241,6 +235,11 @@ export class NodesView {
     else this.failures.set(name, failure);
     this.changed();
   }
+}
+
+// Whether a node answers behind the page, so that its faults and receipts can be asked for.
+function isServed(mode) {
+  return mode === "live" || mode === "frozen";
 }
 
 // Returns the text of a row.

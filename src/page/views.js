@@ -59,14 +59,19 @@ export function mountViews(app) {
   app.onFrame(() => tour.follow());
   app.onChange(() => {
     const { view } = app;
-    const mode = app.recording ? "recording" : app.live ? "live" : "frozen";
     const steps = view.steps();
-    const isScenario = steps.length > 0;
-    cluster.update(view, app.recording?.title ?? (isScenario ? "a scenario" : null));
+    const mode = app.recording
+      ? "recording"
+      : steps.length > 0
+        ? "scenario"
+        : app.live
+          ? "live"
+          : "frozen";
+    cluster.update(view, app.recording?.title ?? (mode === "scenario" ? "a scenario" : null));
     played.update(steps);
-    append.update(view, closed(view, mode, isScenario));
-    nodes.update(view, mode, isScenario);
-    tour.update(view, app.recording !== null);
+    append.update(view, closed(view, mode, steps.length > 0));
+    nodes.update(view, mode);
+    tour.update(view, mode);
     status.update({
       connection: connection(app),
       clock: view.clock,

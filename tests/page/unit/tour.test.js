@@ -140,7 +140,7 @@ test("what a step can see does not grow without end", () => {
 });
 
 test("the tour says why it cannot be taken", () => {
-  const fine = { recording: false, master: "master", secondaries: ["bonnie"], faultsOff: [] };
+  const fine = { mode: "live", master: "master", secondaries: ["bonnie"], faultsOff: [] };
   assert.equal(hindrance(fine), null);
   assert.match(
     hindrance({ ...fine, faultsOff: ["bonnie"] }),
@@ -148,5 +148,6 @@ test("the tour says why it cannot be taken", () => {
   );
   assert.match(hindrance({ ...fine, secondaries: [] }), /Start one/);
   assert.match(hindrance({ ...fine, master: undefined }), /master's page/);
-  assert.match(hindrance({ ...fine, recording: true }), /recording/);
+  assert.match(hindrance({ ...fine, mode: "recording" }), /recording/);
+  assert.match(hindrance({ ...fine, mode: "scenario" }), /scenario plays/);
 });
