@@ -203,7 +203,8 @@ function answerMarks(marks, { exchange, came, y0, y1, base, lanes }) {
 
 function requesterMarks(marks, { exchange, y, base, lanes }) {
   if (exchange.timedOutAt !== null) {
-    const d = shapes.hourglass(lanes.x(exchange.timedOutAt), y, lanes.r);
+    // Above the line: where it is sent again stands a square close by.
+    const d = shapes.hourglass(lanes.x(exchange.timedOutAt), y - 2 * lanes.r, lanes.r);
     const events = [exchange.timedOutEvent];
     marks.push({
       ...base,
