@@ -108,7 +108,8 @@ function quorum(health, size) {
     1 + members.filter((member) => member.status === "healthy" && member.phase === "ready").length;
   const required = health.quorum?.required;
   const rest = ` of ${size}${required ? `, quorum ${required}` : ""}`;
-  return [String(healthy), rest, required && healthy < required ? "alarm" : ""];
+  const level = required && healthy < required ? "alarm" : healthy < size ? "waiting" : "";
+  return [String(healthy), rest, level];
 }
 
 // Returns the URL of the page of a secondary's master, or null where it is not known.
