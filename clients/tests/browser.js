@@ -70,7 +70,7 @@ export class Browser {
     this.#sent += 1;
     const id = this.#sent;
     this.#process.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    return new Promise((resolve, reject) => this.#waiting.set(id, { method, resolve, reject }));
   }
 
   #start(program) {
@@ -94,7 +94,7 @@ export class Browser {
       const call = this.#waiting.get(id);
       this.#waiting.delete(id);
       if (method) this.#tabs.get(sessionId)?.emit(method, params);
-      else if (error) call?.reject(new Error(error.message));
+      else if (error) call?.reject(new Error(`${call.method}: ${error.message}`));
       else call?.resolve(result);
     }
   }

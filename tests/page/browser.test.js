@@ -70,6 +70,7 @@ describe("the page of a node", options, () => {
   live("acks_arrive_node_by_node_while_a_sender_waits", {}, async (page) => {
     await page.toggle("pause", "bonnie", true);
     await page.append("for all of them", 3);
+    await page.says(/\blive\b/);
     await page.says(/on master and clyde; waits for bonnie/);
     await page.marked({ kind: "waits", ids: "0-1" });
     await page.lists("clyde", ["for all of them"]);

@@ -51,9 +51,12 @@ export class Page {
     await this.#tab.call("Emulation.setDeviceMetricsOverride", metrics);
   }
 
-  /** Makes it fit for a picture: without focus, pointer, and bars to scroll. */
+  /** Makes it fit for a picture: at its top, without focus, pointer, and bars to scroll. */
   async pose() {
-    await this.evaluate(() => document.activeElement.blur());
+    await this.evaluate(() => {
+      document.activeElement.blur();
+      scrollTo(0, 0);
+    });
     await this.#tab.call("Input.dispatchMouseEvent", { type: "mouseMoved", x: 1, y: 1 });
     await this.#tab.call("Emulation.setScrollbarsHidden", { hidden: true });
   }
@@ -255,6 +258,8 @@ export class Page {
     const query = { objectId: root, accessibleName: "timeline" };
     const { nodes } = await this.#tab.call("Accessibility.queryAXTree", query);
     for (const { backendDOMNodeId } of nodes) {
+      // Boxes of text have no element.
+      if (backendDOMNodeId === undefined) continue;
       if (await this.#on(backendDOMNodeId, "function () { return this.tagName === 'svg'; }")) return backendDOMNodeId;
     }
     return undefined;
