@@ -9,6 +9,9 @@ import { experiments, hindrance } from "./tour-script.js";
 // Longer: the next control is pointed at too late.
 const SHOWN_MS = 2500;
 
+const INTRODUCTION =
+  "Each breaks something, says what to watch and why it goes so, and heals it in the end. Choose one.";
+
 // Returns the mark that ends last on the timeline; null where there is none.
 function newest(marks) {
   let [latest, right] = [null, -Infinity];
@@ -174,6 +177,7 @@ export class Tour {
         ),
       ),
     ];
+    if (!this.why && !this.chosen) parts.push(make("p", {}, INTRODUCTION));
     if (this.why) parts.push(make("p", {}, this.why));
     else
       parts.push(
