@@ -212,6 +212,7 @@ function ended(exchange, event, t) {
     there.leftAt = there.sentAt + (event.delayMs ?? 0) * 1000;
     there.frame = event.frame;
     there.ids = event.ids ?? null;
+    there.event = event;
   }
 }
 
@@ -228,6 +229,7 @@ const APPLY = {
     way.lostAt = Math.max(t, way.leftAt);
     way.frame ??= event.frame;
     way.lostEvent = event;
+    way.event ??= event;
   },
   doubled(exchange, event, t, way) {
     way.doubled = true;
@@ -240,7 +242,7 @@ const APPLY = {
     way.receivedEvent ??= event;
   },
   handshake(exchange, event, t) {
-    exchange.there.arrivals.push(t);
+    APPLY.received(exchange, event, t, exchange.there);
   },
   completed(exchange, event, t) {
     ended(exchange, event, t);
