@@ -85,7 +85,7 @@ export class Bands {
 
   #silence(node, status, t, since) {
     const isSilent = status === "suspected" || status === "unhealthy";
-    this.set(node, "silence", isSilent ? `${status}: the master hears nothing of it` : null, t, since);
+    this.set(node, "silence", isSilent ? "silent: the master hears nothing of it" : null, t, since);
   }
 }
 
