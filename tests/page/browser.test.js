@@ -27,9 +27,9 @@ const FAILED_REQUESTS = /^network error: Failed to load resource/;
  * Tests the master's page on a cluster of its own. Holds for each: no error and no warning, nothing that the page's
  * policy forbids, no request to elsewhere, one stream of events. `expected` matches errors that are meant to happen.
  */
-function live(name, { expected, skip, looks } = {}, run) {
+function live(name, { expected, skip, looks, flags = FLAGS } = {}, run) {
   it(name, { timeout: 120_000, skip }, async (t) => {
-    const cluster = await Cluster.start(t, FLAGS);
+    const cluster = await Cluster.start(t, flags);
     const page = await Page.open(browser, cluster.master.url, looks);
     t.after(() => page.close());
     // So long that marks stay until they are looked for.
@@ -177,6 +177,13 @@ describe("the page of a node", options, () => {
       await page.isPressed(name, "bonnie", false);
     }
     for (const name of ["heal", "freeze", "save", "open", "tour"]) await page.tabTo("button", name);
+  });
+
+  live("nodes_without_faults_have_no_buttons_for_them", { flags: { all: [], master: [] } }, async (page) => {
+    await page.says(/--allow-faults/);
+    for (const node of NODES) assert.deepEqual(await page.find("button", "pause", node), []);
+    await page.append("all the same", 3);
+    await page.says(/message 0: answered 201/);
   });
 
   live("time_stops_goes_back_and_on", {}, async (page, cluster) => {

@@ -441,9 +441,7 @@ export class Page {
 
   /** Returns the element of a node's list and buttons, or the document. */
   async #part(node) {
-    const expression = node
-      ? `[...document.querySelectorAll("[data-node=${node}]")].find((part) => part.querySelector("button"))`
-      : "document";
+    const expression = node ? `document.querySelector("[data-node=${node}]")` : "document";
     return (await this.#tab.call("Runtime.evaluate", { expression })).result.objectId;
   }
 

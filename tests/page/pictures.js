@@ -16,38 +16,39 @@ const PACE = 700;
 /** Texts of messages, as in a shop. */
 const ORDERS = ["order 41: tea", "order 42: coffee", "order 43: cocoa", "order 44: lemonade"];
 
-const ends = [];
-const t = { after: (end) => ends.push(end) };
-
-/** Ends what was started, the last first. */
-async function end() {
-  while (ends.length > 0) await ends.pop()();
-}
-
 const program = installedBrowser();
 if (!program) {
   console.log("scripts/test-page: pictures skipped: there is no Chromium");
   process.exit(0);
 }
-const browser = Browser.start(t, program);
+
+/** Runs a function with something that ends what it starts, as a test does. */
+async function within(run) {
+  const ends = [];
+  try {
+    return await run({ after: (end) => ends.push(end) });
+  } finally {
+    for (const end of ends) await end();
+  }
+}
 
 /**
  * Plays a scene on the page of a new cluster. The timeline's window begins with the scene, behind the start of the nodes;
  * if it has turned over before the pictures are made, since the machine is busy, the scene is played again.
  */
-async function on(scene) {
+async function play(browser, scene) {
   for (let tries = 1; tries <= 5; tries += 1) {
-    const others = ends.splice(0);
-    const cluster = await Cluster.start(t, FLAGS);
-    // Windows of 10 s begin at multiples of half their length.
-    await sleep(5000 - (Date.now() % 5000));
-    const page = await Page.open(browser, cluster.master.url, { width: 1280, height: 960 });
-    await page.pose();
-    await scene(page, cluster);
-    const isWhole = (await page.marks({ ids: "0-1" })).length > 0;
-    await page.close();
-    await end();
-    ends.push(...others);
+    const isWhole = await within(async (t) => {
+      const cluster = await Cluster.start(t, FLAGS);
+      // Windows of 10 s begin at multiples of half their length.
+      await sleep(5000 - (Date.now() % 5000));
+      const page = await Page.open(browser, cluster.master.url, { width: 1280, height: 960 });
+      await page.pose();
+      await scene(page, cluster);
+      const marks = await page.marks({ ids: "0-1" });
+      await page.close();
+      return marks.length > 0;
+    });
     if (isWhole) return;
   }
   throw new Error("this machine is too busy for pictures");
@@ -73,7 +74,7 @@ async function timeline(page, name) {
  * Of a cluster of which one secondary is cut off, the frame with a message to the other one is lost: its sender waits,
  * and the message behind it is held back until it is sent again.
  */
-await on(async (page, cluster) => {
+async function lost(page, cluster) {
   await page.append(ORDERS[0], 3);
   await page.says(/message 0: answered 201/);
   await sleep(2 * PACE);
@@ -96,10 +97,10 @@ await on(async (page, cluster) => {
   await page.says(/message 2: answered 201/);
   await sleep(PACE);
   await timeline(page, "timeline-lost");
-});
+}
 
 /** A secondary is slow: requests are sent again, come twice, and are answered late. */
-await on(async (page, cluster) => {
+async function late(page, cluster) {
   await page.append(ORDERS[0], 3);
   await page.says(/message 0: answered 201/);
   await sleep(PACE);
@@ -118,10 +119,10 @@ await on(async (page, cluster) => {
   await page.says(/has it/);
   await picture(page, "receipt", await page.box(dialog.backendNodeId));
   await page.key("Escape");
-});
+}
 
 /** A secondary falls silent, and is served when it speaks again. */
-await on(async (page) => {
+async function silent(page) {
   await page.append(ORDERS[0], 3);
   await page.says(/message 0: answered 201/);
   await sleep(PACE);
@@ -135,10 +136,10 @@ await on(async (page) => {
   await page.says(/message 2: answered 201/);
   await sleep(PACE);
   await timeline(page, "timeline-silence");
-});
+}
 
 /** The first experiment of the tour, half-way. */
-await on(async (page) => {
+async function toured(page) {
   await page.press("tour");
   await page.press("1. a sender waits for its nodes");
   await page.press("slow", "bonnie");
@@ -148,6 +149,9 @@ await on(async (page) => {
   const isPointedAt = () => document.querySelector("[data-pointed] input")?.id === "concern-3";
   await page.until("the tour points at the next control", isPointedAt);
   await picture(page, "tour");
-});
+}
 
-await end();
+await within(async (t) => {
+  const browser = Browser.start(t, program);
+  for (const scene of [lost, late, silent, toured]) await play(browser, scene);
+});
