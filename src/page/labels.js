@@ -5,16 +5,18 @@ export const CHARACTER = 0.46;
 // That of type that is not bold, as a share of it.
 const THIN = 0.87;
 
-// Returns the label of a client's bar.
-export function appendLabel({ first, end, w, state, acks }, every, names) {
+// Returns the label of a client's bar as it is at `t`.
+export function appendLabel({ first, end, w, acceptedAt, endedAt, acks }, every, names, t) {
   if (every > 1) return "";
   const what = end - first === 1 ? `${first}` : `${first}–${end - 1}`;
-  const concern = w === null ? "" : ` w=${w}`;
-  if (state !== "waiting" || w === null || w === 1) return what + concern;
-  const lacking = names.filter((name) => !acks.some(({ node }) => node === name));
-  const open = w - acks.length;
-  if (open <= 0 || lacking.length === 0) return what + concern;
-  return `${what}${concern} waits for ${open < lacking.length ? `${open} of ` : ""}${lacking.join(", ")}`;
+  const label = w === null ? what : `${what} w=${w}`;
+  const waits = acceptedAt <= t && (endedAt === null || endedAt > t);
+  if (!waits || w === null || w === 1) return label;
+  const has = new Set(acks.filter((ack) => ack.t <= t).map(({ node }) => node));
+  const lacking = names.filter((name) => !has.has(name));
+  const open = w - has.size;
+  if (open <= 0 || lacking.length === 0) return label;
+  return `${label} waits for ${open < lacking.length ? `${open} of ` : ""}${lacking.join(", ")}`;
 }
 
 // Returns the lines on which the words of a band may stand, counted from the top of its node's part;

@@ -46,7 +46,9 @@ export class Timeline {
   #grewAt = -Infinity;
   // Whether things changed that are not drawn, since time stands.
   #isBehind = false;
+  // Where the things end, and the moment shown while time stands; null: time goes on.
   #now = 0;
+  #moment = null;
 
   // `root` gets the timeline. `onPick(ids)` is called when a mark is chosen, `onResize()` when it is
   // to be drawn again.
@@ -79,6 +81,7 @@ export class Timeline {
     } else if (isTurned) {
       this.#turn(start);
     }
+    this.#showMoment(isLive ? null : t);
     const changed = model.things.takeChanged();
     if (isLive) this.#take(changed, t);
     else if (changed.size > 0) this.#isBehind = true;
@@ -123,6 +126,21 @@ export class Timeline {
     const isInside = this.#start !== null && t >= this.#start && t <= this.#start + this.#span;
     if (!isMoving) return isInside ? this.#start : Math.max(from, windowStart(t, this.#span));
     return Math.max(from, nextStart(this.#start, t, this.#span));
+  }
+
+  // Lets the words of clients say what was so at a moment; null: what is so now.
+  #showMoment(moment) {
+    const before = this.#moment;
+    if (before === moment) return;
+    this.#moment = moment;
+    const [from, to] =
+      before === null || moment === null
+        ? [-Infinity, Infinity]
+        : [Math.min(before, moment), Math.max(before, moment)];
+    for (const thing of this.#drawn) {
+      const isOther = thing.type === "append" && thing.t <= to && (thing.endedAt ?? Infinity) >= from;
+      if (isOther) this.#update(thing, false);
+    }
   }
 
   #shift() {
@@ -221,7 +239,7 @@ export class Timeline {
     }
     const left = Math.max(lanes.x(thing.t), lanes.x(this.#start));
     const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
-    const words = appendLabel(thing, this.#choice.every, this.#stage.names);
+    const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity);
     const taken = Math.max(end, left + words.length * lanes.rem * CHARACTER) + lanes.rem * 0.5;
     const row = this.#rows.place(thing, lanes.x(thing.t), taken);
     if (row === null) return null;

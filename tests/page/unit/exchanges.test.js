@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { appendLabel } from "../../../src/page/labels.js";
 import { Lanes } from "../../../src/page/lanes.js";
 import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.js";
 import { Story } from "./items.js";
@@ -249,4 +250,23 @@ test("each outcome on a lane has a shape of its own", () => {
     assert.deepEqual([mark.kind, mark.node], [point.kind, "bonnie"]);
   }
   assert.equal(shapes.size, 5);
+});
+
+test("the words of a bar say whom its client waits for, also at a moment of the past", () => {
+  const story = new Story().begin("bonnie", "clyde").append(0, 3);
+  const names = ["master", "bonnie", "clyde"];
+  const begin = story.time;
+  story.pass(10).tell("master", "acked", { peer: "clyde", ids: [0, 1] });
+  const between = story.time;
+  story.pass(10).tell("master", "acked", { peer: "bonnie", ids: [0, 1] });
+  story.tell("master", "answered", { ids: [0, 1], writeConcern: 3, answer: "acked" });
+  const [append] = story.things("append");
+  const label = (t) => appendLabel(append, 1, names, t);
+  assert.equal(label(begin), "0 w=3 waits for bonnie, clyde");
+  assert.equal(label(between), "0 w=3 waits for bonnie");
+  assert.deepEqual([label(begin - 1), label(Infinity)], ["0 w=3", "0 w=3"]);
+  assert.equal(
+    appendLabel({ ...append, w: 2, endedAt: null }, 1, names, begin),
+    "0 w=2 waits for 1 of bonnie, clyde",
+  );
 });
