@@ -124,7 +124,7 @@ export class Stage {
     this.#current = [];
     this.count = 0;
     for (const layer of Object.values(this.#layers)) layer.replaceChildren();
-    const { width, height, left, right } = lanes;
+    const { width, height, left } = lanes;
     const size = { width, height, viewBox: `0 0 ${width} ${height}` };
     for (const [name, value] of Object.entries(size)) this.svg.setAttribute(name, value);
     for (const [name, value] of Object.entries({ x: left, y: 0, width: width - left, height }))
@@ -132,7 +132,7 @@ export class Stage {
     this.#patterns(nodes);
     this.#still.replaceChildren(...stillParts(lanes, nodes));
     this.#future.setAttribute("height", lanes.axis);
-    this.#future.setAttribute("width", right - left);
+    this.#future.setAttribute("width", width);
     this.turn(0, lanes, start, isVirtual);
   }
 
