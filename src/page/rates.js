@@ -13,7 +13,7 @@ const EVERY_MS = 500;
 const CHARTS = [
   { name: "appends/s", of: ({ appends }) => appends, color: "--node-0" },
   { name: "events/s", of: ({ events }) => events, color: "--ink-2" },
-  { name: "waiting clients", of: ({ waiting }) => waiting, color: "--wait" },
+  { name: "waiting senders", of: ({ waiting }) => waiting, color: "--wait" },
 ];
 
 export class RatesChart {

@@ -368,7 +368,7 @@ function stillParts(lanes, nodes) {
   const { rem, left, right } = lanes;
   const parts = [];
   const middle = lanes.sendersTop + lanes.sendersHeight / 2;
-  parts.push(svg("text", { class: "tl-lane-name", x: 0, y: middle + 0.35 * rem }, "clients"));
+  parts.push(svg("text", { class: "tl-lane-name", x: 0, y: middle + 0.35 * rem }, "senders"));
   for (const { name, letter, color, isElsewhere } of nodes) {
     const y = lanes.y(name);
     parts.push(
