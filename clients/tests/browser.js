@@ -2,9 +2,12 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { EventEmitter, once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+
+import { waitUntil } from "./cluster.js";
 
 const PROGRAMS = ["chromium", "chromium-browser", "google-chrome"];
 
@@ -103,6 +106,10 @@ export class Browser {
     const ended = once(this.#process, "exit");
     this.#process.kill();
     await ended;
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10 });
+    // Processes that it started may write there a moment longer.
+    await waitUntil("its profile is gone", async () => {
+      await rm(this.#profile, { recursive: true, force: true }).catch(() => {});
+      return !existsSync(this.#profile);
+    });
   }
 }
