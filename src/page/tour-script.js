@@ -86,7 +86,8 @@ function lost(near) {
           );
           const covers = (one) =>
             one.kind === "acked" && one.peer === near && one.ids[1] >= came?.ids[1];
-          return see.event(covers)
+          // It may have come before the step began, where messages are appended quickly.
+          return (see.event(covers) ?? see.eventBefore(covers))
             ? `A later ack of ${near} covered the lost one: an ack stands for all that is below it. Lose another.`
             : null;
         },

@@ -89,6 +89,16 @@ test("a lost ack that a later one covers must be lost again", () => {
   assert.match(step.again(sight), /covered the lost one/);
 });
 
+test("an ack may cover a lost one before the loss is noticed", () => {
+  const { sight } = cluster();
+  const step = experiments(NAMES)[1].steps[2];
+  sight.take({ kind: "received", node: "bonnie", peer: "master", request: 7, ids: [2, 3] });
+  sight.take({ kind: "dropped", node: "bonnie", peer: "master", request: 7, frame: "Added" });
+  sight.take({ kind: "acked", node: "master", peer: "bonnie", ids: [3, 4] });
+  sight.begin(0);
+  assert.match(step.again(sight), /covered the lost one/);
+});
+
 test("silence and its end are noticed", () => {
   const { node, sight, appends } = cluster();
   const { steps } = experiments(NAMES)[2];
