@@ -52,6 +52,15 @@ function folder(t) {
   return made;
 }
 
+/** Appends until the page says something; not while it says that one must wait. */
+async function appendUntil(page, pattern, waits) {
+  await waitUntil(`the page says ${pattern}`, async () => {
+    const text = await page.text();
+    if (!pattern.test(text) && !waits?.test(text)) await page.append("one more", 1);
+    return pattern.test(text);
+  });
+}
+
 /** Prepares what is looked at: long texts, faults in force, a sender that waits, messages that are not everywhere. */
 async function busy(page, cluster) {
   const client = new Client([cluster.master.url]);
@@ -276,6 +285,36 @@ describe("the page of a node", options, () => {
     await page.one("button", "next experiment");
     await page.press("close the tour");
     assert.equal((await page.focused()).name, "tour");
+  });
+
+  live("the_other_experiments_of_the_tour_are_done_by_their_words", {}, async (page) => {
+    await page.press("tour");
+    await page.press("2. a lost frame is sent again");
+    await page.press("drop", "bonnie");
+    // A later ack may cover the lost one, so that another one must be lost.
+    await appendUntil(page, /There: .* went out again/, /There: the cross is the lost frame/);
+    await page.press("next experiment");
+    await page.press("pause", "clyde");
+    await page.says(/There: clyde neither reads nor writes/);
+    await page.append("for a majority", "majority");
+    await page.says(/There: answered, and clyde lacks message/);
+    await page.says(/There: clyde is (suspected|unhealthy)/);
+    await page.press("heal", "clyde");
+    await page.press("next experiment");
+    await page.press("cut", "bonnie");
+    await page.says(/There: bonnie is disconnected/);
+    await page.append("for two", 2);
+    await page.says(/There: answered without bonnie/);
+    await page.append("for all", 3);
+    await page.says(/There: it waits for bonnie/);
+    await page.press("heal", "bonnie");
+    await page.press("next experiment");
+    await page.press("duplicate", "master");
+    await page.says(/There: the master now sends/);
+    await appendUntil(page, /There: .* twice, and shows it once/);
+    await page.press("drop", "master");
+    await appendUntil(page, /There: the gap on .* is closed/);
+    await page.says(/That was the last one/);
   });
 
   live("the_page_says_that_a_secondary_was_killed_and_that_it_is_back", {}, async (page, cluster) => {
