@@ -358,6 +358,8 @@ describe("the page of a node", options, () => {
     await page.lists("bonnie", ["for all"]);
     assert.deepEqual(await page.list("clyde"), []);
     assert.deepEqual(await page.find("button", "append"), []);
+    const link = await page.one("link", "all nodes are on the master's page");
+    assert.equal(link.url, `${master.url}/`);
     await page.toggle("pause", "bonnie", true);
     await page.toggle("pause", "bonnie", false);
     page.isClean();

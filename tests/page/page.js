@@ -468,6 +468,7 @@ function described({ role, name, properties = [], value, backendDOMNodeId }) {
     value: value?.value,
     pressed: property("pressed") === "true",
     disabled: property("disabled") === true,
+    url: property("url"),
     backendNodeId: backendDOMNodeId,
   };
 }
