@@ -55,10 +55,13 @@ export function tickParts(lanes, start, isVirtual) {
     // At the ends there is no room for a time round its line.
     const isEnd = lanes.x(t) > lanes.x(start + lanes.span) - 2 * lanes.rem;
     if (isEnd) continue;
-    const anchor = lanes.x(t) < lanes.x(start) + 2 * lanes.rem ? "start" : "middle";
+    const isBegin = lanes.x(t) < lanes.x(start) + 2 * lanes.rem;
     const text = isVirtual
       ? `${(t / 1_000_000).toFixed(decimals)} s`
       : timeWords(t).slice(0, decimals > 0 ? 9 + decimals : 8);
+    // Beside its line it may reach to the next one.
+    if (isBegin && lanes.x(t + step) - lanes.x(t) < 0.7 * text.length * lanes.rem) continue;
+    const anchor = isBegin ? "start" : "middle";
     parts.push(
       svg("text", { class: "tl-time", x, y: lanes.axis + 1.2 * lanes.rem, "text-anchor": anchor }, text),
     );

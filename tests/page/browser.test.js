@@ -377,6 +377,10 @@ describe("the page of a node", options, () => {
       await page.frame();
       assert.deepEqual(await page.faultsOfLayout(), [], `at ${width} pixels`);
     }
+    await page.resize(1280, 800);
+    await page.press("tour");
+    await page.frame();
+    assert.deepEqual(await page.faultsOfLayout(), [], "with the tour");
   });
 
   live("what_a_user_prefers_is_respected", {}, async (page, cluster) => {
