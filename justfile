@@ -54,6 +54,10 @@ crash-run ROUNDS="100":
 clients *PARTS:
     scripts/test-clients {{ PARTS }}
 
+# Tests the page in a headless browser, or makes its pictures for the docs, as `just page pictures`
+page *PARTS:
+    scripts/test-page {{ PARTS }}
+
 # Tests the responses of a cluster against docs/openapi.json; needs Python 3 with pip
 schemathesis:
     scripts/schemathesis

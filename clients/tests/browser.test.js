@@ -40,24 +40,25 @@ test("each_node_is_followed_in_a_browser_across_its_restart", options, async (t)
   const pages = [];
   for (const node of cluster.nodes) {
     // Any document of the node has its origin.
-    const evaluate = await browser.open(`${node.url}/health`);
-    await waitUntil("the page is loaded", () => evaluate(`location.origin === "${node.url}"`));
-    await evaluate(FOLLOW);
-    pages.push([node, evaluate]);
+    const tab = await browser.open(`${node.url}/health`);
+    const loaded = `location.origin === "${node.url}"`;
+    await waitUntil("the page is loaded", () => tab.evaluate(loaded));
+    await tab.evaluate(FOLLOW);
+    pages.push([node, tab]);
   }
-  const shown = async (evaluate, name) => {
+  const shown = async (tab, name) => {
     await waitUntil(`${expected.length} messages are shown`, async () => {
-      return (await evaluate(`shown.${name}.length`)) >= expected.length;
+      return (await tab.evaluate(`shown.${name}.length`)) >= expected.length;
     });
-    assert.deepEqual(await evaluate(`shown.${name}`), expected);
+    assert.deepEqual(await tab.evaluate(`shown.${name}`), expected);
   };
-  for (const [node, evaluate] of pages) {
-    for (const name of ["eventSource", "client"]) await shown(evaluate, name);
+  for (const [node, tab] of pages) {
+    for (const name of ["eventSource", "client"]) await shown(tab, name);
     await node.kill();
     await node.start();
     await append(["a", "b", `behind the restart of ${node.name}`]);
   }
-  for (const [, evaluate] of pages) {
-    for (const name of ["eventSource", "client"]) await shown(evaluate, name);
+  for (const [, tab] of pages) {
+    for (const name of ["eventSource", "client"]) await shown(tab, name);
   }
 });

@@ -17,7 +17,7 @@ export async function waitUntil(what, condition) {
     const found = await condition();
     if (found) return found;
     if (performance.now() > deadline) throw new Error(`in vain: ${what}`);
-    await sleep(20);
+    await sleep(50);
   }
 }
 
@@ -69,6 +69,13 @@ class Node {
     return (await fetch(this.url + target)).json();
   }
 
+  /** Injects faults, for which it must have been started. */
+  async inject(faults) {
+    const request = { method: "PUT", body: JSON.stringify(faults) };
+    const { status } = await fetch(`${this.url}/faults`, request);
+    if (status !== 200) throw new Error(`${this.name} answers ${status} to faults`);
+  }
+
   async isReady() {
     return fetch(`${this.url}/ready`).then(
       (response) => response.ok,
@@ -88,12 +95,14 @@ export class Cluster {
   #folder = mkdtempSync(path.join(tmpdir(), "acklog-"));
   nodes = [];
 
-  /** Starts one, which ends with the test. */
-  static async start(t) {
+  /** Starts one, which ends with the test. `flags` are further ones of all nodes, or of the master. */
+  static async start(t, flags = { all: [], master: [] }) {
     const cluster = new Cluster();
     t.after(() => cluster.#end());
-    const master = await cluster.#add("master", ["--cluster-size", "3"]);
+    const size = ["--cluster-size", "3"];
+    const master = await cluster.#add("master", [...size, ...flags.all, ...flags.master]);
     const dial = ["--master-comm-port", master.ports.comm, "--reconnect-delay", "100ms"];
+    dial.push(...flags.all);
     for (const name of ["bonnie", "clyde"]) await cluster.#add(name, dial);
     for (const node of cluster.nodes) {
       await waitUntil(`${node.name} is ready`, () => node.isReady());

@@ -109,7 +109,7 @@ fn disk(disk: Option<&DiskHealth>) -> Option<api::Disk> {
 }
 
 /// Returns a fault of the disk as its state and its detail.
-pub(super) fn disk_state(fault: &DiskFault) -> (api::DiskState, &str) {
+pub fn disk_state(fault: &DiskFault) -> (api::DiskState, &str) {
     match fault {
         DiskFault::Failed { detail } => (api::DiskState::Failed, detail),
         DiskFault::Damaged { detail } => (api::DiskState::Damaged, detail),

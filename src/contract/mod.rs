@@ -5,7 +5,8 @@
 //!
 //! - [`EventRecorder`] takes the events of a machine, adds what a reader needs to understand each,
 //!   and leaves out what nobody looks at; [`event_body`] makes the body of one
-//! - [`HealthReport`] is the health of a machine, as `/health` answers
+//! - [`HealthReport`] is the health of a machine, as `/health` answers; [`disk_state`] names the
+//!   state of a faulty disk
 //! - [`shown_text`] shortens the text of a message
 //! - [`faults_body`] makes the body of injected faults
 
@@ -18,7 +19,7 @@ mod sent_frames;
 
 pub use event::event_body;
 pub use faults::faults_body;
-pub use health::{HealthReport, OfSecondary, millis_with_fraction};
+pub use health::{HealthReport, OfSecondary, disk_state, millis_with_fraction};
 pub use messages::shown_text;
 pub use recorder::{EventRecorder, RecordedEvent, wall_clock_us};
 pub use sent_frames::Sending;

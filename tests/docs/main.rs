@@ -61,8 +61,12 @@ impl Page {
     /// Returns the targets of links and pictures.
     fn links(&self) -> Vec<String> {
         let prose = self.prose();
-        let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        targets.map(str::to_owned).collect()
+        let between = |start, end| {
+            prose.split(start).skip(1).filter_map(move |rest: &str| rest.split(end).next())
+        };
+        // A picture for light and dark is HTML.
+        let pictures = between("src=\"", '"').chain(between("srcset=\"", '"'));
+        between("](", ')').chain(pictures).map(str::to_owned).collect()
     }
 
     /// Returns the names that a link may have behind `#`.

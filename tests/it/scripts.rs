@@ -29,6 +29,8 @@ fn a_wrong_argument_is_refused_before_anything_is_built() {
         "crash-run",
         "static-binaries",
         "test-clients",
+        "test-page",
+        "bench-page",
     ] {
         tried.push(scripts.join(name));
     }

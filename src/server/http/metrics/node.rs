@@ -8,7 +8,7 @@ use acklog_types::{Epoch, LogEnd};
 
 use super::families::Families;
 use super::snapshot::{NodeMeasures, Snapshot};
-use crate::server::http::health::disk_state;
+use crate::contract::disk_state;
 use crate::server::node::{MasterMeasures, SecondaryMeasures};
 
 /// The version of the program.

@@ -1,0 +1,225 @@
+// What the page shows, and when: live, frozen, stepped back, or a recording. One loop draws, once a
+// frame, and only if something changed or time goes on.
+
+import { Model, KEPT } from "./model.js";
+import { download, opened, saved } from "./recording.js";
+import { liveSource, pageTime, RecordingError } from "./source.js";
+
+// Events that come later than this are no news, in microseconds.
+const NEWS = 5_000_000;
+
+// Time between two renewals of what has words and lists, in milliseconds, while things come. More
+// often: nobody reads as fast. The timeline is drawn each frame.
+const RENEW_MS = 100;
+
+export class App {
+  model = new Model();
+  recording = null;
+  connection = { state: "connecting", detail: null };
+  selected = null;
+  // Said by the page's live region; set by whoever has it.
+  say = () => {};
+  // What is wrong with a file that was opened; null: nothing.
+  fault = null;
+  #live = this.model;
+  // The moment shown; null: now.
+  #t = null;
+  // Where time stood when it was frozen.
+  #end = null;
+  // Speed of time: 0 while it stands.
+  #rate = 0;
+  #playedAt = 0;
+  #view = null;
+  #isChanged = true;
+  // Whether something came since the last renewal.
+  #isNews = false;
+  #renewedAt = -Infinity;
+  #isAsked = false;
+  #listeners = [];
+  #eventListeners = [];
+  #drawers = [];
+
+  // Begins to read the stream.
+  start() {
+    liveSource({
+      onItem: (item) => this.#take(item),
+      onStatus: (connection) => this.#connected(connection),
+    });
+    document.addEventListener("visibilitychange", () => this.changed());
+    this.changed();
+  }
+
+  get live() {
+    return this.#t === null;
+  }
+
+  get rate() {
+    return this.#rate;
+  }
+
+  get view() {
+    this.#view ??= this.model.view(this.t, this.live);
+    return this.#view;
+  }
+
+  // The moment shown.
+  get t() {
+    return this.#t ?? this.model.now(pageTime());
+  }
+
+  // The span of time that can be shown.
+  get range() {
+    if (this.recording) return [this.recording.from, this.recording.to];
+    const end = this.#end ?? this.model.now(pageTime());
+    return [end - KEPT, end];
+  }
+
+  // Calls `listener(app)` at most once a frame, when something changed.
+  onChange(listener) {
+    this.#listeners.push(listener);
+  }
+
+  // Calls `listener(event)` for each event as it happens; not for what is old when it comes, and not
+  // while a recording is shown.
+  onEvent(listener) {
+    this.#eventListeners.push(listener);
+  }
+
+  // Calls `draw(now, isChanged)` each frame while time goes on, and when somebody did something.
+  onFrame(draw) {
+    this.#drawers.push(draw);
+  }
+
+  // Asks for a frame.
+  changed() {
+    this.#isChanged = true;
+    this.#ask();
+  }
+
+  // Stops time, or lets it go on from now.
+  freeze(isFrozen) {
+    if (this.recording) return this.play(isFrozen ? 0 : 1);
+    if (isFrozen === !this.live) return undefined;
+    this.#end = isFrozen ? this.t : null;
+    this.#t = this.#end;
+    this.#live.hold(isFrozen);
+    this.fault = null;
+    return this.#moved();
+  }
+
+  // Shows a moment.
+  seek(t) {
+    if (this.live) this.freeze(true);
+    const [from, to] = this.range;
+    this.#t = Math.min(Math.max(t, from), to);
+    this.#moved();
+  }
+
+  // Lets the time of a recording go on, so many times as fast; 0: it stands.
+  play(rate) {
+    if (!this.recording) return;
+    if (rate > 0 && this.#t >= this.recording.to) this.#t = this.recording.from;
+    this.#rate = rate;
+    this.#playedAt = performance.now();
+    this.#moved();
+  }
+
+  // Marks the messages `[first, end)`; null: none.
+  select(ids) {
+    this.selected = ids;
+    this.changed();
+  }
+
+  save() {
+    const name = `acklog-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.ndjson`;
+    download(saved(this.model, Date.now()), name);
+    this.say("The last minute is saved.");
+  }
+
+  // Opens a recording. What is wrong with it is in `fault`.
+  async open(file) {
+    try {
+      const { head, model, from, to } = await opened(file);
+      if (!this.live && !this.recording) this.freeze(false);
+      this.model = model;
+      this.recording = { ...head, from, to, length: to - from };
+      this.fault = null;
+      this.#rate = 0;
+      this.#t = from;
+      this.selected = null;
+      this.say(`The recording is open. ${head.title}`);
+    } catch (error) {
+      if (!(error instanceof RecordingError)) throw error;
+      this.fault = error.message;
+      this.say(error.message);
+    }
+    this.#moved();
+  }
+
+  // Goes back from a recording to what is live.
+  close() {
+    this.recording = null;
+    this.fault = null;
+    this.model = this.#live;
+    this.#t = null;
+    this.#rate = 0;
+    this.selected = null;
+    this.#moved();
+  }
+
+  #moved() {
+    this.#view = null;
+    this.changed();
+  }
+
+  #take(item) {
+    const news = this.#live.take(item);
+    if (this.model === this.#live && this.live) this.#isNews = true;
+    this.#ask();
+    if (news === null || this.recording || this.#live.now(item.at) - news.t > NEWS) return;
+    for (const listener of this.#eventListeners) listener(news);
+  }
+
+  #connected(connection) {
+    const isOpen = connection.state === "open";
+    if (isOpen !== (this.connection.state === "open") && this.connection.state !== "connecting") {
+      this.#live.take({ at: pageTime(), event: "connection", data: { open: isOpen } });
+    }
+    this.connection = connection;
+    this.#moved();
+  }
+
+  #ask() {
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    requestAnimationFrame(() => this.#frame());
+  }
+
+  #frame() {
+    this.#isAsked = false;
+    const now = performance.now();
+    if (this.#rate > 0) this.#advance(now);
+    const isChanged = this.#isChanged;
+    const isDue = this.#isNews && now - this.#renewedAt >= RENEW_MS;
+    if (this.#isChanged || isDue) {
+      if (isDue || this.#rate > 0) this.#view = null;
+      this.#isChanged = false;
+      this.#isNews = false;
+      this.#renewedAt = now;
+      for (const listener of this.#listeners) listener(this);
+    }
+    for (const draw of this.#drawers) draw(now, isChanged);
+    if (this.live || this.#rate > 0) this.#ask();
+  }
+
+  #advance(now) {
+    this.#t += (now - this.#playedAt) * 1000 * this.#rate;
+    this.#playedAt = now;
+    if (this.#t >= this.recording.to) {
+      this.#t = this.recording.to;
+      this.#rate = 0;
+      this.#isChanged = true;
+    }
+    this.#isNews = true;
+  }
+}

@@ -1,0 +1,94 @@
+// Spans of time in which something holds for a node: a gap, faults, silence and so on.
+
+import { faultPhrases } from "./words.js";
+
+export class Bands {
+  // Node and kind, with the band that goes on and the time of the latest word about it.
+  #slots = new Map();
+  #things;
+
+  constructor(things) {
+    this.#things = things;
+  }
+
+  // Notes at `t` whether something holds for a node from `since` on, and what it is in words. What
+  // was heard later stays: words of an earlier time about the same thing change nothing.
+  set(node, kind, text, t, since = t) {
+    const key = `${kind} ${node}`;
+    const slot = this.#slots.get(key) ?? { band: null, heard: -Infinity };
+    if (t < slot.heard) return;
+    slot.heard = t;
+    this.#slots.set(key, slot);
+    const { band } = slot;
+    if (band && text !== null && (text === band.text || kind !== "faults")) {
+      band.text = text;
+      band.t = Math.min(band.t, since);
+      return this.#things.touch(band, t);
+    }
+    if (band) {
+      band.open = false;
+      band.end = t;
+      this.#things.touch(band, t);
+      slot.band = null;
+    }
+    if (text === null) return undefined;
+    slot.band = this.#things.add({
+      type: "band",
+      t: band ? t : since,
+      last: t,
+      open: true,
+      kind,
+      node,
+      text,
+      end: null,
+    });
+    return undefined;
+  }
+
+  // Takes the state of a node, as it was at `t`.
+  takeState({ node, reachable, detail, health, faults }, t) {
+    this.set(
+      node,
+      "unreachable",
+      reachable ? null : `not reachable: ${detail ?? "its HTTP port does not answer"}`,
+      t,
+    );
+    if (!reachable) return;
+    this.#faults(node, faults, t);
+    if (!health) return;
+    const disk = health.disk && health.disk.state !== "ok" ? health.disk : null;
+    this.set(node, "disk", disk && `its disk is ${disk.state}${disk.detail ? `: ${disk.detail}` : ""}`, t);
+    if (health.role === "master") this.#master(health, t);
+  }
+
+  // Takes an event, placed at `t`.
+  takeEvent(event, t) {
+    const { node, peer, kind } = event;
+    if (kind === "faults") this.#faults(node, event.faults, t);
+    if (kind === "mode") this.set(node, "read-only", modeText(event.mode), t);
+    if (kind === "health" && peer) this.#silence(peer, event.status, t, t);
+    if (kind === "disk")
+      this.set(node, "disk", event.state === "ok" ? null : `its disk is ${event.state}`, t);
+  }
+
+  #faults(node, faults, t) {
+    const paused = Boolean(faults?.paused);
+    this.set(node, "paused", paused ? "paused: it reads and writes no frame" : null, t);
+    const others = faultPhrases(faults && { ...faults, paused: false });
+    this.set(node, "faults", others.length > 0 ? others.join(", ") : null, t);
+  }
+
+  #master({ name, mode, secondaries }, t) {
+    this.set(name, "read-only", modeText(mode), t);
+    for (const row of secondaries) this.#silence(row.name, row.status, t, t - (row.lastSeenMs ?? 0) * 1000);
+  }
+
+  #silence(node, status, t, since) {
+    const isSilent = status === "suspected" || status === "unhealthy";
+    this.set(node, "silence", isSilent ? "silent: the master hears nothing of it" : null, t, since);
+  }
+}
+
+function modeText(mode) {
+  return mode === "read-only" ? "read-only: it takes no messages" : null;
+}

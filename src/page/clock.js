@@ -1,0 +1,201 @@
+// The clocks of the nodes, placed on one axis: that of the master, the reference.
+//
+// Each node has a wall clock of its own. A frame is received after it was sent, and answered after
+// that: so each exchange bounds how far a node's clock is ahead of the reference. Clocks that fit
+// these bounds are used as they are. Others are moved to the middle between their bounds.
+
+// Differences below this are not corrected, in microseconds: on a machine with much to do, what
+// happened is stamped some ms later. Smaller: clocks that agree are moved. Larger: arrows of some ms
+// are drawn upright.
+const TOLERANCE = 10_000;
+
+// Time that one span of observations covers, and the number of spans kept: clocks drift, and are
+// set.
+const SPAN = 10_000_000;
+const SPANS = 6;
+
+// A difference that arrivals hint at is used from here on, in microseconds: below, the network may
+// cause it.
+const HINT = 250_000;
+
+// The smallest value observed within the last minute.
+class Smallest {
+  #spans = [];
+
+  note(at, value) {
+    const span = Math.floor(at / SPAN);
+    const last = this.#spans.at(-1);
+    if (last?.span === span) last.value = Math.min(last.value, value);
+    else {
+      this.#spans.push({ span, value });
+      if (this.#spans.length > SPANS) this.#spans.shift();
+    }
+  }
+
+  get value() {
+    let value = Infinity;
+    for (const span of this.#spans) value = Math.min(value, span.value);
+    return value;
+  }
+
+  // Forgets all but the latest span.
+  renew() {
+    this.#spans = this.#spans.slice(-1);
+  }
+
+  clear() {
+    this.#spans = [];
+  }
+}
+
+class NodeClock {
+  // Microseconds by which this clock is ahead of the reference, as used.
+  shift = 0;
+  // Whether it was moved when only one of its bounds was known.
+  #isRough = false;
+  // Upper bounds of that, and negated lower ones.
+  upper = new Smallest();
+  lower = new Smallest();
+  // Time from an event to its arrival, the clocks' difference included.
+  arrival = new Smallest();
+
+  get bounds() {
+    return [-this.lower.value, this.upper.value];
+  }
+
+  // Moves the shift into its bounds, if it is outside.
+  fit(hint) {
+    let [low, high] = this.bounds;
+    if (low > high + TOLERANCE) {
+      this.upper.renew();
+      this.lower.renew();
+      [low, high] = this.bounds;
+      if (low > high + TOLERANCE) {
+        this.upper.clear();
+        this.lower.clear();
+        return;
+      }
+    }
+    const middle = (low + high) / 2;
+    const isBounded = Number.isFinite(middle);
+    const fits = this.shift >= low - TOLERANCE && this.shift <= high + TOLERANCE;
+    if (fits && !(this.#isRough && isBounded)) return;
+    this.#isRough = !isBounded;
+    this.shift = isBounded ? middle : Math.min(Math.max(hint, low), high);
+  }
+}
+
+export class Clocks {
+  #nodes = new Map();
+  #reference = null;
+  #virtual;
+
+  // With `virtual`, all times are of one clock and never moved.
+  constructor(virtual = false) {
+    this.#virtual = virtual;
+  }
+
+  get virtual() {
+    return this.#virtual;
+  }
+
+  get hasReference() {
+    return this.#reference !== null;
+  }
+
+  // Names the node whose clock is the axis.
+  refer(node) {
+    if (this.#reference === node) return;
+    this.#reference = node;
+    // The others' bounds are relative to the clock before.
+    for (const [name, clock] of this.#nodes) {
+      if (name === node) clock.shift = 0;
+      clock.upper.clear();
+      clock.lower.clear();
+    }
+  }
+
+  // Notes that something that happened on a node at `time` came at `at`.
+  arrived(node, time, at) {
+    const clock = this.#clock(node);
+    clock.arrival.note(at, at - time);
+    if (node === this.#reference || this.#virtual) return;
+    const hint = this.#hint(clock);
+    if (Math.abs(hint - clock.shift) < HINT) return;
+    const [low, high] = clock.bounds;
+    if (low === -Infinity && high === Infinity) clock.shift = hint;
+  }
+
+  // Notes that `before` on a node came before `after` on another; times by their own clocks.
+  order(before, after) {
+    if (this.#virtual) return;
+    if (before.node === this.#reference) {
+      const clock = this.#clock(after.node);
+      clock.upper.note(after.time, after.time - before.time);
+      clock.fit(this.#hint(clock));
+    } else if (after.node === this.#reference) {
+      const clock = this.#clock(before.node);
+      clock.lower.note(before.time, after.time - before.time);
+      clock.fit(this.#hint(clock));
+    }
+  }
+
+  // Returns a node's time by the reference's clock, in microseconds.
+  place(node, time) {
+    return time - this.#clock(node).shift;
+  }
+
+  // Returns the reference's time at an arrival time of the page, in microseconds.
+  now(at) {
+    if (this.#virtual) return at;
+    const least = this.#clock(this.#reference).arrival.value;
+    return Number.isFinite(least) ? at - least : at;
+  }
+
+  // Returns how far a node's clock is ahead, and how exactly that is known, in microseconds.
+  of(node) {
+    const clock = this.#clock(node);
+    const [low, high] = clock.bounds;
+    return { shift: clock.shift, within: (high - low) / 2 };
+  }
+
+  // Returns sentences that name the clock and say whose events are moved.
+  describe() {
+    if (this.#virtual) return "Times are the virtual time of a simulation.";
+    if (this.#reference === null) return "Times are the wall clocks of the nodes.";
+    const moved = [];
+    for (const name of [...this.#nodes.keys()].sort()) {
+      const { shift, within } = this.of(name);
+      if (name === this.#reference || Math.abs(shift) <= TOLERANCE) continue;
+      const exact = Number.isFinite(within) ? ` (±${millis(Math.max(within, 100))})` : "";
+      const where = shift > 0 ? "ahead" : "behind";
+      moved.push(
+        `${name}’s clock is ${length(Math.abs(shift))} ${where}; its events are moved by that${exact}.`,
+      );
+    }
+    return [`Times are those of ${this.#reference}’s clock.`, ...moved].join(" ");
+  }
+
+  #hint(clock) {
+    const own = clock.arrival.value;
+    const reference = this.#clock(this.#reference).arrival.value;
+    return Number.isFinite(own) && Number.isFinite(reference) ? reference - own : 0;
+  }
+
+  #clock(node) {
+    let clock = this.#nodes.get(node);
+    if (clock === undefined) {
+      clock = new NodeClock();
+      this.#nodes.set(node, clock);
+    }
+    return clock;
+  }
+}
+
+function millis(micros) {
+  return `${(micros / 1000).toFixed(1)} ms`;
+}
+
+function length(micros) {
+  return micros >= 1_000_000 ? `${(micros / 1_000_000).toFixed(1)} s` : millis(micros);
+}

@@ -1,0 +1,57 @@
+// Words on the timeline: of clients that wait, and of bands. Pure functions.
+
+// Width of a character of small bold type, in rem.
+export const CHARACTER = 0.46;
+// That of type that is not bold, as a share of it.
+const THIN = 0.87;
+
+// Returns the label of a client's bar as it is at `t`.
+export function appendLabel({ first, end, w, acceptedAt, endedAt, acks }, every, names, t) {
+  if (every > 1) return "";
+  const what = end - first === 1 ? `${first}` : `${first}–${end - 1}`;
+  const label = w === null ? what : `${what} w=${w}`;
+  const waits = acceptedAt <= t && (endedAt === null || endedAt > t);
+  if (!waits || w === null || w === 1) return label;
+  const has = new Set(acks.filter((ack) => ack.t <= t).map(({ node }) => node));
+  const lacking = names.filter((name) => !has.has(name));
+  const open = w - has.size;
+  if (open <= 0 || lacking.length === 0) return label;
+  return `${label} waits for ${open < lacking.length ? `${open} of ` : ""}${lacking.join(", ")}`;
+}
+
+// Returns the lines on which the words of a band may stand, counted from the top of its node's part;
+// the last one is at the bottom.
+export function linesOf({ kind }) {
+  return kind === "gap" ? [2] : [0, 1];
+}
+
+// Returns the marks of a band: a part of the lane, and its words on a line; null: without words.
+export function bandMark(band, lanes, { start, now, line }) {
+  const top = lanes.top(band.node);
+  if (top === null) return [];
+  const x0 = Math.max(lanes.x(band.t), lanes.x(start) - lanes.rem);
+  const x1 = Math.max(x0 + 2, lanes.x(band.end ?? Math.max(now, band.t)));
+  const y = line === 2 ? top + lanes.pitch - 0.2 * lanes.rem : top + (0.95 + 0.9 * line) * lanes.rem;
+  const isGap = band.kind === "gap";
+  const y0 = isGap ? lanes.y(band.node) : top + 0.1 * lanes.rem;
+  const y1 = top + lanes.pitch - 0.1 * lanes.rem;
+  const height = band.kind === "faults" ? 0.22 * lanes.rem : y1 - y0;
+  const tx = Math.max(x0, lanes.x(start)) + 0.3 * lanes.rem;
+  const room = band.end === null ? Infinity : Math.floor((x1 - tx) / (THIN * CHARACTER * lanes.rem));
+  // The reason, behind a colon, is told where one asks for it; of a gap it is short.
+  const text = isGap ? band.text : band.text.split(":")[0];
+  const words = room >= text.length ? text : room < 4 ? "" : `${text.slice(0, room - 1)}…`;
+  return [
+    {
+      key: "band",
+      kind: band.kind,
+      look: "band",
+      node: band.node,
+      color: band.node,
+      t: band.t,
+      box: [x0, y0, x1 - x0, height],
+      words: `${band.node}: ${band.text}`,
+      label: line !== null && words && { text: words, x: tx, y },
+    },
+  ];
+}

@@ -1,0 +1,144 @@
+// Where things stand on the timeline: lanes from top to bottom, time from left to right.
+
+// Rows of bars in the lane of clients, and in a low window. More: the timeline is taller. Fewer:
+// fewer clients that wait at the same time are drawn.
+const ROWS = 4;
+const LOW_ROWS = 3;
+
+// Windows lower than this are low, in rem.
+const LOW = 56;
+
+// Words on a line that are remembered. Fewer: some lie on others.
+const MOST_WORDS = 16;
+
+// Returns the heights of lanes by the number of nodes, in rem.
+function laneHeight(nodes, isLow) {
+  if (nodes <= 3) return isLow ? 4 : 4.6;
+  return nodes <= 5 ? 3.7 : 3;
+}
+
+export class Lanes {
+  // `width`, `rem` and `tall`, the height of the window, in pixels; `nodes` from top to bottom;
+  // `span` in µs.
+  constructor({ width, rem, tall, nodes, span }) {
+    const isLow = tall < LOW * rem;
+    const names = nodes.map(({ name }) => name);
+    this.look = nodes
+      .map(({ name, letter, color, isElsewhere }) => `${name} ${letter} ${color} ${isElsewhere}`)
+      .join("\n");
+    this.rem = rem;
+    this.width = width;
+    this.names = names;
+    this.span = span;
+    this.left = 7.5 * rem;
+    this.right = width - 0.75 * rem;
+    this.rows = isLow ? LOW_ROWS : ROWS;
+    this.rowHeight = 1.7 * rem;
+    this.sendersTop = 0.4 * rem;
+    this.sendersHeight = this.rows * this.rowHeight + 0.3 * rem;
+    this.pitch = laneHeight(names.length, isLow) * rem;
+    this.nodesTop = this.sendersTop + this.sendersHeight + 0.5 * rem;
+    this.axis = this.nodesTop + Math.max(1, names.length) * this.pitch;
+    this.height = this.axis + 1.6 * rem;
+    this.r = 0.34 * rem;
+    this.pxPerMicro = (this.right - this.left) / span;
+    // The time at the left end; marks are placed relative to it.
+    this.origin = 0;
+  }
+
+  // Returns the place of a time on the axis, in pixels.
+  x(t) {
+    return this.left + (t - this.origin) * this.pxPerMicro;
+  }
+
+  // Returns the time at a place.
+  t(x) {
+    return this.origin + (x - this.left) / this.pxPerMicro;
+  }
+
+  // Returns the top of a node's part; of one that has none: null.
+  top(name) {
+    const index = this.names.indexOf(name);
+    return index < 0 ? null : this.nodesTop + index * this.pitch;
+  }
+
+  // Returns the height at which a node's line is; of one that has none: null.
+  y(name) {
+    const top = this.top(name);
+    return top === null ? null : top + this.pitch * 0.56;
+  }
+
+  // Whether two layouts place the same things in the same way.
+  isLike(other) {
+    return (
+      other !== null &&
+      this.width === other.width &&
+      this.rem === other.rem &&
+      this.span === other.span &&
+      this.rows === other.rows &&
+      this.look === other.look
+    );
+  }
+}
+
+// Returns where the window begins that shows `t`: in its second half, so that what was before is
+// seen. Windows begin at whole halves.
+export function windowStart(t, span) {
+  const half = span / 2;
+  return (Math.floor(t / half) - 1) * half;
+}
+
+// Returns where the window begins while time goes on: it stands until it is full, then turns over
+// by half.
+export function nextStart(start, t, span) {
+  if (start === null) return Math.floor(t / (span / 2)) * (span / 2);
+  if (t < start) return windowStart(t, span);
+  if (t < start + span) return start;
+  return t < start + span * 1.5 ? start + span / 2 : windowStart(t, span);
+}
+
+// The room for words beside each other on a line.
+export class Room {
+  #taken = new Map();
+  #given = new Map();
+
+  // Whether words from `from` to `to` have room on a line; those of a key keep theirs.
+  has(key, line, from, to) {
+    if (this.#given.has(key)) return this.#given.get(key);
+    const taken = this.#taken.get(line) ?? [];
+    const isFree = taken.every(([low, high]) => to < low || from > high);
+    if (isFree) this.#taken.set(line, [...taken.slice(-MOST_WORDS), [from, to]]);
+    this.#given.set(key, isFree);
+    return isFree;
+  }
+
+  forget(key) {
+    this.#given.delete(key);
+  }
+}
+
+// Rows of bars: each bar gets the first row that is free at its place, and keeps it.
+export class Rows {
+  #ends;
+  #rows = new Map();
+
+  constructor(count) {
+    this.#ends = new Array(count).fill(-Infinity);
+  }
+
+  // Returns the row of a bar that begins at `x` and ends at `end`; null: none is free.
+  place(key, x, end) {
+    let row = this.#rows.get(key);
+    if (row === undefined) {
+      row = this.#ends.findIndex((taken) => taken < x);
+      if (row < 0) return null;
+      this.#rows.set(key, row);
+    }
+    this.#ends[row] = Math.max(this.#ends[row], end);
+    return row;
+  }
+
+  forget(key) {
+    this.#rows.delete(key);
+  }
+}

@@ -1,0 +1,46 @@
+// Puts the page together.
+
+import { App } from "./app.js";
+import { RatesChart } from "./rates.js";
+import { TimeControls } from "./time-controls.js";
+import { Timeline } from "./timeline.js";
+import { mountViews } from "./views.js";
+
+// Whoever asks for less motion sees time go on in steps of so many milliseconds.
+const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
+const STILL_MS = 500;
+
+const part = (id) => document.getElementById(id);
+
+const app = new App();
+const timeline = new Timeline(part("timeline"), {
+  onPick: (ids) => app.select(ids),
+  onResize: () => app.changed(),
+});
+const rates = new RatesChart(part("rates"));
+const controls = new TimeControls({
+  root: part("timeline-controls"),
+  freeze: part("freeze"),
+  save: part("save"),
+  open: part("open"),
+  file: part("open-file"),
+  app,
+  timeline,
+});
+
+app.onChange(() => {
+  controls.update();
+  timeline.choose(app.selected);
+});
+let movedAt = -Infinity;
+app.onFrame((now, isChanged) => {
+  if (STILL.matches && !isChanged && now - movedAt < STILL_MS) return;
+  movedAt = now;
+  const { model, t, live, view } = app;
+  const from = app.recording ? app.recording.from : -Infinity;
+  const isMoving = live || app.rate > 0;
+  timeline.draw({ model, t, isLive: live, isMoving, nodes: view.lanes(), from, end: app.range[1] });
+  rates.draw(model, t, now);
+});
+mountViews(app);
+app.start();

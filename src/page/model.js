@@ -1,0 +1,327 @@
+// The model of the cluster: what the page was told, put together. It reads no clock: time comes
+// with the items. It keeps the last minute, of a recording everything.
+//
+// An item is `{at, event, data}`: when it came, in microseconds; the name of the server-sent event,
+// "event" for one without a name; its data.
+
+import { Appends } from "./appends.js";
+import { Bands } from "./bands.js";
+import { Clocks } from "./clock.js";
+import { Exchanges, FRAME_KINDS } from "./exchanges.js";
+import { isWellFormed } from "./items.js";
+import { Node } from "./nodes.js";
+import { Rates } from "./rate-counts.js";
+import { sentence } from "./sentences.js";
+import { Things } from "./things.js";
+import { countUpTo } from "./timed.js";
+import { View } from "./view.js";
+
+// The length of time that is kept, in microseconds.
+export const KEPT = 60_000_000;
+
+// Time between two removals of what is old, in microseconds.
+const PRUNE_EVERY = 1_000_000;
+
+// Most changes of one value of a node, notable events, and steps of a scenario that are kept.
+// Smaller: one looks back less far. Larger: more memory. Of a recording all are kept.
+const MOST_CHANGES = 4096;
+const MOST_NOTES = 200;
+const MOST_STEPS = 100;
+
+// Most items that are kept while the model is held. Smaller: one cannot look at a frozen minute for
+// long while much happens. Larger: more memory.
+const MOST_HELD = 400_000;
+
+// Most nodes that are shown. Smaller: large clusters are shown in part. Larger: a file with many names
+// makes a page that nobody can use.
+const MOST_NODES = 64;
+
+// Number of colors of nodes.
+const COLORS = 10;
+
+// A client is taken for answered, its answer left out, when the master says so this much later.
+const SETTLED = 1_000_000;
+
+// Kinds of events about messages that are points on a node's lane.
+const POINT_KINDS = new Set(["stored", "held", "gap-closed", "duplicate", "store-delayed"]);
+
+// Kinds of events about the clients of the master.
+const CLIENT_KINDS = new Set(["accepted", "waits", "acked", "durable", "answered", "canceled"]);
+
+// Kinds of events that are notable, and points on a node's lane too.
+const NOTE_KINDS = new Set([
+  "refused",
+  "joined",
+  "ready",
+  "left",
+  "left-early",
+  "lost",
+  "advice",
+  "health",
+  "quorum",
+  "mode",
+  "disk",
+  "behind",
+  "aborted",
+  "repair",
+  "members",
+  "faults",
+  "disconnected",
+  "epoch",
+  "started",
+  "stopping",
+  "cut",
+  "trimmed",
+]);
+
+export class Model {
+  // In the order in which they became known.
+  #nodes = new Map();
+  #appends;
+  #exchanges;
+  #bands;
+  #notes = [];
+  #steps = [];
+  #items = [];
+  #kept;
+  #pruned = -Infinity;
+  // Whether nothing is forgotten for the time being.
+  #isHeld = false;
+  #sampled = new Map();
+  #missed = 0;
+  // The color that the next node gets.
+  #colored = 1;
+
+  // With `virtual`, times are those of a simulation. `kept`: the length of time that is kept.
+  constructor({ virtual = false, kept = KEPT } = {}) {
+    this.#kept = kept;
+    this.clocks = new Clocks(virtual);
+    this.things = new Things((thing) => this.#forget(thing));
+    this.rates = new Rates(kept);
+    this.#appends = new Appends(this.things);
+    this.#bands = new Bands(this.things);
+    const isMaster = (name) => this.#nodes.get(name)?.role === "master";
+    this.#exchanges = new Exchanges({ things: this.things, clocks: this.clocks, isMaster });
+  }
+
+  // Takes an item. Returns the event, with its place `t` on the axis, if it is news.
+  take(item) {
+    const { at, event, data } = item;
+    if (!isWellFormed(item)) return null;
+    if (data.node !== undefined && !this.#nodes.has(data.node) && this.#nodes.size >= MOST_NODES) return null;
+    if (at - this.#pruned > PRUNE_EVERY) this.#prune(at);
+    this.#items.push(item);
+    if (event === "event") return this.#event(data, at);
+    if (event === "state") this.#state(data, at);
+    if (event === "messages") this.#node(data.node).takeMessages(data, this.now(at));
+    if (event === "sampled") this.#leftOut(data, at);
+    if (event === "missed") this.#missed += data.count;
+    if (event === "step") push(this.#steps, { ...data, t: this.now(at) }, this.#most(MOST_STEPS));
+    if (event === "connection") this.#connection(data.open, this.now(at));
+    return null;
+  }
+
+  // Returns the time on the axis at an arrival time.
+  now(at) {
+    return this.clocks.now(at);
+  }
+
+  // Forgets nothing until further notice, if there is room for what comes.
+  hold(isHeld) {
+    this.#isHeld = isHeld;
+  }
+
+  // Returns the items that are kept, in the order in which they came.
+  items() {
+    return this.#items;
+  }
+
+  // Returns what was so at `t`, or with `latest` all that is known by then.
+  view(t, latest = false) {
+    return new View(this, t, latest ? Infinity : t);
+  }
+
+  // Returns the nodes, the master first, the others by name.
+  nodes() {
+    const rank = (node) => (node.role === "master" ? 0 : 1);
+    const nodes = [...this.#nodes.values()];
+    return nodes.sort((a, b) => rank(a) - rank(b) || compare(a.name, b.name));
+  }
+
+  // Returns the number of the color of each node: the master has the first one, the others the next
+  // ones by name, those that come later what follows. A color stays once the master is known.
+  colors() {
+    const isKnown = this.#reference() !== null;
+    const colors = new Map();
+    let next = this.#colored;
+    for (const node of this.nodes()) {
+      const color = node.color ?? (node.role === "master" ? 0 : next);
+      if (node.color === null && node.role !== "master") next += 1;
+      colors.set(node.name, color % COLORS);
+      if (isKnown) node.color = color;
+    }
+    if (isKnown) this.#colored = next;
+    return colors;
+  }
+
+  appendsAt(t, names) {
+    return this.#appends.at(t, names);
+  }
+
+  notesAt(t) {
+    return this.#notes.slice(
+      0,
+      countUpTo(this.#notes, t, (note) => note.t),
+    );
+  }
+
+  stepsAt(t) {
+    return this.#steps.slice(
+      0,
+      countUpTo(this.#steps, t, (step) => step.t),
+    );
+  }
+
+  // Returns what the page was not told, in all.
+  get leftOut() {
+    let [events, every, messages] = [0, 1, 0];
+    for (const counts of this.#sampled.values()) {
+      events += counts.events;
+      every = Math.max(every, counts.every);
+    }
+    for (const node of this.#nodes.values()) messages += node.skipped;
+    return { events, messages, every, missed: this.#missed };
+  }
+
+  #event(event, at) {
+    const node = this.#node(event.node);
+    if (event.id <= node.lastEvent) return null;
+    node.lastEvent = event.id;
+    if (event.kind === "started" && event.role === "master") this.#started(node);
+    // Of others it tells nothing of their clocks: changes of state come again long after they were.
+    if (node.role === "master") this.clocks.arrived(event.node, event.time, at);
+    // Before the event is placed: its exchange may show that the clock is another than thought.
+    const { kind } = event;
+    const horizon = this.now(at) - this.#kept;
+    let t = this.clocks.place(event.node, event.time);
+    if (NOTE_KINDS.has(kind)) this.#note(event, t);
+    if (t < horizon) return null;
+    if (FRAME_KINDS.has(kind) && event.peer !== undefined && event.request !== undefined) {
+      this.#exchanges.take(event, t);
+      t = this.clocks.place(event.node, event.time);
+    }
+    if (kind === "joined" && event.peer) this.#exchanges.connected(event, t);
+    if (CLIENT_KINDS.has(kind)) this.#appends.take(event, t);
+    if (kind === "started" && event.role === "master") this.#appends.abandon(t);
+    node.takeEvent(event, t);
+    if (kind === "acked") {
+      this.#exchanges.acked(event, t);
+      this.#nodes.get(event.peer)?.acks.set(t, event.ids[1]);
+    }
+    if (kind === "held" || kind === "gap-closed" || kind === "stored") this.#gap(node, t);
+    this.#bands.takeEvent(event, t);
+    if (POINT_KINDS.has(kind) && kind !== "store-delayed") this.#exchanges.done(event, t);
+    if (POINT_KINDS.has(kind) || NOTE_KINDS.has(kind)) {
+      const { peer, ids } = event;
+      this.things.add({ type: "point", t, last: t, open: false, kind, node: event.node, peer, ids, event });
+    }
+    this.rates.event(event, t);
+    return { ...event, t };
+  }
+
+  #state(state, at) {
+    const node = this.#node(state.node);
+    // Its time is that of the node that tells it, which is the reference where it is not its own.
+    const teller = state.reachable ? state.node : (this.#reference() ?? state.node);
+    const isMaster = state.health?.role === "master";
+    if (isMaster || !this.clocks.hasReference) this.clocks.refer(state.node);
+    if (state.reachable) this.clocks.arrived(state.node, state.time, at);
+    const t = this.clocks.place(teller, state.time);
+    node.takeState(state, t);
+    this.#bands.takeState(state, t);
+    this.#gap(node, t);
+    if (!isMaster) return;
+    for (const { name } of state.health.secondaries) if (this.#nodes.size < MOST_NODES) this.#node(name);
+    this.#appends.takeState(state.health, t, t - SETTLED);
+    this.rates.state(state.health, t);
+  }
+
+  #gap(node, t) {
+    const spans = node.held.last;
+    const missing = Math.max(node.ends.last ?? 0, node.states.last?.health?.logEnd ?? 0);
+    const text = spans.length > 0 ? `gap: message ${missing} is missing` : null;
+    this.#bands.set(node.name, "gap", text, t);
+  }
+
+  #connection(open, t) {
+    for (const name of this.#nodes.keys()) {
+      this.#bands.set(name, "disconnected", open ? null : "no connection: this page was told nothing", t);
+    }
+  }
+
+  #started(node) {
+    if (this.#reference() === null) this.clocks.refer(node.name);
+    node.role = "master";
+  }
+
+  #leftOut({ node, leftOut, every }, at) {
+    const name = node ?? "";
+    const counts = this.#sampled.get(name) ?? { events: 0, every: 1 };
+    counts.events += leftOut ?? 0;
+    counts.every = every ?? 1;
+    this.#sampled.set(name, counts);
+    this.rates.leftOut(leftOut ?? 0, this.now(at));
+  }
+
+  #note(event, t) {
+    const { node, kind } = event;
+    const index = countUpTo(this.#notes, t, (note) => note.t);
+    this.#notes.splice(index, 0, { t, node, kind, text: sentence(event), event });
+    if (this.#notes.length > this.#most(MOST_NOTES)) this.#notes.shift();
+  }
+
+  // Returns how many of something are kept: all where everything is.
+  #most(count) {
+    return this.#kept === Infinity ? Infinity : count;
+  }
+
+  #reference() {
+    for (const node of this.#nodes.values()) if (node.role === "master") return node.name;
+    return null;
+  }
+
+  #node(name) {
+    let node = this.#nodes.get(name);
+    if (node === undefined) {
+      node = new Node(name);
+      this.#nodes.set(name, node);
+    }
+    return node;
+  }
+
+  #prune(at) {
+    this.#pruned = at;
+    if (this.#isHeld && this.#items.length < MOST_HELD) return;
+    const before = this.now(at) - this.#kept;
+    this.things.prune(before);
+    for (const node of this.#nodes.values()) node.prune(before, this.#most(MOST_CHANGES));
+    this.rates.prune(before);
+    const old = countUpTo(this.#items, at - this.#kept, (item) => item.at);
+    if (old > 0) this.#items.splice(0, old);
+  }
+
+  #forget(thing) {
+    thing.open = false;
+    if (thing.type === "exchange") this.#exchanges.forget(thing);
+    if (thing.type === "append") this.#appends.forget(thing);
+  }
+}
+
+function compare(a, b) {
+  return a < b ? -1 : Number(a > b);
+}
+
+function push(list, value, most) {
+  list.push(value);
+  if (list.length > most) list.shift();
+}

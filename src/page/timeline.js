@@ -1,0 +1,294 @@
+// The timeline: a lane for the clients and one for each node, drawn from the things of the model.
+//
+// The window stands still and fills from left to right. When it is full it turns over by half. Marks
+// are made once and changed where their thing changes; nothing is drawn again as a whole unless the
+// window is another.
+
+import { Choice } from "./choice.js";
+import { Density } from "./density.js";
+import { Lanes, nextStart, Room, Rows, windowStart } from "./lanes.js";
+import { appendMarks, exchangeMarks, pointMarks } from "./marks.js";
+import { appendLabel, bandMark, CHARACTER, linesOf } from "./labels.js";
+import { Stage } from "./stage.js";
+
+// Most messages that are drawn in a window at 1,000 pixels of width, divided by the number of nodes
+// and one, since each takes as many marks. More: no journey can be told from another, and frames are lost. Fewer: less is seen.
+const JOURNEYS = 200;
+
+// Most marks at once. More: a slow machine draws fewer than 60 frames a second.
+const MOST_MARKS = 900;
+
+// Most things out of the ordinary that are drawn of a second although their messages are not chosen.
+const MOST_ODD = 12;
+
+// What grows with time is drawn each frame if it is not more than so many things, else so seldom, in
+// microseconds.
+const MOST_GROWING = 16;
+const GROWS_EVERY = 100_000;
+
+const ODD_POINTS = new Set(["held", "gap-closed", "duplicate", "store-delayed"]);
+
+export class Timeline {
+  #stage;
+  #lanes = null;
+  #model = null;
+  #start = null;
+  #span = 10_000_000;
+  #choice = null;
+  #density = null;
+  #rows = null;
+  #room = null;
+  #lines = new WeakMap();
+  #odd = new Map();
+  // Things that are drawn; of these, what goes on.
+  #drawn = new Set();
+  #growing = new Set();
+  #grewAt = -Infinity;
+  // Whether things changed that are not drawn, since time stands.
+  #isBehind = false;
+  // Where the things end, and the moment shown while time stands; null: time goes on.
+  #now = 0;
+  #moment = null;
+
+  // `root` gets the timeline. `onPick(ids)` is called when a mark is chosen, `onResize()` when it is
+  // to be drawn again.
+  constructor(root, { onPick, onResize }) {
+    this.#stage = new Stage(root, { onPick, onResize });
+  }
+
+  get svg() {
+    return this.#stage.svg;
+  }
+
+  // Sets the length of the window, in microseconds.
+  setSpan(span) {
+    this.#span = span;
+  }
+
+  // Draws the moment `t` of a model whose things end at `end`. `isLive`: they still come. `isMoving`:
+  // the moment goes on. `nodes`: those of the view. `from`: where the window begins at the earliest.
+  draw({ model, t, isLive, isMoving, nodes, from, end }) {
+    const { size } = this.#stage;
+    if (size.width === 0) return;
+    const lanes = new Lanes({ ...size, nodes, span: this.#span });
+    const isOther = model !== this.#model || !lanes.isLike(this.#lanes);
+    if (isOther) this.#start = null;
+    const start = this.#startFor(t, isMoving, from);
+    this.#now = isLive ? t : end;
+    const isTurned = start !== this.#start;
+    if (isOther || (isTurned && !(isLive && start > this.#start))) {
+      this.#rebuild(model, lanes, start, nodes);
+    } else if (isTurned) {
+      this.#turn(start);
+    }
+    this.#showMoment(isLive ? null : t);
+    const changed = model.things.takeChanged();
+    if (isLive) this.#take(changed, t);
+    else if (changed.size > 0) this.#isBehind = true;
+    if (isLive && this.#isBehind) this.#rebuild(model, lanes, start, nodes);
+    const { every } = this.#choice;
+    this.#stage.setLeft(every === 1 ? "" : `drawn: 1 of ${every} messages; the columns count the others`);
+    this.#density.draw(this.#stage, this.#lanes, t);
+    const future = isLive ? null : isMoving ? "unknown" : "known";
+    this.#stage.setHand(this.#lanes.x(t) + this.#shift(), this.#lanes, future);
+    this.#stage.setNow(isMoving ? null : t, this.#span / 20_000);
+  }
+
+  // Marks the messages `[first, end)`; null: none.
+  choose(ids) {
+    this.#stage.choose(ids);
+  }
+
+  // Returns the time of the mark before or after `t`, also beyond the window; null: there is none.
+  step(t, direction) {
+    const times = this.#stage.times();
+    // Times that cannot be told apart on the axis are one step.
+    const near = this.#span / 20_000;
+    const beyond =
+      direction > 0 ? times.filter((time) => time > t + near) : times.filter((time) => time < t - near);
+    if (beyond.length > 0) return direction > 0 ? Math.min(...beyond) : Math.max(...beyond);
+    const isForward = direction > 0;
+    const things = this.#model.things.between(
+      isForward ? t + near : -Infinity,
+      isForward ? Infinity : t - near,
+    );
+    let best = null;
+    for (const thing of things) {
+      for (const time of [thing.t, thing.last]) {
+        const isBeyond = isForward ? time > t + near : time < t - near;
+        if (isBeyond && (best === null || (isForward ? time < best : time > best))) best = time;
+      }
+    }
+    return best;
+  }
+
+  #startFor(t, isMoving, from) {
+    const isInside = this.#start !== null && t >= this.#start && t <= this.#start + this.#span;
+    if (!isMoving) return isInside ? this.#start : Math.max(from, windowStart(t, this.#span));
+    return Math.max(from, nextStart(this.#start, t, this.#span));
+  }
+
+  // Lets the words of clients say what was so at a moment; null: what is so now.
+  #showMoment(moment) {
+    const before = this.#moment;
+    if (before === moment) return;
+    this.#moment = moment;
+    const [from, to] =
+      before === null || moment === null
+        ? [-Infinity, Infinity]
+        : [Math.min(before, moment), Math.max(before, moment)];
+    for (const thing of this.#drawn) {
+      const isOther = thing.type === "append" && thing.t <= to && (thing.endedAt ?? Infinity) >= from;
+      if (isOther) this.#update(thing, false);
+    }
+  }
+
+  #shift() {
+    return -(this.#start - this.#lanes.origin) * this.#lanes.pxPerMicro;
+  }
+
+  #rebuild(model, lanes, start, nodes) {
+    this.#isBehind = false;
+    this.#model = model;
+    this.#lanes = lanes;
+    this.#start = start;
+    lanes.origin = start;
+    this.#drawn.clear();
+    this.#growing.clear();
+    this.#odd.clear();
+    this.#rows = new Rows(lanes.rows);
+    this.#room = new Room();
+    this.#lines = new WeakMap();
+    this.#density = new Density();
+    this.#stage.begin(lanes, nodes, start, model.clocks.virtual);
+    const others = Math.max(1, nodes.length - 1);
+    this.#choice = new Choice((JOURNEYS * (lanes.right - lanes.left)) / 1000 / (others + 2), lanes.span);
+    const things = model.things.between(start, start + lanes.span);
+    const messages = things.reduce(
+      (sum, thing) => (thing.type === "append" ? sum + thing.end - thing.first : sum),
+      0,
+    );
+    const filled = Math.min(lanes.span, Math.max(1_000_000, this.#now - start));
+    this.#choice.set((messages * 1_000_000) / filled);
+    for (const thing of things) this.#update(thing, false);
+  }
+
+  // Turns the window over: what ended before it goes, the rest moves to the left.
+  #turn(start) {
+    this.#start = start;
+    for (const thing of this.#drawn) {
+      // An exchange that is not over is drawn again when something is heard of it.
+      const stays = thing.open && thing.type !== "exchange";
+      if (thing.last < start && !stays) this.#remove(thing);
+    }
+    for (const second of this.#odd.keys()) if (second * 1_000_000 < start) this.#odd.delete(second);
+    this.#density.forget(this.#lanes, start);
+    this.#stage.turn(this.#shift(), this.#lanes, start, this.#model.clocks.virtual);
+    // The words of what began before stand at the begin of the window.
+    for (const thing of this.#drawn) {
+      if (thing.t < start && (thing.type === "band" || thing.type === "append")) this.#update(thing, false);
+    }
+  }
+
+  #take(changed, t) {
+    for (const thing of changed) {
+      if (thing.open || thing.last >= this.#start) this.#update(thing, true);
+    }
+    const isMuch = this.#growing.size > MOST_GROWING;
+    if (isMuch && Math.abs(t - this.#grewAt) < GROWS_EVERY) return;
+    this.#grewAt = t;
+    for (const thing of this.#growing) this.#update(thing, false);
+  }
+
+  #update(thing, isNews) {
+    if (isNews && thing.type === "append" && !this.#drawn.has(thing)) {
+      if (!this.#density.knows(thing)) this.#choice.see(thing.ids, thing.t);
+    }
+    if (!this.#drawn.has(thing) && !this.#isChosen(thing)) {
+      this.#density.count(thing, this.#lanes);
+      return;
+    }
+    const marks = this.#marks(thing);
+    if (marks === null) return void this.#density.count(thing, this.#lanes);
+    this.#drawn.add(thing);
+    this.#stage.show(thing, marks);
+    if (thing.open && (thing.type === "append" || thing.type === "band")) this.#growing.add(thing);
+    else this.#growing.delete(thing);
+  }
+
+  // Whether a thing is drawn: one of its messages is chosen, or it is out of the ordinary.
+  #isChosen(thing) {
+    if (thing.type === "band") return true;
+    if (this.#stage.count > MOST_MARKS) return false;
+    if (this.#choice.has(thing.ids)) return true;
+    const isOdd = thing.type === "point" ? ODD_POINTS.has(thing.kind) : isOddExchange(thing);
+    if (!isOdd) return false;
+    const second = Math.floor(thing.t / 1_000_000);
+    const count = this.#odd.get(second) ?? 0;
+    this.#odd.set(second, count + 1);
+    return count < MOST_ODD;
+  }
+
+  // Returns the marks of a thing; null: it has no room.
+  #marks(thing) {
+    const lanes = this.#lanes;
+    if (thing.type === "exchange") return exchangeMarks(thing, lanes);
+    if (thing.type === "point") return this.#withRoom(thing, pointMarks(thing, lanes));
+    if (thing.type === "band") {
+      return bandMark(thing, lanes, { start: this.#start, now: this.#now, line: this.#lineOf(thing) });
+    }
+    const left = Math.max(lanes.x(thing.t), lanes.x(this.#start));
+    const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
+    const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity);
+    const taken = Math.max(end, left + words.length * lanes.rem * CHARACTER) + lanes.rem * 0.5;
+    const row = this.#rows.place(thing, lanes.x(thing.t), taken);
+    if (row === null) return null;
+    const label = words && { text: words, x: left };
+    return appendMarks(thing, lanes, { row, label, now: Math.max(this.#now, thing.last) });
+  }
+
+  // Returns the line of a band's words, which it keeps; null: those of others stand there.
+  #lineOf(band) {
+    if (this.#lines.has(band)) return this.#lines.get(band);
+    const taken = new Set();
+    for (const other of this.#drawn) {
+      const isThere =
+        other.type === "band" && other.node === band.node && (other.end === null || other.end > band.t);
+      if (isThere) taken.add(this.#lines.get(other));
+    }
+    const line = linesOf(band).find((it) => !taken.has(it)) ?? null;
+    this.#lines.set(band, line);
+    return line;
+  }
+
+  // Leaves out the words of a point that would lie on others.
+  #withRoom(point, marks) {
+    for (const mark of marks) {
+      if (!mark.label) continue;
+      const { text, x, anchor } = mark.label;
+      const width = text.length * this.#lanes.rem * CHARACTER;
+      const from = anchor === "end" ? x - width : x;
+      if (!this.#room.has(point, point.node, from, from + width)) mark.label = null;
+    }
+    return marks;
+  }
+
+  #remove(thing) {
+    this.#drawn.delete(thing);
+    this.#growing.delete(thing);
+    this.#rows.forget(thing);
+    this.#room.forget(thing);
+    this.#stage.remove(thing);
+  }
+}
+
+function isOddExchange({ type, there, back, timedOutAt, lateAt, failedAt }) {
+  if (type !== "exchange") return false;
+  return (
+    there.lostAt !== null ||
+    back.lostAt !== null ||
+    timedOutAt !== null ||
+    lateAt !== null ||
+    failedAt !== null
+  );
+}

@@ -1,0 +1,262 @@
+// The five experiments of the tour. Pure: each step says what to do and what to watch, where the
+// control is, and notices by itself, from what the nodes tell, that it happened.
+//
+// A step is `{act, watch, point, done, mark, again}`: `act` and `watch` are sentences, `point` names the
+// control as {node, fault} or {id}, or is null where there is only something to watch; `done(see)`
+// returns the sentence of what happened, or null; `mark` is the kind of the mark on the timeline
+// that shows it; `again(see)`, where there is one, returns why the step before must be done once
+// more, or null. `see` is what `Sight` in tour.js makes: the nodes, the events and the appends of
+// this page since the step began.
+
+import { idsWords } from "./sentences.js";
+import { listed, span } from "./words.js";
+
+const FORM = { id: "append-button" };
+
+// Returns the experiments for a cluster: `near` and `far` are secondaries (the same where there is
+// only one), `master` is its master, all by name; `size` counts the nodes.
+export function experiments({ master, near, far, size }) {
+  return [waits(near, size), lost(near), paused(far), cutOff(near, size), twice(master)];
+}
+
+function waits(near, size) {
+  return {
+    title: "A sender waits for its nodes",
+    intro: `A write concern says how many nodes must have a message before its sender is answered.`,
+    breaks: [near],
+    steps: [
+      press(near, "slow", `${near} stores each message one second late from now on.`),
+      {
+        act: "Append a message with write concern 1.",
+        watch: `The answer comes at once. In the list of ${near} its place stays empty for a second.`,
+        point: FORM,
+        done: (see) => {
+          const entry = see.answered((one) => one.needed === 1);
+          return entry && `answered after ${span(entry.tookMs)}, without waiting for ${near}.`;
+        },
+        mark: "answered",
+      },
+      {
+        act: `Append one with write concern ${size}: all nodes.`,
+        watch: `Its bar waits, and the mark of ${near} stays a dashed ring until ${near} has the message.`,
+        point: { id: `concern-${size <= 5 ? size : "all"}` },
+        done: (see) => {
+          const entry = see.answered((one) => one.needed === size);
+          return entry && `answered after ${span(entry.tookMs)}, as soon as ${near} had it.`;
+        },
+        mark: "acked",
+      },
+    ],
+    why: "Only the sender that asks for a slow node waits for it. Nobody else is held up.",
+  };
+}
+
+function lost(near) {
+  return {
+    title: "A lost frame is sent again",
+    intro: "Networks lose things. The master sends a message until the node has acked it.",
+    breaks: [near],
+    steps: [
+      press(near, "drop", `${near} now loses about one of three frames that it sends: its acks.`),
+      {
+        act: "Append messages, one every second or so, until a frame is lost.",
+        watch: `An arrow from ${near} that ends half-way in a cross: ${near} has the message, and the master does not know.`,
+        point: FORM,
+        done: (see) =>
+          see.event((one) => one.kind === "dropped" && one.node === near) &&
+          "the cross is the lost frame.",
+        mark: "lost",
+      },
+      {
+        act: "Wait until the master gives up waiting for that ack.",
+        watch: "A second arrow for the same message, a second or two later.",
+        point: null,
+        done: (see) => {
+          const again = see.event((one) => one.kind === "resent" && one.peer === near && one.ids);
+          return (
+            again &&
+            `${idsWords(again.ids)} went out again${again.attempt > 1 ? `, attempt ${again.attempt}` : ""}.`
+          );
+        },
+        again: (see) => {
+          const lost = see.eventBefore((one) => one.kind === "dropped" && one.node === near);
+          // The node that lost its answer does not say about which messages; their arrival does.
+          const came = see.eventBefore(
+            (one) => one.kind === "received" && one.node === near && one.request === lost?.request,
+          );
+          const covers = (one) =>
+            one.kind === "acked" && one.peer === near && one.ids[1] >= came?.ids[1];
+          // It may have come before the step began, where messages are appended quickly.
+          return (see.event(covers) ?? see.eventBefore(covers))
+            ? `A later ack of ${near} covered the lost one: an ack stands for all that is below it. Lose another.`
+            : null;
+        },
+        mark: "resent",
+      },
+    ],
+    why: `${near} knows the message by its id, so it is stored once, however often it comes.`,
+  };
+}
+
+function paused(far) {
+  return {
+    title: "A node falls silent",
+    intro: "A node that hangs does not say so. The others can only notice that nothing comes.",
+    breaks: [far],
+    steps: [
+      press(far, "pause", `${far} neither reads nor writes now. Its connection stays open.`),
+      {
+        act: "Append a message with write concern 1 or majority.",
+        watch: `The answer comes, and ${far} lacks the message.`,
+        point: FORM,
+        done: (see) => {
+          const entry = see.answered(() => true);
+          return (
+            entry && see.end(far) <= entry.id && `answered, and ${far} lacks message ${entry.id}.`
+          );
+        },
+        mark: "answered",
+      },
+      {
+        act: "Wait.",
+        watch: `After two silent heartbeats the master suspects ${far}; after five it counts as unhealthy.`,
+        point: { node: far },
+        done: (see) => see.status(far) !== "healthy" && `${far} is ${see.status(far)}.`,
+        mark: "silence",
+      },
+      {
+        act: `Press heal in the column of ${far}.`,
+        watch: "The missing messages come at once, and its list is whole again.",
+        point: { node: far, fault: "heal" },
+        done: (see) =>
+          !see.faults(far)?.paused &&
+          see.status(far) === "healthy" &&
+          see.same(far) &&
+          `${far} is healthy and has everything.`,
+        mark: "stored",
+      },
+    ],
+    why: "Silence is all that a failure shows. So it is measured, and the node is served as soon as it speaks.",
+  };
+}
+
+function cutOff(near, size) {
+  const fewer = Math.max(1, size - 1);
+  return {
+    title: "A node is cut off",
+    intro: "A partition: a node lives, and nobody reaches it.",
+    breaks: [near],
+    steps: [
+      press(near, "cut", `${near} is disconnected, and all that it sends is lost.`),
+      {
+        act: `Append a message with write concern ${fewer}.`,
+        watch: `It is answered. The list of ${near} stays as it was: old, not wrong.`,
+        point: { id: `concern-${fewer <= 5 ? fewer : "other"}` },
+        done: (see) => {
+          const entry = see.answered((one) => one.needed <= fewer);
+          return (
+            entry &&
+            see.end(near) <= entry.id &&
+            `answered without ${near}, which lacks message ${entry.id}.`
+          );
+        },
+        mark: "answered",
+      },
+      {
+        act: `Append one with write concern ${size}.`,
+        watch: `It waits: the mark of ${near} stays a dashed ring.`,
+        point: { id: `concern-${size <= 5 ? size : "all"}` },
+        done: (see) => see.waits((one) => one.needed === size) && `it waits for ${near}.`,
+        mark: "waits",
+      },
+      {
+        act: `Press heal in the column of ${near}.`,
+        watch: `${near} dials again, catches up, and the sender gets its answer.`,
+        point: { node: near, fault: "heal" },
+        done: (see) =>
+          see.faults(near)?.dropRate === 0 &&
+          see.same(near) &&
+          !see.waits((one) => one.needed === size) &&
+          "the lists are the same again.",
+        mark: "ready",
+      },
+    ],
+    why: "What a node shows is always a beginning of the master's list, so catching up is enough to converge.",
+  };
+}
+
+function twice(master) {
+  return {
+    title: "Duplicates and disorder change nothing",
+    intro: "Frames can come twice, and a later one before an earlier one. No list shows it.",
+    breaks: [master],
+    steps: [
+      press(master, "duplicate", "the master now sends about every second frame twice."),
+      {
+        act: "Append some messages.",
+        watch: "A double arrow, and a double ring at the node that had the message already.",
+        point: FORM,
+        done: (see) => {
+          const again = see.event((one) => one.kind === "duplicate");
+          return again && `${again.node} got ${idsWords(again.ids)} twice, and shows it once.`;
+        },
+        mark: "duplicate",
+      },
+      press(
+        master,
+        "drop",
+        "the master loses some of its frames too, so a later message may come first.",
+      ),
+      {
+        act: "Append five messages quickly with write concern 1: a letter and Enter, five times.",
+        watch: "A hatched row: the message came before the one that precedes it, and is held back.",
+        point: { id: "message" },
+        done: (see) => {
+          const held = see.event((one) => one.kind === "held");
+          return (
+            held &&
+            `${held.node} holds ${idsWords(held.ids)} back, since message ${held.end} is missing.`
+          );
+        },
+        mark: "held",
+      },
+      {
+        act: "Wait until the missing message is sent again.",
+        watch: "The hatched rows become plain, all at once.",
+        point: null,
+        done: (see) => {
+          const closed = see.event((one) => one.kind === "gap-closed");
+          return closed && `the gap on ${closed.node} is closed.`;
+        },
+        mark: "gap-closed",
+      },
+    ],
+    why: "A node shows and acks only what has no gap below it: the same order everywhere, each message once.",
+  };
+}
+
+// Returns the step in which a fault button is pressed.
+function press(node, fault, happened) {
+  return {
+    act: `Press ${fault} in the column of ${node}.`,
+    watch: `The words below the buttons of ${node}.`,
+    point: { node, fault },
+    done: (see) => see.breaks(node, fault) && happened,
+    mark: "faults",
+  };
+}
+
+// Returns why the tour cannot be taken, or null. `mode` is "live", "recording" or "scenario".
+export function hindrance({ mode, master, secondaries, faultsOff }) {
+  if (mode === "recording") return "A recording cannot be broken. Close it for the tour.";
+  if (mode === "scenario") return "A scenario plays here. Open the page of a node for the tour.";
+  if (!master) return "The tour needs the master's page: this one shows a secondary alone.";
+  if (faultsOff.length > 0) {
+    const verb = faultsOff.length === 1 ? "does" : "do";
+    return `The tour injects faults, and ${listed(faultsOff)} ${verb} not allow it. Start the nodes with --allow-faults.`;
+  }
+  if (secondaries.length === 0) {
+    return "The tour needs a secondary, and there is none. Start one.";
+  }
+  return null;
+}

@@ -1,0 +1,119 @@
+// The state of the cluster in figures, and the note of a page that shows one node alone.
+
+import { make, setAttribute, setText, show } from "./dom.js";
+
+// The figures in the order in which they stand, each with what it means.
+const FIGURES = [
+  ["mode", "mode", "Whether the master takes messages."],
+  ["committed", "committed end", "A majority of the nodes has the messages below this id."],
+  ["end", "log end", "The id that the next message gets."],
+  ["waiting", "senders waiting", "Clients whose write concern does not hold yet."],
+  ["quorum", "nodes healthy", "Nodes that are healthy; with --quorum also how many must be."],
+  ["epoch", "epoch", "The number of the master's term."],
+];
+
+// The header's figures. `who` names the node that served the page, `note` says what it cannot show.
+export class ClusterView {
+  constructor({ root, who, note }) {
+    this.who = who;
+    this.note = note;
+    this.figures = new Map();
+    for (const [key, label, meaning] of FIGURES) {
+      const value = make("dd", {}, make("span"), make("small"));
+      const figure = make(
+        "div",
+        { title: meaning, data: { figure: key } },
+        make("dt", {}, label),
+        value,
+      );
+      this.figures.set(key, figure);
+      root.append(figure);
+    }
+  }
+
+  // Draws the figures as the nodes are now. `title` is that of a recording, or null.
+  update(view, title) {
+    const master = view.master();
+    const own = master ?? view.nodes()[0];
+    setText(this.who, whoWords(own, title));
+    setAttribute(this.who, "title", title);
+    document.title = own ? `${own.name} · acklog` : "acklog";
+    for (const [key, [value, rest, level]] of Object.entries(figures(own, view.clusterSize()))) {
+      const figure = this.figures.get(key);
+      setText(figure.lastChild.firstChild, value ?? "");
+      setText(figure.lastChild.lastChild, rest);
+      setAttribute(figure, "class", level || null);
+      show(figure, value !== null);
+      if (key === "mode") setText(figure.firstChild, own?.role === "secondary" ? "phase" : "mode");
+    }
+    const alone = title === null && view.nodes().length === 1 && own.role === "secondary";
+    this.#drawNote(alone ? own : null);
+  }
+
+  // Says what the page of a secondary, `own`, shows; nothing where it is null.
+  #drawNote(own) {
+    show(this.note, own !== null);
+    if (own === null) return;
+    const link = own.health?.master;
+    const parts = [`This page shows ${own.name} alone, as ${own.name} itself knows it.`];
+    if (link?.address)
+      parts.push(
+        `Its master is ${link.name ?? "the node"} at ${link.address}${link.connected ? "" : ", not connected now"}.`,
+      );
+    const url = masterUrl(own);
+    const key = `${parts.join(" ")}${url ?? ""}`;
+    if (this.noted === key) return;
+    this.noted = key;
+    const more = url
+      ? make("a", { href: url }, "All nodes are on the master's page")
+      : "All nodes are on the master's page.";
+    this.note.replaceChildren(parts.join(" "), " ", more);
+  }
+}
+
+// Returns who tells what the page shows.
+function whoWords(own, title) {
+  if (title !== null) return title;
+  if (!own) return "";
+  return own.role === "master" ? own.name : `${own.name}, a secondary`;
+}
+
+// Returns each figure as [value, what stands beside it, level]; the value is null where it is not
+// known.
+function figures(own, size) {
+  const health = own?.health;
+  const known = (value) => (value === null || value === undefined ? null : String(value));
+  const end = health?.logEnd;
+  const waiting = health?.waitingSenders;
+  return {
+    mode: [
+      known(own?.role === "master" ? health?.mode : health?.phase),
+      "",
+      health?.mode === "read-only" ? "alarm" : "",
+    ],
+    committed: [known(health?.committedEnd), "", ""],
+    end: [known(end), "", ""],
+    waiting: [known(waiting), "", waiting > 0 ? "waiting" : ""],
+    quorum: quorum(health, size),
+    epoch: [known(health?.epoch), "", ""],
+  };
+}
+
+// Returns how many nodes are healthy, of how many, and how many must be.
+function quorum(health, size) {
+  const members = health?.secondaries;
+  if (!members) return [null, "", ""];
+  const healthy =
+    health.quorum?.healthy ??
+    1 + members.filter((member) => member.status === "healthy" && member.phase === "ready").length;
+  const required = health.quorum?.required;
+  const rest = ` of ${size}${required ? `, quorum ${required}` : ""}`;
+  const level = required && healthy < required ? "alarm" : healthy < size ? "waiting" : "";
+  return [String(healthy), rest, level];
+}
+
+// Returns the URL of the page of a secondary's master, or null where it is not known.
+function masterUrl(own) {
+  const url = own.masterUrl;
+  return typeof url === "string" && /^https?:\/\//.test(url) ? url : null;
+}

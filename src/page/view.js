@@ -1,0 +1,159 @@
+// What was so at one moment. Plain data, made from the model when it is asked for.
+
+import { letters } from "./words.js";
+
+export class View {
+  #model;
+  #nodes = null;
+  #appends = null;
+  #until;
+
+  // Shows the moment `t` with what happened up to `until`.
+  constructor(model, t, until) {
+    this.#model = model;
+    this.#until = until;
+    this.t = t;
+    this.health = this.master()?.health ?? null;
+  }
+
+  // Returns the nodes, the master first, then by name.
+  nodes() {
+    this.#nodes ??= this.#nodesNow();
+    return this.#nodes;
+  }
+
+  node(name) {
+    return this.nodes().find((node) => node.name === name) ?? null;
+  }
+
+  // Returns the master; null: it is not known, as on a secondary's page.
+  master() {
+    return this.nodes().find((node) => node.role === "master") ?? null;
+  }
+
+  // Returns the nodes that have a lane: also a master of which only a secondary tells, as on that
+  // one's page. Such a one `isElsewhere`.
+  lanes() {
+    const nodes = this.nodes();
+    const known = new Set(nodes.map(({ name }) => name));
+    const names = nodes.map(({ health }) => health?.master?.name).filter((name) => typeof name === "string");
+    const others = [...new Set(names)].filter((name) => !known.has(name)).slice(0, 1);
+    const elsewhere = others.map((name) => ({
+      name,
+      letter: letters([name]).get(name),
+      color: 0,
+      isElsewhere: true,
+    }));
+    return [...elsewhere, ...nodes];
+  }
+
+  clusterSize() {
+    return this.health?.clusterSize ?? 0;
+  }
+
+  get logEnd() {
+    return this.health?.logEnd ?? null;
+  }
+
+  get committedEnd() {
+    return this.health?.committedEnd ?? null;
+  }
+
+  get mode() {
+    return this.health?.mode ?? null;
+  }
+
+  get epoch() {
+    return this.health?.epoch ?? this.nodes()[0]?.health?.epoch ?? null;
+  }
+
+  get quorum() {
+    return this.health?.quorum ?? null;
+  }
+
+  get waitingSenders() {
+    return this.health?.waitingSenders ?? null;
+  }
+
+  // Returns the appends, the oldest first: at most 200, those that wait and the latest ones.
+  appends() {
+    const names = this.nodes().map((node) => node.name);
+    this.#appends ??= this.#model.appendsAt(this.#until, names);
+    return this.#appends;
+  }
+
+  // Returns notable events up to now, the latest last.
+  notes() {
+    return this.#model.notesAt(this.#until);
+  }
+
+  // Returns the steps of a scenario up to now, the latest last.
+  steps() {
+    return this.#model.stepsAt(this.#until);
+  }
+
+  get clock() {
+    return this.#model.clocks.describe();
+  }
+
+  get leftOut() {
+    return this.#model.leftOut;
+  }
+
+  #nodesNow() {
+    const t = this.#until;
+    const known = this.#model.nodes().map((node) => ({ node, state: node.states.at(t) }));
+    const colors = this.#model.colors();
+    const marks = letters(known.map(({ node }) => node.name));
+    const health = known.find(({ node }) => node.role === "master")?.state?.health;
+    const rows = new Map((health?.secondaries ?? []).map((row) => [row.name, row]));
+    return known.map(({ node, state }) => {
+      return this.#nodeNow(node, state, rows.get(node.name) ?? null, {
+        letter: marks.get(node.name),
+        color: colors.get(node.name),
+      });
+    });
+  }
+
+  #nodeNow(node, state, row, { letter, color }) {
+    const t = this.#until;
+    const { name, role } = node;
+    const health = state?.health ?? null;
+    const { from, end: listEnd, texts } = node.lists.at(t);
+    const storedEnd = Math.max(node.ends.at(t) ?? 0, health?.logEnd ?? 0);
+    const end = Math.max(listEnd, health?.logEnd ?? 0);
+    const held = node.held.at(t);
+    return {
+      name,
+      letter,
+      color,
+      role,
+      health,
+      row,
+      from,
+      texts,
+      held,
+      end,
+      storedEnd,
+      reachable: state?.reachable ?? true,
+      detail: state?.detail ?? null,
+      url: state?.url ?? null,
+      masterUrl: state?.masterUrl ?? null,
+      faults: state?.faults ?? null,
+      told: state ? state.time : null,
+      status: row?.status ?? null,
+      ackedEnd: role === "master" ? storedEnd : Math.max(row?.ackedEnd ?? 0, node.acks.at(t) ?? 0),
+      gap: held.length > 0 ? storedEnd : null,
+      text: (id) => texts.get(id) ?? this.#elsewhere(id),
+    };
+  }
+
+  // Returns the text of a message that a node has not in its list, from that of another.
+  #elsewhere(id) {
+    for (const node of this.nodes()) {
+      const text = node.texts.get(id);
+      if (text !== undefined) return text;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,106 @@
+// Mounts all parts of the page but the timeline and the rates, and draws them when something
+// changed.
+
+import { sendFault } from "./commands.js";
+import { themeSwitch } from "./theme.js";
+import { Tour } from "./tour.js";
+import { AppendView } from "./view-append.js";
+import { ClusterView } from "./view-cluster.js";
+import { Help } from "./view-help.js";
+import { NodesView } from "./view-nodes.js";
+import { ReceiptView } from "./view-receipt.js";
+import { StatusView } from "./view-status.js";
+import { StoryView } from "./view-story.js";
+import { leftOutWords } from "./words.js";
+
+// Time between two drawings of how long ago a connection was lost, in milliseconds.
+const TICK_MS = 1000;
+
+const part = (id) => document.getElementById(id);
+
+// Mounts the views of `app`.
+export function mountViews(app) {
+  const changed = () => app.changed();
+  const status = new StatusView({
+    connection: part("connection"),
+    clock: part("clock"),
+    sampling: part("sampling"),
+    live: part("live"),
+    now: () => performance.now(),
+  });
+  const say = (text) => status.say(text);
+  app.say = say;
+  const cluster = new ClusterView({ root: part("cluster"), who: part("who"), note: part("note") });
+  const append = new AppendView({ root: part("append"), changed, say });
+  const played = new StoryView({ heading: part("story"), root: part("append") });
+  const receipt = new ReceiptView({
+    dialog: part("receipt"),
+    node: (name) => app.view.node(name),
+    choose: (ids) => app.select(ids),
+  });
+  const nodes = new NodesView({
+    root: part("nodes"),
+    receipt: (id, text) => receipt.open(id, text),
+    command: sendFault,
+    changed,
+    say,
+  });
+  const tour = new Tour({
+    panel: part("tour"),
+    button: part("tour-open"),
+    appends: () => append.entries(),
+    command: sendFault,
+    changed,
+    say,
+  });
+  new Help({ dialog: part("help"), button: part("help-open") });
+  themeSwitch(part("theme"), changed);
+  app.onEvent((event) => tour.take(event));
+  app.onFrame(() => tour.follow());
+  app.onChange(() => {
+    const { view } = app;
+    const steps = view.steps();
+    const mode = app.recording
+      ? "recording"
+      : steps.length > 0
+        ? "scenario"
+        : app.live
+          ? "live"
+          : "frozen";
+    cluster.update(view, app.recording?.title ?? (mode === "scenario" ? "a scenario" : null));
+    played.update(steps);
+    append.update(view, closed(view, mode, steps.length > 0));
+    nodes.update(view, mode);
+    tour.update(view, mode);
+    status.update({
+      connection: connection(app),
+      clock: view.clock,
+      sampling: leftOutWords(view.leftOut),
+    });
+  });
+  setInterval(() => {
+    if (app.connection.state === "lost") app.changed();
+  }, TICK_MS);
+}
+
+// Returns why nothing can be appended, or null. A scenario shows its steps instead.
+function closed(view, mode, isScenario) {
+  if (isScenario) return "";
+  if (mode === "recording") return "This is a recording: nothing can be appended to it.";
+  if (view.nodes().length > 0 && !view.master())
+    return "Messages are appended on the page of the master.";
+  return null;
+}
+
+// When the connection was lost, by the page's clock.
+let lostAt = null;
+
+// Returns the connection as StatusView shows it.
+function connection({ connection: { state, detail }, recording, live }) {
+  const now = performance.now();
+  lostAt = state === "lost" ? (lostAt ?? now) : null;
+  if (recording) return { kind: "recording", detail: null };
+  if (state === "lost") return { kind: "lost", since: lostAt, now, detail };
+  if (!live) return { kind: "frozen", detail: null };
+  return { kind: state === "open" ? "live" : "connecting", detail };
+}

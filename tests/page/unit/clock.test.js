@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Clocks } from "../../../src/page/clock.js";
+import { Story } from "./items.js";
+
+// Returns the clocks after exchanges of the master with bonnie, whose clock is so many µs ahead. A
+// frame takes `way` µs there and back.
+function clocks(ahead, way, exchanges = 1) {
+  const known = new Clocks();
+  known.refer("master");
+  for (let number = 0; number < exchanges; number += 1) {
+    const sent = number * 1_000_000;
+    const received = { node: "bonnie", time: sent + way + ahead };
+    known.order({ node: "master", time: sent }, received);
+    known.order(received, { node: "master", time: sent + 2 * way });
+  }
+  return known;
+}
+
+test("clocks that agree are used as they are", () => {
+  const known = clocks(0, 500, 5);
+  assert.equal(known.place("bonnie", 12_345), 12_345);
+  assert.equal(known.describe(), "Times are those of master’s clock.");
+});
+
+test("a clock that is ahead is moved to the middle of what causes allow, and the page says so", () => {
+  const known = clocks(3_200_000, 400, 3);
+  assert.equal(known.place("bonnie", 3_200_000), 0);
+  const { shift, within } = known.of("bonnie");
+  assert.deepEqual([shift, within], [3_200_000, 400]);
+  assert.equal(
+    known.describe(),
+    "Times are those of master’s clock. bonnie’s clock is 3.2 s ahead; its events are moved by that (±0.4 ms).",
+  );
+  assert.match(clocks(-45_000, 400).describe(), /bonnie’s clock is 45\.0 ms behind;/);
+});
+
+test("of a frame that was only received the clock is moved no further than its cause demands", () => {
+  const known = new Clocks();
+  known.refer("master");
+  known.order({ node: "master", time: 5_000_000 }, { node: "bonnie", time: 1_000_000 });
+  assert.equal(known.place("bonnie", 1_000_000), 5_000_000);
+});
+
+test("a clock that is set while it runs is followed", () => {
+  const known = clocks(0, 300, 3);
+  const ahead = 10_000_000;
+  for (let number = 100; number < 103; number += 1) {
+    const sent = number * 1_000_000;
+    known.order({ node: "master", time: sent }, { node: "bonnie", time: sent + ahead + 300 });
+    known.order({ node: "bonnie", time: sent + ahead + 300 }, { node: "master", time: sent + 600 });
+  }
+  assert.equal(known.of("bonnie").shift, ahead);
+});
+
+test("before the first exchange the times of arrival tell a large difference", () => {
+  const story = new Story({ ahead: { bonnie: 60_000_000 } });
+  story.begin("bonnie");
+  const news = story.tell("bonnie", "stored", { ids: [0, 1] });
+  assert.equal(news.t, story.time);
+});
+
+test("virtual time is never moved", () => {
+  const known = new Clocks(true);
+  known.order({ node: "master", time: 5 }, { node: "bonnie", time: 1 });
+  assert.equal(known.place("bonnie", 1), 1);
+  assert.equal(known.now(77), 77);
+  assert.equal(known.describe(), "Times are the virtual time of a simulation.");
+});
+
+test("where no master is known, times are those of the node that serves the page", () => {
+  const story = new Story({ ahead: { bonnie: -7_000_000 } });
+  story.state("bonnie", { role: "secondary" });
+  const { clocks } = story.model;
+  assert.equal(clocks.describe(), "Times are those of bonnie’s clock.");
+  assert.equal(story.model.now(story.time + 1000), story.time - 7_000_000);
+});

@@ -1,0 +1,272 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { appendLabel } from "../../../src/page/labels.js";
+import { Lanes } from "../../../src/page/lanes.js";
+import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.js";
+import { Story } from "./items.js";
+
+function lanes(story) {
+  const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes: story.view.nodes(), span: 10_000_000 });
+  places.origin = story.things("exchange")[0]?.t ?? story.time;
+  return places;
+}
+
+// Returns the marks of the exchange with a request number, by their key.
+function marksOf(story, request) {
+  const exchange = story.things("exchange").find((thing) => thing.request === request);
+  return new Map(exchangeMarks(exchange, lanes(story)).map((mark) => [mark.key, mark]));
+}
+
+// Returns the points of a line `M… L…`.
+function points(d) {
+  return d.match(/-?\d+(\.\d+)?/g).map(Number);
+}
+
+test("a frame is an arrow from its sender to its receiver, and its answer one back", () => {
+  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1, { delayMs: 400 });
+  story.pass(401).store("bonnie", 0, 1).pass(1).ack("bonnie", 0, 1);
+  const marks = marksOf(story, 1);
+  assert.deepEqual(
+    [...marks.values()].map(({ kind }) => kind),
+    ["sent", "received", "completed"],
+  );
+  const [x0, y0, x1, y1] = points(marks.get("frame master").d);
+  const places = lanes(story);
+  assert.deepEqual(
+    [y0, y1],
+    [places.y("master"), places.y("bonnie")].map((y) => Math.round(y * 10) / 10),
+  );
+  // As long as its true delay, an injected one included.
+  assert.ok(Math.abs(x1 - x0 - 401_000 * places.pxPerMicro) < 0.2);
+  assert.deepEqual([marks.get("frame master").node, marks.get("head master").node], ["master", "bonnie"]);
+});
+
+test("a lost frame ends in a cross before the line of the node that it was for", () => {
+  const story = new Story().begin("bonnie", "clyde").append(0, 2).send("clyde", 0, 1);
+  story.tell("master", "dropped", {
+    peer: "clyde",
+    request: 1,
+    frame: "AddMessage",
+    ids: [0, 1],
+    attempt: 1,
+    delayMs: 0,
+  });
+  story.pass(1500);
+  story.tell("master", "timed-out", {
+    peer: "clyde",
+    request: 1,
+    frame: "AddMessage",
+    ids: [0, 1],
+    attempt: 1,
+    delayMs: 0,
+  });
+  const marks = marksOf(story, 1);
+  const lost = marks.get("lost master");
+  assert.deepEqual([lost.kind, lost.node, lost.peer, lost.ids], ["lost", "master", "clyde", [0, 1]]);
+  const [, , , end] = points(lost.d);
+  const places = lanes(story);
+  assert.ok(end > places.y("bonnie") + 10 && end < places.y("clyde") - 10);
+  assert.equal(marks.get("timed-out").kind, "timed-out");
+  assert.ok(!marks.has("frame master"));
+});
+
+test("a lost answer ends in a cross on its way back", () => {
+  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1).store("bonnie", 0, 1);
+  story.tell("bonnie", "dropped", { peer: "master", request: 1, frame: "Added", attempt: 1, delayMs: 0 });
+  const lost = marksOf(story, 1).get("lost bonnie");
+  assert.deepEqual([lost.kind, lost.node, lost.peer], ["lost", "bonnie", "master"]);
+});
+
+test("late answers and second answers are told apart", () => {
+  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1500);
+  const frame = { peer: "bonnie", frame: "AddMessage", ids: [0, 1], attempt: 1, delayMs: 0 };
+  story.tell("master", "timed-out", { ...frame, request: 1 });
+  story
+    .pass(500)
+    .store("bonnie", 0, 1)
+    .tell("master", "late", { ...frame, request: 1 });
+  story.send("bonnie", 1, 2).pass(1).store("bonnie", 1, 2).ack("bonnie", 1, 2);
+  story.tell("master", "late", { ...frame, request: 2 });
+  const late = marksOf(story, 1).get("late");
+  const second = marksOf(story, 2).get("second");
+  assert.deepEqual([late.kind, second.kind], ["late", "late"]);
+  assert.notEqual(late.d.match(/a/g).length, second.d.match(/a/g).length);
+});
+
+test("of a frame that only its sender told of, a dashed arrow is drawn, and a stub until it is answered", () => {
+  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1);
+  assert.equal(marksOf(story, 1).get("frame master").look, "dashed");
+  story.pass(20).ack("bonnie", 0, 1);
+  const marks = marksOf(story, 1);
+  assert.deepEqual([marks.get("frame master").look, marks.get("answer").look], ["dashed", "dashed"]);
+  const [, , , y1] = points(marks.get("frame master").d);
+  assert.equal(y1, Math.round(lanes(story).y("bonnie") * 10) / 10);
+});
+
+test("on a secondary's page its master has a lane, and frames come from there", () => {
+  const story = new Story();
+  story.state("bonnie", { role: "secondary", master: { name: "master", connected: true } });
+  story.store("bonnie", 0, 1);
+  const nodes = story.view.lanes();
+  assert.deepEqual(
+    nodes.map(({ name, isElsewhere }) => [name, Boolean(isElsewhere)]),
+    [
+      ["master", true],
+      ["bonnie", false],
+    ],
+  );
+  const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000 });
+  const [exchange] = story.things("exchange");
+  const marks = exchangeMarks(exchange, places);
+  assert.deepEqual(
+    marks.map(({ kind, look, node }) => [kind, look, node]),
+    [
+      ["received", "dashed", "bonnie"],
+      ["received", "solid", "bonnie"],
+    ],
+  );
+  assert.equal(story.view.master(), null);
+});
+
+test("nothing is received left of where it was sent, whatever the clocks say", () => {
+  const story = new Story({ ahead: { bonnie: -700 } }).begin("bonnie").append(0, 2).send("bonnie", 0, 1);
+  story.store("bonnie", 0, 1).ack("bonnie", 0, 1);
+  const [x0, , x1] = points(marksOf(story, 1).get("frame master").d);
+  assert.ok(x1 >= x0);
+});
+
+test("request numbers of a new connection are of other requests", () => {
+  const story = new Story()
+    .begin("bonnie")
+    .append(0, 2)
+    .send("bonnie", 0, 1)
+    .pass(1)
+    .store("bonnie", 0, 1)
+    .pass(1);
+  story.ack("bonnie", 0, 1).pass(1000);
+  story.tell("master", "joined", { peer: "bonnie", end: 1 });
+  story.tell("bonnie", "joined", { peer: "master", end: 1 });
+  story.pass(1000);
+  // What the secondary tells may come before what the master tells.
+  story.store("bonnie", 1, 1).append(1, 2).send("bonnie", 1, 1).pass(1).ack("bonnie", 1, 1);
+  const exchanges = story.things("exchange");
+  assert.deepEqual(
+    exchanges.map(({ ids }) => ids),
+    [
+      [0, 1],
+      [1, 2],
+    ],
+  );
+  assert.deepEqual(
+    exchanges.map(({ there }) => there.arrivals.length),
+    [1, 1],
+  );
+});
+
+test("the page that a secondary requests is a frame of its master", () => {
+  const story = new Story().begin("bonnie");
+  story.tell("bonnie", "sent", {
+    peer: "master",
+    request: 4,
+    frame: "GetMessages",
+    attempt: 1,
+    delayMs: 0,
+    from: 0,
+  });
+  story.pass(1).tell("master", "sent", {
+    peer: "bonnie",
+    request: 4,
+    frame: "Page",
+    ids: [0, 9],
+    attempt: 1,
+    delayMs: 0,
+  });
+  story
+    .pass(1)
+    .tell("bonnie", "received", { peer: "master", request: 4, frame: "Page", ids: [0, 9], logEnd: 9 });
+  story.tell("bonnie", "completed", {
+    peer: "master",
+    request: 4,
+    frame: "GetMessages",
+    ids: [0, 9],
+    attempt: 1,
+    delayMs: 0,
+    tookMs: 2,
+  });
+  const marks = marksOf(story, 4);
+  assert.equal(story.things("exchange").length, 1);
+  assert.deepEqual([marks.get("frame master").node, marks.get("frame bonnie").node], ["master", "bonnie"]);
+  assert.equal(marks.get("head master").node, "bonnie");
+});
+
+test("a page that nobody told to have come is drawn dashed when its messages are acked", () => {
+  const story = new Story().begin("bonnie");
+  story.tell("master", "sent", {
+    peer: "bonnie",
+    request: 1,
+    frame: "Page",
+    ids: [0, 6],
+    attempt: 1,
+    delayMs: 0,
+  });
+  const places = lanes(story);
+  const end = () => points(marksOf(story, 1).get("frame master").d)[3];
+  assert.ok(end() < places.y("bonnie") - 10);
+  story.pass(5).tell("master", "acked", { peer: "bonnie", ids: [0, 6] });
+  assert.equal(end(), Math.round(places.y("bonnie") * 10) / 10);
+  assert.equal(marksOf(story, 1).get("frame master").look, "dashed");
+});
+
+test("a bar fills to its write concern, a step for each ack that counts", () => {
+  const story = new Story().begin("bonnie", "clyde").append(0, 2).pass(100);
+  story.tell("master", "acked", { peer: "bonnie", ids: [0, 1] });
+  story.tell("master", "answered", { ids: [0, 1], writeConcern: 2, answer: "acked" });
+  story.pass(50).tell("master", "acked", { peer: "clyde", ids: [0, 1] });
+  const [append] = story.things("append");
+  const marks = appendMarks(append, lanes(story), { row: 0, now: story.time, label: null });
+  assert.deepEqual(
+    marks.map(({ kind, color }) => [kind, color]),
+    [
+      ["waits", null],
+      ["acked", "master"],
+      ["acked", "bonnie"],
+      ["answered", null],
+    ],
+  );
+  const heights = marks.slice(0, 3).map(({ d }) => points(d).at(3));
+  assert.ok(Math.abs(heights[0] - heights[1] - heights[2]) < 0.3);
+});
+
+test("each outcome on a lane has a shape of its own", () => {
+  const story = new Story().begin("bonnie");
+  const shapes = new Set();
+  for (const kind of ["stored", "held", "gap-closed", "duplicate", "store-delayed"]) {
+    story.tell("bonnie", kind, { ids: [0, 1], end: 0, delayMs: 1 });
+  }
+  for (const point of story.things("point")) {
+    const [mark] = pointMarks(point, lanes(story));
+    shapes.add(`${mark.look} ${mark.d.replaceAll(/[\d.-]+/g, "")}`);
+    assert.deepEqual([mark.kind, mark.node], [point.kind, "bonnie"]);
+  }
+  assert.equal(shapes.size, 5);
+});
+
+test("the words of a bar say whom its client waits for, also at a moment of the past", () => {
+  const story = new Story().begin("bonnie", "clyde").append(0, 3);
+  const names = ["master", "bonnie", "clyde"];
+  const begin = story.time;
+  story.pass(10).tell("master", "acked", { peer: "clyde", ids: [0, 1] });
+  const between = story.time;
+  story.pass(10).tell("master", "acked", { peer: "bonnie", ids: [0, 1] });
+  story.tell("master", "answered", { ids: [0, 1], writeConcern: 3, answer: "acked" });
+  const [append] = story.things("append");
+  const label = (t) => appendLabel(append, 1, names, t);
+  assert.equal(label(begin), "0 w=3 waits for bonnie, clyde");
+  assert.equal(label(between), "0 w=3 waits for bonnie");
+  assert.deepEqual([label(begin - 1), label(Infinity)], ["0 w=3", "0 w=3"]);
+  assert.equal(
+    appendLabel({ ...append, w: 2, endedAt: null }, 1, names, begin),
+    "0 w=2 waits for 1 of bonnie, clyde",
+  );
+});

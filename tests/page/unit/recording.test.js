@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { played, saved } from "../../../src/page/recording.js";
+import { recordingItems, RecordingError } from "../../../src/page/source.js";
+import { Story } from "./items.js";
+
+const HEAD = '{"recording":1,"madeBy":"acklog 0.1.0","clock":"virtual","title":"a crash"}\n';
+const STEP = '{"at":5,"event":"step","data":{"line":1,"text":"append","state":"begins","seen":null}}\n';
+
+function fault(text) {
+  try {
+    recordingItems(text);
+  } catch (error) {
+    assert.ok(error instanceof RecordingError, error.stack);
+    return error.message;
+  }
+  return null;
+}
+
+test("what is saved opens as it was", () => {
+  const story = new Story().begin("bonnie");
+  story.give("messages", { node: "bonnie", from: 0, messages: ["<b>a</b>", "b"] });
+  story.append(0, 2).send("bonnie", 0, 1).pass(3).store("bonnie", 0, 1).ack("bonnie", 0, 1);
+  story.give("connection", { open: false });
+  const { head, items } = recordingItems(saved(story.model, 0));
+  assert.deepEqual([head.clock, head.title], ["wall", "the minute before 1970-01-01T00:00:00.000Z"]);
+  const { model, from, to } = played(head, items);
+  assert.ok(to > from);
+  const view = model.view(to);
+  assert.deepEqual(
+    view.nodes().map(({ name }) => name),
+    ["master", "bonnie"],
+  );
+  assert.deepEqual([view.node("bonnie").text(0), view.appends()[0].acks.length], ["<b>a</b>", 2]);
+});
+
+test("a recording begins with the state of each node, also where that came before", () => {
+  const story = new Story().begin("bonnie");
+  story.give("messages", { node: "bonnie", from: 0, messages: ["a"] });
+  for (let second = 0; second < 90; second += 1) {
+    story.pass(1000).state("master", { role: "master", logEnd: 1 });
+  }
+  const { items } = recordingItems(saved(story.model, 0));
+  const begin = items.filter(({ data }) => data.node === "bonnie").map(({ event }) => event);
+  assert.deepEqual(begin, ["state", "messages"]);
+});
+
+test("an incomplete last line is left out", () => {
+  const { items } = recordingItems(`${HEAD}${STEP}{"at":6,"event":"st`);
+  assert.equal(items.length, 1);
+  assert.equal(recordingItems(`${HEAD}${STEP.trim()}`).items.length, 1);
+});
+
+test("a file that is no recording is refused with the line that is wrong", () => {
+  assert.match(fault(""), /its first line must be/);
+  assert.match(fault("hello\n"), /its first line must be/);
+  assert.match(
+    fault('{"recording":2,"clock":"wall"}\n'),
+    /version 2 of the format; this page reads version 1/,
+  );
+  assert.match(fault('{"recording":1,"clock":"sun"}\n'), /clock in line 1 must be wall or virtual/);
+  assert.match(fault(HEAD), /is empty/);
+  assert.match(fault(`${HEAD}${STEP}nonsense\n${STEP}`), /line 3 is not JSON/);
+  assert.match(fault(`${HEAD}{"event":"step","data":{}}\n`), /line 2 has no time/);
+  assert.match(fault(`${HEAD}7\n`), /line 2 is no item/);
+  const wrong = '{"at":1,"event":"messages","data":{"node":"a","from":0,"messages":[{}]}}\n';
+  assert.match(fault(`${HEAD}${wrong}`), /line 2 has data that do not fit the name messages/);
+});
+
+test("names that are not known are passed over, and times never go back", () => {
+  const { head, items } = recordingItems(`${HEAD}${STEP}{"at":1,"event":"later","data":{}}\n`);
+  assert.deepEqual(
+    items.map(({ at }) => at),
+    [5, 5],
+  );
+  const { model, to } = played(head, items);
+  assert.deepEqual(
+    model
+      .view(to)
+      .steps()
+      .map(({ text }) => text),
+    ["append"],
+  );
+  assert.match(model.view(to).clock, /virtual time of a simulation/);
+});
+
+test("of a recording everything is kept, however long it is", () => {
+  const story = new Story().begin("bonnie").append(0, 1);
+  const then = story.time;
+  for (let second = 0; second < 5000; second += 1) {
+    story.pass(1000).state("bonnie", { role: "secondary", logEnd: second });
+    story.tell("bonnie", "ready", { peer: "master" });
+  }
+  const { model } = played({ clock: "wall" }, story.items);
+  assert.equal(model.view(then).node("bonnie").health.logEnd, 0);
+  assert.equal(model.view(then).appends().length, 1);
+  assert.equal(model.view(story.time).notes().length, 5000);
+});

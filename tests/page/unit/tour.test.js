@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Sight } from "../../../src/page/sight.js";
+import { experiments, hindrance } from "../../../src/page/tour-script.js";
+
+const NAMES = { master: "master", near: "bonnie", far: "clyde", size: 3 };
+const NONE = {
+  sendDelayMs: null,
+  storeDelayMs: null,
+  errorRate: 0,
+  dropRate: 0,
+  duplicateRate: 0,
+  paused: false,
+};
+
+// A cluster as the tour sees it, whose nodes the test changes.
+function cluster() {
+  const nodes = ["master", "bonnie", "clyde"].map((name) => {
+    return { name, end: 3, faults: { ...NONE }, status: "healthy" };
+  });
+  const node = (name) => nodes.find((one) => one.name === name);
+  const view = { node, master: () => node("master") };
+  const sight = new Sight();
+  sight.look(view, []);
+  return { node, sight, appends: (entries) => sight.look(view, entries) };
+}
+
+test("there are five experiments, and each step tells what to do and what to watch", () => {
+  const list = experiments(NAMES);
+  assert.equal(list.length, 5);
+  for (const { title, intro, breaks, steps, why } of list) {
+    assert.ok(title && intro && why && breaks.length > 0);
+    for (const step of steps)
+      assert.ok(step.act.endsWith(".") && step.watch.endsWith("."), step.act);
+    assert.equal(steps[0].point.node, breaks[0]);
+  }
+});
+
+test("nothing is noticed while nothing happened", () => {
+  const { sight } = cluster();
+  for (const { steps } of experiments(NAMES)) {
+    for (const step of steps.slice(0, -1)) assert.ok(!step.done(sight), step.act);
+  }
+});
+
+test("a write concern that waits is noticed: slow, answered at once, answered late", () => {
+  const { node, sight, appends } = cluster();
+  const { steps } = experiments(NAMES)[0];
+  node("bonnie").faults.storeDelayMs = [1000, 1000];
+  assert.match(steps[0].done(sight), /one second late/);
+  sight.begin(4);
+  const quick = { number: 5, state: "answered", needed: 1, id: 3, tookMs: 4 };
+  appends([{ ...quick, number: 4 }]);
+  assert.ok(!steps[1].done(sight), "an append from before the step does not count");
+  appends([quick]);
+  assert.match(steps[1].done(sight), /after 4 ms/);
+  assert.ok(!steps[2].done(sight));
+  appends([{ ...quick, needed: 3, tookMs: 1010 }]);
+  assert.match(steps[2].done(sight), /after 1\.0 s/);
+});
+
+test("a lost frame, and that it is sent again, are noticed from the events", () => {
+  const { node, sight } = cluster();
+  const { steps } = experiments(NAMES)[1];
+  node("bonnie").faults.dropRate = 0.3;
+  assert.ok(steps[0].done(sight));
+  sight.begin(0);
+  sight.take({ kind: "dropped", node: "clyde", peer: "master" });
+  assert.ok(!steps[1].done(sight));
+  sight.take({ kind: "dropped", node: "bonnie", peer: "master" });
+  assert.match(steps[1].done(sight), /cross/);
+  sight.begin(0);
+  sight.take({ kind: "resent", node: "master", peer: "bonnie", ids: [2, 3], attempt: 2 });
+  assert.match(steps[2].done(sight), /message 2 went out again, attempt 2/);
+});
+
+test("a lost ack that a later one covers must be lost again", () => {
+  const { sight } = cluster();
+  const step = experiments(NAMES)[1].steps[2];
+  sight.take({ kind: "received", node: "bonnie", peer: "master", request: 7, ids: [2, 3] });
+  sight.take({ kind: "dropped", node: "bonnie", peer: "master", request: 7, frame: "Added" });
+  sight.begin(0);
+  assert.equal(step.again(sight), null);
+  sight.take({ kind: "acked", node: "master", peer: "bonnie", ids: [1, 2] });
+  sight.take({ kind: "acked", node: "master", peer: "clyde", ids: [2, 3] });
+  assert.equal(step.again(sight), null, "neither an older ack nor one of another node covers it");
+  sight.take({ kind: "acked", node: "master", peer: "bonnie", ids: [3, 4] });
+  assert.match(step.again(sight), /covered the lost one/);
+});
+
+test("an ack may cover a lost one before the loss is noticed", () => {
+  const { sight } = cluster();
+  const step = experiments(NAMES)[1].steps[2];
+  sight.take({ kind: "received", node: "bonnie", peer: "master", request: 7, ids: [2, 3] });
+  sight.take({ kind: "dropped", node: "bonnie", peer: "master", request: 7, frame: "Added" });
+  sight.take({ kind: "acked", node: "master", peer: "bonnie", ids: [3, 4] });
+  sight.begin(0);
+  assert.match(step.again(sight), /covered the lost one/);
+});
+
+test("silence and its end are noticed", () => {
+  const { node, sight, appends } = cluster();
+  const { steps } = experiments(NAMES)[2];
+  node("clyde").faults.paused = true;
+  assert.ok(steps[0].done(sight));
+  appends([{ number: 1, state: "answered", needed: 2, id: 3, tookMs: 5 }]);
+  assert.match(steps[1].done(sight), /clyde lacks message 3/);
+  assert.ok(!steps[2].done(sight));
+  node("clyde").status = "suspected";
+  assert.match(steps[2].done(sight), /suspected/);
+  assert.ok(!steps[3].done(sight));
+  Object.assign(node("clyde"), { status: "healthy", faults: { ...NONE } });
+  assert.match(steps[3].done(sight), /has everything/);
+});
+
+test("a cut and its end are noticed", () => {
+  const { node, sight, appends } = cluster();
+  const { steps } = experiments(NAMES)[3];
+  node("bonnie").faults.dropRate = 1;
+  assert.ok(steps[0].done(sight));
+  appends([{ number: 1, state: "answered", needed: 2, id: 3, tookMs: 5 }]);
+  assert.match(steps[1].done(sight), /lacks message 3/);
+  appends([{ number: 2, state: "waits", needed: 3, id: 4 }]);
+  assert.match(steps[2].done(sight), /waits for bonnie/);
+  node("bonnie").faults.dropRate = 0;
+  assert.ok(!steps[3].done(sight), "it still waits");
+  appends([]);
+  assert.match(steps[3].done(sight), /the same again/);
+});
+
+test("duplicates, and a gap that closes, are noticed", () => {
+  const { sight } = cluster();
+  const { steps } = experiments(NAMES)[4];
+  sight.take({ kind: "duplicate", node: "bonnie", ids: [4, 5] });
+  assert.match(steps[1].done(sight), /bonnie got message 4 twice/);
+  sight.take({ kind: "held", node: "clyde", ids: [6, 8], end: 5 });
+  assert.match(
+    steps[3].done(sight),
+    /clyde holds messages 6 to 7 back, since message 5 is missing/,
+  );
+  sight.take({ kind: "gap-closed", node: "clyde", ids: [5, 8] });
+  assert.match(steps[4].done(sight), /clyde is closed/);
+});
+
+test("what a step can see does not grow without end", () => {
+  const { sight } = cluster();
+  for (let count = 0; count < 50_000; count += 1) sight.take({ kind: "stored" });
+  assert.ok(sight.events.length < 10_000);
+});
+
+test("the tour says why it cannot be taken", () => {
+  const fine = { mode: "live", master: "master", secondaries: ["bonnie"], faultsOff: [] };
+  assert.equal(hindrance(fine), null);
+  assert.match(
+    hindrance({ ...fine, faultsOff: ["bonnie"] }),
+    /bonnie does not allow it.*--allow-faults/,
+  );
+  assert.match(hindrance({ ...fine, secondaries: [] }), /Start one/);
+  assert.match(hindrance({ ...fine, master: undefined }), /master's page/);
+  assert.match(hindrance({ ...fine, mode: "recording" }), /recording/);
+  assert.match(hindrance({ ...fine, mode: "scenario" }), /scenario plays/);
+});

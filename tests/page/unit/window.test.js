@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Choice } from "../../../src/page/choice.js";
+import { Lanes, nextStart, Rows, windowStart } from "../../../src/page/lanes.js";
+import { ceiling } from "../../../src/page/rate-counts.js";
+import { Timed } from "../../../src/page/timed.js";
+
+const SECOND = 1_000_000;
+
+test("the window stands until it is full, then turns over by half", () => {
+  const span = 10 * SECOND;
+  let start = null;
+  const starts = [];
+  for (let second = 12; second < 28; second += 1) {
+    start = nextStart(start, second * SECOND, span);
+    if (starts.at(-1) !== start / SECOND) starts.push(start / SECOND);
+  }
+  assert.deepEqual(starts, [10, 15, 20]);
+});
+
+test("after a long sleep the window is at once where time is", () => {
+  assert.equal(nextStart(10 * SECOND, 3610 * SECOND, 10 * SECOND), 3605 * SECOND);
+});
+
+test("a moment of the past stands in the second half of its window", () => {
+  for (const second of [20, 23.5, 24.9]) {
+    const start = windowStart(second * SECOND, 10 * SECOND) / SECOND;
+    assert.equal(start, 15);
+  }
+});
+
+test("two to ten nodes have lanes that do not meet", () => {
+  for (let count = 1; count <= 10; count += 1) {
+    const names = Array.from({ length: count }, (_, index) => `n${index}`);
+    const lanes = new Lanes({
+      width: 1280,
+      rem: 16,
+      tall: 1000,
+      nodes: names.map((name) => ({ name })),
+      span: 10 * SECOND,
+    });
+    const heights = names.map((name) => lanes.y(name));
+    heights.forEach((y, index) => assert.ok(index === 0 || y - heights[index - 1] >= 40));
+    assert.ok(heights.at(-1) < lanes.axis && lanes.axis < lanes.height);
+    assert.ok(lanes.sendersTop + lanes.sendersHeight < heights[0]);
+  }
+});
+
+test("bars at the same time stand in rows of their own, and keep them", () => {
+  const rows = new Rows(2);
+  assert.deepEqual([rows.place("a", 0, 50), rows.place("b", 10, 20), rows.place("c", 15, 30)], [0, 1, null]);
+  assert.equal(rows.place("d", 25, 40), 1);
+  assert.equal(rows.place("a", 0, 90), 0);
+  assert.equal(rows.place("e", 60, 70), 1);
+});
+
+test("of too many messages one of a power of two is drawn, with all that is about it", () => {
+  const choice = new Choice(50, 10 * SECOND);
+  let id = 0;
+  for (let second = 0; second < 5; second += 1) {
+    for (let number = 0; number < 200; number += 1) {
+      choice.see([id, id + 1], second * SECOND + number * 5000);
+      id += 1;
+    }
+  }
+  assert.equal(choice.every, 64);
+  const drawn = Array.from({ length: 200 }, (_, number) => id - 200 + number).filter((it) =>
+    choice.has([it, it + 1]),
+  );
+  assert.ok(drawn.length >= 2 && drawn.length <= 5);
+  // A run is drawn where it has a message that is.
+  assert.ok(choice.has([drawn[0] - 3, drawn[0] + 2]));
+  assert.ok(choice.has(null));
+});
+
+test("with few messages all are drawn, also after many", () => {
+  const choice = new Choice(50, 10 * SECOND);
+  for (let id = 0; id < 500; id += 1) choice.see([id, id + 1], 1000 + id);
+  assert.ok(choice.every > 1);
+  for (let second = 1; second < 20; second += 1) choice.see([500 + second, 501 + second], second * SECOND);
+  assert.equal(choice.every, 1);
+  assert.ok(choice.has([517, 518]));
+});
+
+test("a value is known at each time since it was set", () => {
+  const value = new Timed();
+  value.set(10, "a");
+  value.set(20, "b");
+  value.set(15, "late");
+  assert.deepEqual([value.at(9), value.at(10), value.at(19.9), value.at(20)], [undefined, "a", "a", "late"]);
+  for (let t = 30; t < 300; t += 1) value.set(t, t);
+  value.prune(250, 1000);
+  assert.deepEqual([value.at(250.5), value.at(10), value.last], [250, undefined, 299]);
+  value.prune(0, 10);
+  assert.deepEqual([value.at(289), value.at(290)], [undefined, 290]);
+});
+
+test("scales end at a round number", () => {
+  assert.deepEqual([0, 1, 3, 10, 11, 700, 2001].map(ceiling), [1, 1, 5, 10, 20, 1000, 5000]);
+});
