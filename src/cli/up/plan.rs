@@ -313,7 +313,7 @@ mod tests {
         assert!(!guide.contains("Msg3"), "{guide}");
         assert!(guide.contains("Open http://127.0.0.1:8000/ to see"), "{guide}");
         assert!(!guide.contains("buttons"), "{guide}");
-        let faulty = plan(&["--secondaries=0", "--allow-faults"]).unwrap().guide();
+        let faulty = plan(&["--secondaries=0", "--", "--allow-faults"]).unwrap().guide();
         assert!(faulty.contains("with buttons for faults"), "{faulty}");
         assert!(guide.contains("curl http://127.0.0.1:8001/messages"), "{guide}");
         let alone = plan(&["--secondaries=0"]).unwrap().guide();
