@@ -8,7 +8,7 @@ use acklog_api::{EventsRequest, MissedEvents, Role, SampledEvents, view};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{ToldNode, messages, relay, state};
 use crate::contract::event_body;
@@ -21,6 +21,11 @@ use crate::server::node::{EventItem, EventListener, Heard};
 /// Silence after which a comment is sent. Longer: proxies cut the connection. Shorter: more bytes
 /// for nothing.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// Time between two pieces of events, so that a busy node writes many at once. Shorter: each event
+/// costs the node, and each that relays it, a system call of its own. Longer: a reader sees what
+/// happens later, up to this time.
+const GATHERING: Duration = Duration::from_millis(20);
 
 /// Pieces beside the node's own events that wait for a reader. Fewer: those who make them wait for
 /// each other. More: more memory for a slow reader, and older news.
@@ -38,6 +43,8 @@ struct Listening {
     _makers: JoinSet<()>,
     _follower: Follower,
     begun: bool,
+    /// The earliest time of the next piece of events.
+    due: Instant,
 }
 
 impl Listening {
@@ -67,6 +74,7 @@ impl Listening {
             _makers: makers,
             _follower: follower,
             begun: false,
+            due: Instant::now(),
         }
     }
 
@@ -78,8 +86,12 @@ impl Listening {
             sse::write_opening(&mut out, "events of this node");
             return Some((self, out.into()));
         }
+        let heard = async {
+            sleep_until(self.due).await;
+            self.listener.next().await
+        };
         tokio::select! {
-            heard = self.listener.next() => match heard {
+            heard = heard => match heard {
                 Heard::Closed => return None,
                 Heard::Missed(count) => {
                     let data = MissedEvents { count, node: self.of_many.clone() };
@@ -87,6 +99,7 @@ impl Listening {
                 }
                 Heard::Items(items) => {
                     items.iter().for_each(|item| self.render(&mut out, item));
+                    self.due = Instant::now() + GATHERING;
                 }
             },
             Some(piece) = self.pieces.recv() => return Some((self, piece)),
