@@ -239,7 +239,8 @@ export class Timeline {
     }
     const left = Math.max(lanes.x(thing.t), lanes.x(this.#start));
     const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
-    const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity);
+    const most = Math.floor((lanes.right - left) / (lanes.rem * CHARACTER));
+    const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity, most);
     const taken = Math.max(end, left + words.length * lanes.rem * CHARACTER) + lanes.rem * 0.5;
     const row = this.#rows.place(thing, lanes.x(thing.t), taken);
     if (row === null) return null;
