@@ -117,28 +117,45 @@ export class Room {
   }
 }
 
-// Rows of bars: each bar gets the first row that is free at its place, and keeps it.
+// Most pixels of a bar that may lie on the one before it, and at most a quarter of it. More: bars are
+// covered. Fewer: of clients that come at the same time, one that waits long has no bar.
+const MOST_COVERED = 12;
+
+// Rows of bars with words above them: each bar gets the first row that is free at its place, and
+// keeps it. Where words of others stand on all rows, it gets one without, until it is long enough to
+// have its own words behind them.
 export class Rows {
-  #ends;
-  #rows = new Map();
+  // Where the last bar of each row ends, and where its words do.
+  #bars;
+  #words;
+  #places = new Map();
 
   constructor(count) {
-    this.#ends = new Array(count).fill(-Infinity);
+    this.#bars = new Array(count).fill(-Infinity);
+    this.#words = new Array(count).fill(-Infinity);
   }
 
-  // Returns the row of a bar that begins at `x` and ends at `end`; null: none is free.
-  place(key, x, end) {
-    let row = this.#rows.get(key);
-    if (row === undefined) {
-      row = this.#ends.findIndex((taken) => taken < x);
-      if (row < 0) return null;
-      this.#rows.set(key, row);
+  // Returns the row of a bar that begins at `x` and ends at `end`, and where its words, so wide, begin:
+  // `{row, words}`, the latter null where they have no room; null: no row is free.
+  place(key, x, end, width) {
+    let place = this.#places.get(key);
+    if (place === undefined) {
+      // A long bar may begin where a short one ends a moment later.
+      const isFree = (row) => this.#bars[row] <= x + Math.min((end - x) / 4, MOST_COVERED);
+      const rows = [...this.#bars.keys()].filter(isFree);
+      const row = rows.find((one) => this.#words[one] < x) ?? rows[0];
+      if (row === undefined) return null;
+      place = { row, words: this.#words[row] < x ? x : null };
+      this.#places.set(key, place);
     }
-    this.#ends[row] = Math.max(this.#ends[row], end);
-    return row;
+    const { row } = place;
+    if (place.words === null && this.#words[row] + width <= end) place.words = this.#words[row];
+    this.#bars[row] = Math.max(this.#bars[row], end);
+    if (place.words !== null) this.#words[row] = Math.max(this.#words[row], end, place.words + width);
+    return place;
   }
 
   forget(key) {
-    this.#rows.delete(key);
+    this.#places.delete(key);
   }
 }
