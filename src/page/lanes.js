@@ -123,16 +123,18 @@ const MOST_COVERED = 12;
 
 // Rows of bars with words above them: each bar gets the first row that is free at its place, and
 // keeps it. Where words of others stand on all rows, it gets one without, until it is long enough to
-// have its own words behind them.
+// have at least half of its own words behind them.
 export class Rows {
-  // Where the last bar of each row ends, and where its words do.
+  // Where the last bar of each row ends, where the last words do, and whose they are.
   #bars;
   #words;
+  #last;
   #places = new Map();
 
   constructor(count) {
     this.#bars = new Array(count).fill(-Infinity);
     this.#words = new Array(count).fill(-Infinity);
+    this.#last = new Array(count).fill(null);
   }
 
   // Returns the row of a bar that begins at `x` and ends at `end`, and where its words, so wide, begin:
@@ -149,10 +151,18 @@ export class Rows {
       this.#places.set(key, place);
     }
     const { row } = place;
-    if (place.words === null && this.#words[row] + width <= end) place.words = this.#words[row];
+    if (place.words === null && this.#words[row] + width / 2 <= end) place.words = this.#words[row];
     this.#bars[row] = Math.max(this.#bars[row], end);
-    if (place.words !== null) this.#words[row] = Math.max(this.#words[row], end, place.words + width);
+    if (place.words !== null) this.#wordsOf(row, key, place.words + width);
     return place;
+  }
+
+  // Notes that the words of a bar end at `end`: less far than before, where they became shorter.
+  #wordsOf(row, key, end) {
+    const isOvertaken = this.#words[row] > end && this.#last[row] !== key;
+    if (isOvertaken) return;
+    this.#words[row] = end;
+    this.#last[row] = key;
   }
 
   forget(key) {

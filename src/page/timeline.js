@@ -245,7 +245,9 @@ export class Timeline {
     const width = words.length * lanes.rem * CHARACTER;
     const space = lanes.rem * 0.5;
     const x = lanes.x(thing.t);
-    const place = this.#rows.place(thing, x, Math.max(x + 3, end), width + space + left - x);
+    // What waits goes on till it is drawn again.
+    const taken = Math.max(x + 3, end) + (thing.endedAt === null ? space : 0);
+    const place = this.#rows.place(thing, x, taken, width + space + left - x);
     if (place === null) return null;
     const label = words && place.words !== null && { text: words, x: Math.max(left, place.words) };
     return appendMarks(thing, lanes, { row: place.row, label, now: Math.max(this.#now, thing.last) });

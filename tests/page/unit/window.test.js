@@ -62,11 +62,20 @@ test("a bar below the words of others has its own behind them once it is long en
   const rows = new Rows(1);
   assert.deepEqual(rows.place("short", 0, 2, 40), { row: 0, words: 0 });
   assert.deepEqual(rows.place("long", 10, 20, 40), { row: 0, words: null });
-  assert.deepEqual(rows.place("long", 10, 79, 40), { row: 0, words: null });
-  assert.deepEqual(rows.place("long", 10, 80, 40), { row: 0, words: 40 });
+  assert.deepEqual(rows.place("long", 10, 59, 40), { row: 0, words: null });
+  assert.deepEqual(rows.place("long", 10, 60, 40), { row: 0, words: 40 });
   assert.deepEqual(rows.place("long", 10, 90, 20), { row: 0, words: 40 });
   assert.equal(rows.place("below", 85, 95, 20), null);
-  assert.deepEqual(rows.place("below", 85, 105, 20), { row: 0, words: null });
+  assert.deepEqual(rows.place("below", 85, 105, 20), { row: 0, words: 85 });
+});
+
+test("words that become shorter leave their room to others", () => {
+  const rows = new Rows(1);
+  assert.deepEqual(rows.place("first", 0, 10, 100), { row: 0, words: 0 });
+  assert.deepEqual(rows.place("first", 0, 20, 30), { row: 0, words: 0 });
+  assert.deepEqual(rows.place("second", 40, 50, 30), { row: 0, words: 40 });
+  assert.deepEqual(rows.place("first", 0, 20, 35), { row: 0, words: 0 });
+  assert.deepEqual(rows.place("third", 60, 90, 30), { row: 0, words: null });
 });
 
 test("of too many messages one of a power of two is drawn, with all that is about it", () => {
