@@ -46,7 +46,7 @@ export function bandMark(band, lanes, { start, now, line }) {
   const height = band.kind === "faults" ? 0.22 * lanes.rem : y1 - y0;
   const tx = Math.max(x0, lanes.x(start)) + 0.3 * lanes.rem;
   // Words of what goes on may stand where it is still to come, and end with the window.
-  const right = band.end === null ? lanes.right : x1;
+  const right = band.end === null ? lanes.x(start + lanes.span) : x1;
   const room = Math.floor((right - tx) / (THIN * CHARACTER * lanes.rem));
   const text = isGap ? band.text : withoutReasons(band);
   const words = room >= text.length ? text : room < 4 ? "" : `${text.slice(0, room - 1)}…`;

@@ -240,7 +240,7 @@ export class Timeline {
     }
     const left = Math.max(lanes.x(thing.t), lanes.x(this.#start));
     const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
-    const most = Math.floor((lanes.right - left) / (lanes.rem * CHARACTER));
+    const most = Math.floor((lanes.x(this.#start + lanes.span) - left) / (lanes.rem * CHARACTER));
     const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity, most);
     const width = words.length * lanes.rem * CHARACTER;
     const space = lanes.rem * 0.5;

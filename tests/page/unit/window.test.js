@@ -75,7 +75,7 @@ test("words that become shorter leave their room to others", () => {
   assert.deepEqual(rows.place("first", 0, 20, 30), { row: 0, words: 0 });
   assert.deepEqual(rows.place("second", 40, 50, 30), { row: 0, words: 40 });
   assert.deepEqual(rows.place("first", 0, 20, 35), { row: 0, words: 0 });
-  assert.deepEqual(rows.place("third", 60, 90, 30), { row: 0, words: null });
+  assert.deepEqual(rows.place("third", 60, 80, 30), { row: 0, words: null });
 });
 
 test("of too many messages one of a power of two is drawn, with all that is about it", () => {
