@@ -39,6 +39,9 @@ export class App {
   #eventListeners = [];
   #drawers = [];
 
+  // Whether it stopped since a scenario was over.
+  #isAtEnd = false;
+
   // Begins to read the stream.
   start() {
     liveSource({
@@ -51,6 +54,11 @@ export class App {
 
   get live() {
     return this.#t === null;
+  }
+
+  // Whether a scenario was played, and whoever played it is gone.
+  get isOver() {
+    return this.connection.state === "lost" && this.#live.stepsAt(Infinity).length > 0;
   }
 
   get rate() {
@@ -182,11 +190,25 @@ export class App {
 
   #connected(connection) {
     const isOpen = connection.state === "open";
-    if (isOpen !== (this.connection.state === "open") && this.connection.state !== "connecting") {
-      this.#live.take({ at: pageTime(), event: "connection", data: { open: isOpen } });
-    }
+    const isOther = isOpen !== (this.connection.state === "open") && this.connection.state !== "connecting";
     this.connection = connection;
+    if (this.isOver) {
+      this.#stopAtEnd();
+    } else {
+      if (isOther) this.#live.take({ at: pageTime(), event: "connection", data: { open: isOpen } });
+      // The next scenario plays.
+      if (isOpen && this.#isAtEnd && !this.recording) this.freeze(false);
+      this.#isAtEnd = false;
+    }
     this.#moved();
+  }
+
+  // Stops time at the end of a scenario, so that it stays in sight.
+  #stopAtEnd() {
+    if (this.#isAtEnd) return;
+    this.#isAtEnd = true;
+    if (!this.recording) this.freeze(true);
+    this.say("The scenario is over.");
   }
 
   #ask() {

@@ -54,7 +54,8 @@ export class Bands {
       t,
     );
     if (!reachable) return;
-    this.#faults(node, faults, t);
+    // A node whose faults cannot be set from here tells of them in its events alone.
+    if (faults) this.#faults(node, faults, t);
     if (!health) return;
     const disk = health.disk && health.disk.state !== "ok" ? health.disk : null;
     this.set(node, "disk", disk && `its disk is ${disk.state}${disk.detail ? `: ${disk.detail}` : ""}`, t);
@@ -64,6 +65,7 @@ export class Bands {
   // Takes an event, placed at `t`.
   takeEvent(event, t) {
     const { node, peer, kind } = event;
+    if (kind === "started") this.#faults(node, null, t);
     if (kind === "faults") this.#faults(node, event.faults, t);
     if (kind === "mode") this.set(node, "read-only", modeText(event.mode), t);
     if (kind === "health" && peer) this.#silence(peer, event.status, t, t);

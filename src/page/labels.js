@@ -5,8 +5,9 @@ export const CHARACTER = 0.46;
 // That of type that is not bold, as a share of it.
 const THIN = 0.87;
 
-// Returns the label of a client's bar as it is at `t`.
-export function appendLabel({ first, end, w, acceptedAt, endedAt, acks }, every, names, t) {
+// Returns the label of a client's bar as it is at `t`; without what it waits for, where it is longer
+// than `most` characters.
+export function appendLabel({ first, end, w, acceptedAt, endedAt, acks }, every, names, t, most = Infinity) {
   if (every > 1) return "";
   const what = end - first === 1 ? `${first}` : `${first}–${end - 1}`;
   const label = w === null ? what : `${what} w=${w}`;
@@ -16,13 +17,20 @@ export function appendLabel({ first, end, w, acceptedAt, endedAt, acks }, every,
   const lacking = names.filter((name) => !has.has(name));
   const open = w - has.size;
   if (open <= 0 || lacking.length === 0) return label;
-  return `${label} waits for ${open < lacking.length ? `${open} of ` : ""}${lacking.join(", ")}`;
+  const whole = `${label} waits for ${open < lacking.length ? `${open} of ` : ""}${lacking.join(", ")}`;
+  return whole.length <= most ? whole : label;
 }
 
 // Returns the lines on which the words of a band may stand, counted from the top of its node's part;
 // the last one is at the bottom.
 export function linesOf({ kind }) {
   return kind === "gap" ? [2] : [0, 1];
+}
+
+// Returns the words of a band without the reasons, which stand behind colons and are told where one
+// asks for them. Of faults there are several, between commas.
+function withoutReasons({ kind, text }) {
+  return kind === "faults" ? text.replace(/:[^,]*/g, "") : text.split(":")[0];
 }
 
 // Returns the marks of a band: a part of the lane, and its words on a line; null: without words.
@@ -37,9 +45,10 @@ export function bandMark(band, lanes, { start, now, line }) {
   const y1 = top + lanes.pitch - 0.1 * lanes.rem;
   const height = band.kind === "faults" ? 0.22 * lanes.rem : y1 - y0;
   const tx = Math.max(x0, lanes.x(start)) + 0.3 * lanes.rem;
-  const room = band.end === null ? Infinity : Math.floor((x1 - tx) / (THIN * CHARACTER * lanes.rem));
-  // The reason, behind a colon, is told where one asks for it; of a gap it is short.
-  const text = isGap ? band.text : band.text.split(":")[0];
+  // Words of what goes on may stand where it is still to come, and end with the window.
+  const right = band.end === null ? lanes.x(start + lanes.span) : x1;
+  const room = Math.floor((right - tx) / (THIN * CHARACTER * lanes.rem));
+  const text = isGap ? band.text : withoutReasons(band);
   const words = room >= text.length ? text : room < 4 ? "" : `${text.slice(0, room - 1)}…`;
   return [
     {

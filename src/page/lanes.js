@@ -117,28 +117,55 @@ export class Room {
   }
 }
 
-// Rows of bars: each bar gets the first row that is free at its place, and keeps it.
+// Most pixels of a bar that may lie on the one before it, and at most a quarter of it. More: bars are
+// covered. Fewer: of clients that come at the same time, one that waits long has no bar.
+const MOST_COVERED = 12;
+
+// Rows of bars with words above them: each bar gets the first row that is free at its place, and
+// keeps it. Where words of others stand on all rows, it gets one without, until it is long enough to
+// have at least half of its own words behind them.
 export class Rows {
-  #ends;
-  #rows = new Map();
+  // Where the last bar of each row ends, where the last words do, and whose they are.
+  #bars;
+  #words;
+  #last;
+  #places = new Map();
 
   constructor(count) {
-    this.#ends = new Array(count).fill(-Infinity);
+    this.#bars = new Array(count).fill(-Infinity);
+    this.#words = new Array(count).fill(-Infinity);
+    this.#last = new Array(count).fill(null);
   }
 
-  // Returns the row of a bar that begins at `x` and ends at `end`; null: none is free.
-  place(key, x, end) {
-    let row = this.#rows.get(key);
-    if (row === undefined) {
-      row = this.#ends.findIndex((taken) => taken < x);
-      if (row < 0) return null;
-      this.#rows.set(key, row);
+  // Returns the row of a bar that begins at `x` and ends at `end`, and where its words, so wide, begin:
+  // `{row, words}`, the latter null where they have no room; null: no row is free.
+  place(key, x, end, width) {
+    let place = this.#places.get(key);
+    if (place === undefined) {
+      // A long bar may begin where a short one ends a moment later.
+      const isFree = (row) => this.#bars[row] <= x + Math.min((end - x) / 4, MOST_COVERED);
+      const rows = [...this.#bars.keys()].filter(isFree);
+      const row = rows.find((one) => this.#words[one] < x) ?? rows[0];
+      if (row === undefined) return null;
+      place = { row, words: this.#words[row] < x ? x : null };
+      this.#places.set(key, place);
     }
-    this.#ends[row] = Math.max(this.#ends[row], end);
-    return row;
+    const { row } = place;
+    if (place.words === null && this.#words[row] + width / 2 <= end) place.words = this.#words[row];
+    this.#bars[row] = Math.max(this.#bars[row], end);
+    if (place.words !== null) this.#wordsOf(row, key, place.words + width);
+    return place;
+  }
+
+  // Notes that the words of a bar end at `end`: less far than before, where they became shorter.
+  #wordsOf(row, key, end) {
+    const isOvertaken = this.#words[row] > end && this.#last[row] !== key;
+    if (isOvertaken) return;
+    this.#words[row] = end;
+    this.#last[row] = key;
   }
 
   forget(key) {
-    this.#rows.delete(key);
+    this.#places.delete(key);
   }
 }

@@ -279,7 +279,8 @@ export function pointMarks(point, lanes) {
     y: y + 0.95 * lanes.rem,
     anchor: isEnd ? "end" : "start",
   };
-  const label = LABELLED.has(kind) ? { text: kind, ...place } : null;
+  const text = color === node ? kind : `${peer} ${kind}`;
+  const label = LABELLED.has(kind) ? { text, ...place } : null;
   return [{ ...mark, look: isEnd ? "alarm" : "bold", d, label }];
 }
 

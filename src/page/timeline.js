@@ -209,11 +209,12 @@ export class Timeline {
       return;
     }
     const marks = this.#marks(thing);
+    // A client that waits has room once it waits for long.
+    if (thing.open && (thing.type === "append" || thing.type === "band")) this.#growing.add(thing);
+    else this.#growing.delete(thing);
     if (marks === null) return void this.#density.count(thing, this.#lanes);
     this.#drawn.add(thing);
     this.#stage.show(thing, marks);
-    if (thing.open && (thing.type === "append" || thing.type === "band")) this.#growing.add(thing);
-    else this.#growing.delete(thing);
   }
 
   // Whether a thing is drawn: one of its messages is chosen, or it is out of the ordinary.
@@ -239,12 +240,17 @@ export class Timeline {
     }
     const left = Math.max(lanes.x(thing.t), lanes.x(this.#start));
     const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
-    const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity);
-    const taken = Math.max(end, left + words.length * lanes.rem * CHARACTER) + lanes.rem * 0.5;
-    const row = this.#rows.place(thing, lanes.x(thing.t), taken);
-    if (row === null) return null;
-    const label = words && { text: words, x: left };
-    return appendMarks(thing, lanes, { row, label, now: Math.max(this.#now, thing.last) });
+    const most = Math.floor((lanes.x(this.#start + lanes.span) - left) / (lanes.rem * CHARACTER));
+    const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity, most);
+    const width = words.length * lanes.rem * CHARACTER;
+    const space = lanes.rem * 0.5;
+    const x = lanes.x(thing.t);
+    // What waits goes on till it is drawn again.
+    const taken = Math.max(x + 3, end) + (thing.endedAt === null ? space : 0);
+    const place = this.#rows.place(thing, x, taken, width + space + left - x);
+    if (place === null) return null;
+    const label = words && place.words !== null && { text: words, x: Math.max(left, place.words) };
+    return appendMarks(thing, lanes, { row: place.row, label, now: Math.max(this.#now, thing.last) });
   }
 
   // Returns the line of a band's words, which it keeps; null: those of others stand there.

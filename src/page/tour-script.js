@@ -29,7 +29,7 @@ function waits(near, size) {
       {
         act: "Append a message with write concern 1.",
         watch: `The answer comes at once. In the list of ${near} its place stays empty for a second.`,
-        point: FORM,
+        point: { id: "concern-1" },
         done: (see) => {
           const entry = see.answered((one) => one.needed === 1);
           return entry && `answered after ${span(entry.tookMs)}, without waiting for ${near}.`;

@@ -316,6 +316,8 @@ export class Tour {
     if (!point) return null;
     if (point.id) {
       const element = document.getElementById(point.id);
+      // What is chosen already is appended next.
+      if (element?.checked) return document.getElementById("append-button");
       return element?.closest("label") ?? element;
     }
     const column = [...document.querySelectorAll("section[data-node]")].find(

@@ -96,10 +96,11 @@ function closed(view, mode, isScenario) {
 let lostAt = null;
 
 // Returns the connection as StatusView shows it.
-function connection({ connection: { state, detail }, recording, live }) {
+function connection({ connection: { state, detail }, recording, live, isOver }) {
   const now = performance.now();
   lostAt = state === "lost" ? (lostAt ?? now) : null;
   if (recording) return { kind: "recording", detail: null };
+  if (isOver) return { kind: live ? "lost" : "frozen", since: lostAt, now, detail: "the scenario is over" };
   if (state === "lost") return { kind: "lost", since: lostAt, now, detail };
   if (!live) return { kind: "frozen", detail: null };
   return { kind: state === "open" ? "live" : "connecting", detail };

@@ -83,6 +83,17 @@ test("silence begins with the last sign of life, and ends when the master hears 
   assert.deepEqual([silence.open, silence.end], [false, story.time]);
 });
 
+test("faults of which only events tell hold until an event says otherwise, or the node starts anew", () => {
+  const story = new Story().begin("bonnie").pass(1000);
+  const paused = { paused: true, dropRate: 0, duplicateRate: 0, errorRate: 0, storeDelayMs: null, sendDelayMs: null };
+  story.tell("bonnie", "faults", { faults: paused });
+  const [band] = story.things("band");
+  story.pass(1000).state("bonnie", { role: "secondary" }, { faults: null });
+  assert.deepEqual([band.kind, band.open], ["paused", true]);
+  story.pass(1000).tell("bonnie", "started", { role: "secondary", end: 0 });
+  assert.deepEqual([band.open, band.end], [false, story.time]);
+});
+
 test("a node that cannot be reached keeps what was known of it", () => {
   const story = new Story().begin("bonnie");
   story.give("messages", { node: "bonnie", from: 0, messages: ["a", "b"] });

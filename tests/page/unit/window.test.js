@@ -49,10 +49,33 @@ test("two to ten nodes have lanes that do not meet", () => {
 
 test("bars at the same time stand in rows of their own, and keep them", () => {
   const rows = new Rows(2);
-  assert.deepEqual([rows.place("a", 0, 50), rows.place("b", 10, 20), rows.place("c", 15, 30)], [0, 1, null]);
-  assert.equal(rows.place("d", 25, 40), 1);
-  assert.equal(rows.place("a", 0, 90), 0);
-  assert.equal(rows.place("e", 60, 70), 1);
+  const at = (row, words) => ({ row, words });
+  assert.deepEqual(rows.place("a", 0, 50, 5), at(0, 0));
+  assert.deepEqual(rows.place("b", 10, 20, 5), at(1, 10));
+  assert.equal(rows.place("c", 15, 30, 5), null);
+  assert.deepEqual(rows.place("d", 25, 40, 5), at(1, 25));
+  assert.deepEqual(rows.place("a", 0, 90, 5), at(0, 0));
+  assert.deepEqual(rows.place("e", 60, 70, 5), at(1, 60));
+});
+
+test("a bar below the words of others has its own behind them once it is long enough", () => {
+  const rows = new Rows(1);
+  assert.deepEqual(rows.place("short", 0, 2, 40), { row: 0, words: 0 });
+  assert.deepEqual(rows.place("long", 10, 20, 40), { row: 0, words: null });
+  assert.deepEqual(rows.place("long", 10, 59, 40), { row: 0, words: null });
+  assert.deepEqual(rows.place("long", 10, 60, 40), { row: 0, words: 40 });
+  assert.deepEqual(rows.place("long", 10, 90, 20), { row: 0, words: 40 });
+  assert.equal(rows.place("below", 85, 95, 20), null);
+  assert.deepEqual(rows.place("below", 85, 105, 20), { row: 0, words: 85 });
+});
+
+test("words that become shorter leave their room to others", () => {
+  const rows = new Rows(1);
+  assert.deepEqual(rows.place("first", 0, 10, 100), { row: 0, words: 0 });
+  assert.deepEqual(rows.place("first", 0, 20, 30), { row: 0, words: 0 });
+  assert.deepEqual(rows.place("second", 40, 50, 30), { row: 0, words: 40 });
+  assert.deepEqual(rows.place("first", 0, 20, 35), { row: 0, words: 0 });
+  assert.deepEqual(rows.place("third", 60, 80, 30), { row: 0, words: null });
 });
 
 test("of too many messages one of a power of two is drawn, with all that is about it", () => {
