@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::contract::wall_clock_us;
@@ -30,6 +30,10 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Silence after which a secondary that tells its state each second is not reached. Shorter: a busy
 /// one counts as gone. Longer: a page shows a node that hangs as if it lived.
 const STATE_SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// Time after which a connection counts as one that lasts. Shorter: a node that ends each at once
+/// is dialed again and again without a pause. Longer: one that restarts is reached later.
+const LASTS_FROM: Duration = Duration::from_secs(2);
 
 /// One secondary whose events are relayed.
 struct Relay {
@@ -131,12 +135,15 @@ impl Relay {
             Ok(events) => events,
             Err(error) => return Ok(reason(error)),
         };
+        let opened_at = Instant::now();
         loop {
             let items = match events.next_items().await {
                 Ok(items) => items,
                 Err(error) => return Ok(reason(error)),
             };
-            *pauses = RetryPauses::new();
+            if opened_at.elapsed() >= LASTS_FROM {
+                *pauses = RetryPauses::new();
+            }
             let mut out = Vec::new();
             for item in &items {
                 if let Err(reason) = self.write(&mut out, item, target) {
