@@ -54,7 +54,7 @@ pub(super) async fn forward(
         let name = peer.name.clone();
         RequestProblem::NodeUnreachable { name, detail }
     };
-    let _counted = connections.enter().map_err(unreachable)?;
+    let _counted = connections.pass_on().map_err(unreachable)?;
     let target = peer.http.map(PeerTarget::new).ok_or_else(|| unreachable(NO_PLACE.to_owned()))?;
     // The library leaves out the body of an answer to `HEAD`.
     let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };

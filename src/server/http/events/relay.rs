@@ -119,7 +119,7 @@ impl Relay {
         target: &PeerTarget,
         pauses: &mut RetryPauses,
     ) -> Result<String, Unwanted> {
-        let _counted = match self.connections.enter() {
+        let _counted = match self.connections.watch() {
             Ok(counted) => counted,
             Err(reason) => return Ok(reason),
         };
