@@ -2,7 +2,7 @@
 //! their master; and the requests about faults that a master passes on.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -335,4 +335,62 @@ fn a_master_passes_requests_about_faults_on() {
     assert_eq!((gone.status, &problem["code"]), (502, &json!("node-unreachable")));
     assert_eq!(problem["retry"], true);
     assert!(problem["detail"].as_str().unwrap().contains("see that the node runs"), "{problem}");
+}
+
+#[test]
+fn faults_reach_the_node_that_is_named_and_no_other_at_its_address() {
+    let (master, comm) = master(&["--allow-faults"]);
+    let mut bonnie = secondary("bonnie", comm, &["--allow-faults"]);
+    wait_ready(&bonnie);
+    let clear = || request(master.http, "DELETE", "/faults?node=bonnie", "");
+    assert_eq!(clear().status, 200);
+    bonnie.process.signal(Signal::KILL);
+    bonnie.process.wait();
+    // Neither another node that took over its port takes them for its own …
+    let port = bonnie.http.port().to_string();
+    let mut clyde = secondary("clyde", comm, &["--allow-faults", "--http-port", &port]);
+    wait_ready(&clyde);
+    let unreachable = |answer: Answer| {
+        let problem = answer.json();
+        assert_eq!((answer.status, &problem["code"]), (502, &json!("node-unreachable")));
+        problem["detail"].as_str().unwrap().to_owned()
+    };
+    let paused = request(master.http, "PUT", "/faults?node=bonnie", r#"{"paused":true}"#);
+    let detail = unreachable(paused);
+    assert!(detail.contains("clyde, another node, is at its address"), "{detail}");
+    assert_eq!(get(clyde.http, "/faults").json()["paused"], false);
+    // … nor does a master pass them on again: the address may be its own.
+    let again = "PUT /faults?node=bonnie HTTP/1.1\r\nhost: localhost\r\n\
+                 via: 1.1 proxy, 1.1 acklog-master\r\ncontent-length: 15\r\n\
+                 connection: close\r\n\r\n{\"paused\":true}";
+    let mut stream = TcpStream::connect(master.http).unwrap();
+    stream.write_all(again.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("master, another"), "{answer}");
+    clyde.process.signal(Signal::KILL);
+    clyde.process.wait();
+    // What no node answers is not passed back: a browser would take it for the master's own.
+    let other = TcpListener::bind(bonnie.http).unwrap();
+    let long = format!("200 OK\r\ncontent-type: application/json\r\n\r\n{}", " ".repeat(100_000));
+    for answer in [
+        "200 OK\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n",
+        "101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n",
+        "302 Found\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n",
+        "650 Odd\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n",
+        &long,
+    ] {
+        let refused = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = other.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                // The master may hang up before it has all of it.
+                let _ = stream.write_all(format!("HTTP/1.1 {answer}").as_bytes());
+            });
+            clear()
+        });
+        unreachable(refused);
+    }
+    let counted = get(master.http, "/metrics").body;
+    assert!(counted.contains(r#"{route="/faults",status="502"} 7"#), "{counted}");
 }

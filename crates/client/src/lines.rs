@@ -6,19 +6,35 @@ use thiserror::Error;
 /// Longest line of one message, in bytes: each byte of a text can be written as six (`\u0000`).
 pub const LINE_BYTES_MAX: usize = MESSAGE_BYTES_LIMIT * 6 + 4096;
 
-/// A line that is longer than any message can be.
+/// A line that is longer than any of its stream can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the node shows a message of more than {LINE_BYTES_MAX} bytes")]
-pub struct LineTooLong;
+#[error("the node sends a line of more than {max} bytes")]
+pub struct LineTooLong {
+    /// Most bytes of a line.
+    pub max: usize,
+}
 
 /// Cuts a listing into its lines; at no time is more than one line held.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lines {
     /// The line that has begun.
     line: Vec<u8>,
+    max: usize,
+}
+
+/// Lines of messages.
+impl Default for Lines {
+    fn default() -> Self {
+        Self::of(LINE_BYTES_MAX)
+    }
 }
 
 impl Lines {
+    /// Returns lines of at most `max` bytes, with the line feed of each.
+    pub const fn of(max: usize) -> Self {
+        Self { line: Vec::new(), max }
+    }
+
     /// Takes the next piece and hands out each line that is complete with it, without its line
     /// feed.
     ///
@@ -31,8 +47,8 @@ impl Lines {
     ) -> Result<(), E> {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(part);
-            if self.line.len() > LINE_BYTES_MAX {
-                return Err(LineTooLong.into());
+            if self.line.len() > self.max {
+                return Err(LineTooLong { max: self.max }.into());
             }
             if let Some(line) = self.line.strip_suffix(b"\n") {
                 take(line)?;
@@ -74,6 +90,9 @@ mod tests {
         let mut lines = Lines::default();
         let piece = vec![b'x'; LINE_BYTES_MAX];
         assert_eq!(lines.add(&piece, |_| Ok::<_, LineTooLong>(())), Ok(()));
-        assert_eq!(lines.add(b"x", |_| Ok::<_, LineTooLong>(())), Err(LineTooLong));
+        assert_eq!(
+            lines.add(b"x", |_| Ok::<_, LineTooLong>(())),
+            Err(LineTooLong { max: LINE_BYTES_MAX })
+        );
     }
 }

@@ -93,7 +93,7 @@ impl<'a, D: Dial> Messages<'a, D> {
             });
             taken.map_err(|wrong| match wrong {
                 Wrong::Json(error) => Failure::of_cause(Cause::NotANode(error.into()), false),
-                Wrong::Long(_) => Failure::of_cause(Cause::CutOff, false),
+                Wrong::Long => Failure::of_cause(Cause::CutOff, false),
             })?;
         }
         if !lines.is_complete() {
@@ -107,11 +107,11 @@ impl<'a, D: Dial> Messages<'a, D> {
 /// The fault of a line.
 enum Wrong {
     Json(serde_json::Error),
-    Long(LineTooLong),
+    Long,
 }
 
 impl From<LineTooLong> for Wrong {
-    fn from(error: LineTooLong) -> Self {
-        Self::Long(error)
+    fn from(_: LineTooLong) -> Self {
+        Self::Long
     }
 }

@@ -26,7 +26,11 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest answer that is taken as a whole, in bytes: the longest message, and who has it. Health
 /// of 255 secondaries is far below it.
-const ANSWER_BYTES_MAX: usize = LINE_BYTES_MAX + 64 * 1024;
+pub(crate) const ANSWER_BYTES_MAX: usize = LINE_BYTES_MAX + 64 * 1024;
+
+/// Longest refusal of a stream, in bytes: a problem is far below it. Smaller: its detail may not
+/// fit. Larger: whoever answers in a node's place takes up more memory.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 /// A node, or none of several, can be reached: nothing was sent.
 #[derive(Debug, Error)]
@@ -60,9 +64,9 @@ pub enum CallError {
     /// The connection broke in the middle of the answer.
     #[error("{0} broke off its answer")]
     BrokenOff(Endpoint, #[source] hyper::Error),
-    /// The answer is longer than any that is read as a whole.
-    #[error("{0} answers with more than {ANSWER_BYTES_MAX} bytes")]
-    TooLong(Endpoint),
+    /// The answer is longer than any to such a request: than so many bytes.
+    #[error("{0} answers with more than {1} bytes")]
+    TooLong(Endpoint, usize),
     /// The path or a header cannot be sent.
     #[error("the request cannot be sent")]
     BadRequest(#[from] hyper::http::Error),
@@ -141,10 +145,13 @@ impl<D: Dial> NodeClient<D> {
         let (response, _) = self.send(Method::GET, path, headers, Bytes::new(), patience).await?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            _ => match timeout(READ_TIMEOUT, whole(self.target.endpoint(), response)).await {
-                Ok(answer) => Err(CallError::Refused(Box::new(answer?))),
-                Err(_) => Err(self.silent()),
-            },
+            _ => {
+                let refusal = whole(self.target.endpoint(), response, REFUSAL_BYTES_MAX);
+                match timeout(READ_TIMEOUT, refusal).await {
+                    Ok(answer) => Err(CallError::Refused(Box::new(answer?))),
+                    Err(_) => Err(self.silent()),
+                }
+            }
         }
     }
 
@@ -166,10 +173,11 @@ impl<D: Dial> NodeClient<D> {
         let key = key.map(|key| (HeaderName::from_static(headers::IDEMPOTENCY_KEY), key));
         let sent = self.send(method, path, key.as_slice(), body.into(), patience);
         let (response, deadline) = sent.await?;
-        self.by(deadline, whole(self.target.endpoint(), response)).await?
+        self.by(deadline, whole(self.target.endpoint(), response, ANSWER_BYTES_MAX)).await?
     }
 
-    /// Sends a request with further headers, and takes the whole answer, which may take this long.
+    /// Sends a request with further headers, and takes the whole answer, which may take this long
+    /// and have so many bytes.
     ///
     /// # Errors
     /// As [`NodeClient::call`].
@@ -177,13 +185,12 @@ impl<D: Dial> NodeClient<D> {
         &mut self,
         method: Method,
         path: &str,
-        headers: &[(HeaderName, &str)],
-        body: impl Into<Bytes>,
-        patience: Duration,
+        (headers, body): (&[(HeaderName, &str)], Bytes),
+        (patience, answer_max): (Duration, usize),
     ) -> Result<Answer, CallError> {
-        let sent = self.send(method, path, headers, body.into(), Some(patience));
+        let sent = self.send(method, path, headers, body, Some(patience));
         let (response, deadline) = sent.await?;
-        self.by(deadline, whole(self.target.endpoint(), response)).await?
+        self.by(deadline, whole(self.target.endpoint(), response, answer_max)).await?
     }
 
     /// Sends a request; returns the head of the answer, and until when the rest of it may take.
@@ -306,21 +313,22 @@ where
     handshake.map_err(|error| unreachable(error.to_string()))
 }
 
-/// Takes the rest of an answer.
+/// Takes the rest of an answer of at most `max` bytes.
 ///
 /// # Errors
-/// When it breaks off, or is too long.
+/// When it breaks off, or is longer.
 pub(crate) async fn whole(
     endpoint: &Endpoint,
     response: Response<Incoming>,
+    max: usize,
 ) -> Result<Answer, CallError> {
     let (head, mut body) = response.into_parts();
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| CallError::BrokenOff(endpoint.clone(), error))?;
         bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
-        if bytes.len() > ANSWER_BYTES_MAX {
-            return Err(CallError::TooLong(endpoint.clone()));
+        if bytes.len() > max {
+            return Err(CallError::TooLong(endpoint.clone(), max));
         }
     }
     Ok(Answer { status: head.status, headers: head.headers, body: bytes.into() })

@@ -17,6 +17,11 @@ use crate::sse_stream::SseStream;
 /// without a word is noticed late.
 pub const EVENTS_SILENCE_MAX: Duration = Duration::from_secs(30);
 
+/// Longest event, in bytes. The longest that nodes send are lists of 200 texts of 200 characters.
+/// Smaller: events of later versions do not fit. Larger: whoever answers in a node's place takes up
+/// more memory.
+const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
 /// An item of a node's events, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamedItem {
@@ -120,7 +125,9 @@ impl<D: Dial> NodeEvents<D> {
     ) -> Result<Self, NodeEventsError> {
         let mut node = NodeClient::new(target);
         let lines = [(ACCEPT, headers::TEXT_EVENT_STREAM)];
-        match SseStream::open(&mut node, &request.path(), &lines, silence_max).await? {
+        match SseStream::open(&mut node, &request.path(), &lines, (silence_max, EVENT_BYTES_MAX))
+            .await?
+        {
             Some(stream) => Ok(Self { node, stream, ready: VecDeque::new() }),
             None => Err(NodeEventsError::NoStream(node.target().endpoint().clone())),
         }

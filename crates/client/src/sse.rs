@@ -7,7 +7,7 @@ use std::str::Utf8Error;
 
 use thiserror::Error;
 
-use crate::lines::{LINE_BYTES_MAX, LineTooLong, Lines};
+use crate::lines::{LineTooLong, Lines};
 
 /// One event of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +32,12 @@ pub enum BadEventStream {
 }
 
 /// Cuts a stream into its events; at no time is more than one event held.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SseParser {
     lines: Lines,
     event: PartialEvent,
+    /// Most bytes of a line, and of the data of an event.
+    max: usize,
 }
 
 /// The event that has begun.
@@ -48,6 +50,11 @@ struct PartialEvent {
 }
 
 impl SseParser {
+    /// Returns a parser of a stream whose events have at most `max` bytes.
+    pub(crate) fn of(max: usize) -> Self {
+        Self { lines: Lines::of(max), event: PartialEvent::default(), max }
+    }
+
     /// Takes the next piece and hands out each event that is complete with it.
     ///
     /// # Errors
@@ -57,12 +64,12 @@ impl SseParser {
         piece: &[u8],
         mut take: impl FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let event = &mut self.event;
+        let (event, max) = (&mut self.event, self.max);
         let added = self.lines.add(piece, |line| {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let line = str::from_utf8(line).map_err(|error| Fault::Stream(error.into()))?;
             if !line.is_empty() {
-                return event.add(line).map_err(|error| Fault::Stream(error.into()));
+                return event.add(line, max).map_err(|error| Fault::Stream(error.into()));
             }
             let taken = match event.has_data {
                 true => take(event.whole()).map_err(Fault::Taker),
@@ -93,13 +100,13 @@ impl<E> From<LineTooLong> for Fault<E> {
 
 impl PartialEvent {
     /// Adds a line that is not empty.
-    fn add(&mut self, line: &str) -> Result<(), LineTooLong> {
+    fn add(&mut self, line: &str, max: usize) -> Result<(), LineTooLong> {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "data" => {
-                if self.data.len() + value.len() > LINE_BYTES_MAX {
-                    return Err(LineTooLong);
+                if self.data.len() + value.len() > max {
+                    return Err(LineTooLong { max });
                 }
                 if self.has_data {
                     self.data.push('\n');
@@ -129,11 +136,12 @@ impl PartialEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lines::LINE_BYTES_MAX;
 
     type Owned = (String, Option<String>, String);
 
     fn parsed(pieces: &[&[u8]]) -> Result<Vec<Owned>, BadEventStream> {
-        let (mut parser, mut found) = (SseParser::default(), Vec::new());
+        let (mut parser, mut found) = (SseParser::of(LINE_BYTES_MAX), Vec::new());
         for piece in pieces {
             parser.add(piece, |event| {
                 let SseEvent { name, id, data } = event;
@@ -186,7 +194,7 @@ mod tests {
                 panic!("the stream is good")
             }
         }
-        let mut parser = SseParser::default();
+        let mut parser = SseParser::of(LINE_BYTES_MAX);
         assert_eq!(parser.add(b"data: 1\n\ndata: 2\n\n", |_| Err(Stop)), Err(Stop));
     }
 }

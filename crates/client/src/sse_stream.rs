@@ -20,8 +20,8 @@ pub(crate) struct SseStream {
 }
 
 impl SseStream {
-    /// Asks a node for a stream that is never silent for longer than `patience`, its head included.
-    /// `None` where the answer is no stream of events.
+    /// Asks a node for a stream that is never silent for longer than `patience`, its head included,
+    /// and whose events have at most `max` bytes. `None` where the answer is no stream of events.
     ///
     /// # Errors
     /// When the node refuses, or cannot be reached.
@@ -29,14 +29,14 @@ impl SseStream {
         node: &mut NodeClient<D>,
         path: &str,
         lines: &[(HeaderName, &str)],
-        patience: Duration,
+        (patience, max): (Duration, usize),
     ) -> Result<Option<Self>, CallError> {
         let response = node.stream(path, lines, patience).await?;
         let is_stream = response
             .headers()
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(headers::TEXT_EVENT_STREAM.as_bytes()));
-        let parser = SseParser::default();
+        let parser = SseParser::of(max);
         Ok(is_stream.then(|| Self { body: response.into_body(), parser, patience }))
     }
 

@@ -18,25 +18,51 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// watch all nodes. More: fewer descriptors are left for connections of clients.
 pub(in crate::server) const PEER_CONNECTIONS_MAX: usize = 256;
 
+/// How many of these are kept for requests that are passed on. Fewer: such a request is refused
+/// while others wait for nodes that hang. More: fewer people can watch.
+const PASSED_ON_MAX: usize = 16;
+
+/// How many of these are for those who watch.
+const WATCHED_MAX: usize = PEER_CONNECTIONS_MAX - PASSED_ON_MAX;
+
 /// The connections to secondaries that may be open at once. A clone is the same limit.
 #[derive(Clone, Debug)]
-pub(super) struct PeerConnections(Arc<Semaphore>);
+pub(super) struct PeerConnections {
+    watched: Arc<Semaphore>,
+    passed_on: Arc<Semaphore>,
+}
 
 impl PeerConnections {
     /// Creates a limit of which nothing is used.
     pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(PEER_CONNECTIONS_MAX)))
+        let [watched, passed_on] =
+            [WATCHED_MAX, PASSED_ON_MAX].map(|max| Arc::new(Semaphore::new(max)));
+        Self { watched, passed_on }
     }
 
-    /// Counts one connection more, until the permit is dropped.
+    /// Counts one connection more for those who watch, until the permit is dropped.
     ///
     /// # Errors
     /// When there are as many as may be: the reason, for people.
-    pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit, String> {
-        self.0.clone().try_acquire_owned().map_err(|_| {
+    pub(super) fn watch(&self) -> Result<OwnedSemaphorePermit, String> {
+        self.watched.clone().try_acquire_owned().map_err(|_| {
             format!(
-                "{PEER_CONNECTIONS_MAX} connections to secondaries are open already for those who \
-                 watch all nodes, which is the limit; close some pages, or ask the node itself"
+                "{WATCHED_MAX} connections to secondaries are open already for those who watch all \
+                 nodes, which is the limit; close some pages, or ask the node itself"
+            )
+        })
+    }
+
+    /// Counts one connection more for a request that is passed on, until the permit is dropped.
+    /// However many watch, there is room for some: a paused node can be woken.
+    ///
+    /// # Errors
+    /// As [`watch`](Self::watch).
+    pub(super) fn pass_on(&self) -> Result<OwnedSemaphorePermit, String> {
+        self.passed_on.clone().try_acquire_owned().map_err(|_| {
+            format!(
+                "{PASSED_ON_MAX} requests are being passed on already, which is the limit; try \
+                 again in a moment, or ask the node itself"
             )
         })
     }
@@ -96,11 +122,19 @@ mod tests {
     #[test]
     fn at_the_limit_no_connection_is_made_until_one_ends() {
         let connections = PeerConnections::new();
-        let mut held: Vec<_> =
-            (0..PEER_CONNECTIONS_MAX).map(|_| connections.enter().unwrap()).collect();
-        assert!(connections.clone().enter().unwrap_err().starts_with("256 connections"));
+        let mut held: Vec<_> = (0..WATCHED_MAX).map(|_| connections.watch().unwrap()).collect();
+        assert!(connections.clone().watch().unwrap_err().starts_with("240 connections"));
         held.pop();
-        assert!(connections.enter().is_ok());
+        assert!(connections.watch().is_ok());
+    }
+
+    #[test]
+    fn however_many_watch_there_is_room_for_requests_that_are_passed_on() {
+        let connections = PeerConnections::new();
+        let _watched: Vec<_> = (0..WATCHED_MAX).map(|_| connections.watch().unwrap()).collect();
+        let _passed_on: Vec<_> =
+            (0..PASSED_ON_MAX).map(|_| connections.pass_on().unwrap()).collect();
+        assert!(connections.pass_on().unwrap_err().starts_with("16 requests"));
     }
 
     #[test]

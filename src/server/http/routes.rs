@@ -27,7 +27,7 @@ use super::connections::Connections;
 use super::events::{self, ToldNode};
 use super::faults;
 use super::follow::{FollowHub, FollowerLimit};
-use super::forward::forward;
+use super::forward::{forward, was_passed_on};
 use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
@@ -172,11 +172,19 @@ impl App {
         head: &Parts,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
-        if name == *self.told.node.events().node() {
+        let own = self.told.node.events().node();
+        if name == *own {
             return match self.told.allow_faults {
                 true => self.faults(route, &head.headers, body).await,
                 false => Err(RequestProblem::FaultsOff),
             };
+        }
+        if was_passed_on(&head.headers) {
+            let detail = format!(
+                "{own}, another node, is at its address; see that it runs, and that no other node \
+                 has its HTTP port"
+            );
+            return Err(RequestProblem::NodeUnreachable { name, detail });
         }
         match &self.told.node {
             ServedNode::Secondary(node) => {

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::endpoint::{Dial, Endpoint};
-use crate::node::{CallError, READ_TIMEOUT, Unreachable, connect, whole};
+use crate::node::{ANSWER_BYTES_MAX, CallError, READ_TIMEOUT, Unreachable, connect, whole};
 use crate::nodes::NodesError;
 use crate::retry::Failure;
 
@@ -145,7 +145,7 @@ async fn tell_refusal(
     endpoint: &Endpoint,
     response: Response<Incoming>,
 ) {
-    let answer = timeout(READ_TIMEOUT, whole(endpoint, response)).await;
+    let answer = timeout(READ_TIMEOUT, whole(endpoint, response, ANSWER_BYTES_MAX)).await;
     match answer.unwrap_or_else(|_| Err(CallError::Silent(endpoint.clone()))) {
         Ok(answer) => {
             let _ = parts.send(Err(Failure::of_answer(&answer))).await;

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::events::{BadFollowStream, FollowEvent};
 use crate::endpoint::Dial;
+use crate::lines::LINE_BYTES_MAX;
 use crate::node::{CallError, NodeClient};
 use crate::sse::BadEventStream;
 use crate::sse_stream::SseStream;
@@ -83,7 +84,8 @@ impl EventStream {
         if let Some(id) = &request.last_event_id {
             lines.push((HeaderName::from_static(headers::LAST_EVENT_ID), id));
         }
-        let opened = SseStream::open(node, &request.path(), &lines, SILENCE_MAX).await?;
+        let opened =
+            SseStream::open(node, &request.path(), &lines, (SILENCE_MAX, LINE_BYTES_MAX)).await?;
         opened.map(Self).ok_or(FollowError::NoStream)
     }
 

@@ -47,6 +47,14 @@ async fn silence_and_what_is_no_stream_are_told_apart() {
     let full = ScriptedNode::start([Script::answer(503, "application/problem+json", full)]).await;
     let error = open(&full).await.unwrap_err();
     assert_eq!(error.to_string(), "1024 listen");
+    let long = format!("data: {}\n\n", "x".repeat(EVENT_BYTES_MAX));
+    let long = ScriptedNode::start([Script::events(&[&long])]).await;
+    let error = open(&long).await.unwrap().next().await.unwrap_err();
+    assert_eq!(error.to_string(), "the node sends a line of more than 1048576 bytes");
+    let endless = "y".repeat(100_000);
+    let endless = Script::answer(503, "application/problem+json", &endless).then_silent();
+    let error = open(&ScriptedNode::start([endless]).await).await.unwrap_err();
+    assert!(error.to_string().ends_with(" answers with more than 65536 bytes"), "{error}");
     let mut events = open(&silent).await.unwrap();
     tokio::time::pause();
     let error = events.next().await.unwrap_err();

@@ -33,7 +33,7 @@ impl Objects {
             self.is_closed = false;
             self.object.push(byte);
             if self.object.len() > LINE_BYTES_MAX {
-                return Err(LineTooLong.into());
+                return Err(LineTooLong { max: LINE_BYTES_MAX }.into());
             }
             if self.in_string {
                 self.in_string = byte != b'"' || self.after_backslash;

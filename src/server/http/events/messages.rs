@@ -25,6 +25,11 @@ const FIRST_MAX: u64 = 200;
 /// Most messages of one look. Fewer: more are left out. More: more bytes than anybody can follow.
 const LOOK_MAX: u64 = 100;
 
+/// Most bytes of the messages of one look, about; one message may be longer. Fewer: a list of long
+/// messages begins with few of them. More: each reader makes the node read that much, also from its
+/// disk, although of each text only the front is told.
+const LOOK_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
 /// Most bytes of a page of records that is read from a file. Smaller: more reads. Larger: more
 /// memory for each.
 const PAGE_BYTES: usize = 64 * 1024;
@@ -95,8 +100,20 @@ struct ReadTexts {
     end: LogEnd,
 }
 
-/// Reads the texts of a range, a page at a time. What is damaged is left out.
+/// Returns where the last messages of a range begin that have [`LOOK_BYTES_MAX`] bytes at most.
+fn begin_of_last(log: &LogReader, mut from: LogEnd, until: LogEnd) -> LogEnd {
+    while let count @ 2.. = until.get().saturating_sub(from.get())
+        && log.bytes_between(from, until) > LOOK_BYTES_MAX
+    {
+        from = from.plus(count / 2);
+    }
+    from
+}
+
+/// Reads the texts of a range, a page at a time; of long ones only the last. What is damaged is
+/// left out.
 fn read_texts(log: &LogReader, from: LogEnd, until: LogEnd) -> ReadTexts {
+    let from = begin_of_last(log, from, until);
     let (mut runs, mut run) = (Vec::new(), (from, Vec::new()));
     let (mut at, mut bytes, mut cursor) = (from, PAGE_BYTES, PageCursor::default());
     while at < until {

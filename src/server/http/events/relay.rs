@@ -1,5 +1,6 @@
 //! The events of all secondaries, as a master relays them to one reader.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,13 +11,15 @@ use acklog_client::{
 };
 use acklog_types::NodeName;
 use bytes::Bytes;
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::contract::wall_clock_us;
 use crate::server::http::peer::{NO_PLACE, PeerConnections, PeerTarget, not_reached};
+use crate::server::http::problem::clip;
 use crate::server::http::sse;
 use crate::server::node::MasterHandle;
 
@@ -27,6 +30,10 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Silence after which a secondary that tells its state each second is not reached. Shorter: a busy
 /// one counts as gone. Longer: a page shows a node that hangs as if it lived.
 const STATE_SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// Time after which a connection counts as one that lasts. Shorter: a node that ends each at once
+/// is dialed again and again without a pause. Longer: one that restarts is reached later.
+const LASTS_FROM: Duration = Duration::from_secs(2);
 
 /// One secondary whose events are relayed.
 struct Relay {
@@ -39,6 +46,13 @@ struct Relay {
 
 /// Nobody takes what is relayed any more.
 struct Unwanted;
+
+/// The part of an item by which it is known whose it is.
+#[derive(Deserialize)]
+struct Teller<'a> {
+    #[serde(borrow)]
+    node: Option<Cow<'a, str>>,
+}
 
 /// A relay that runs, and the place that it reads.
 struct RunningRelay {
@@ -105,7 +119,7 @@ impl Relay {
         target: &PeerTarget,
         pauses: &mut RetryPauses,
     ) -> Result<String, Unwanted> {
-        let _counted = match self.connections.enter() {
+        let _counted = match self.connections.watch() {
             Ok(counted) => counted,
             Err(reason) => return Ok(reason),
         };
@@ -121,17 +135,19 @@ impl Relay {
             Ok(events) => events,
             Err(error) => return Ok(reason(error)),
         };
+        let opened_at = Instant::now();
         loop {
             let items = match events.next_items().await {
                 Ok(items) => items,
                 Err(error) => return Ok(reason(error)),
             };
-            *pauses = RetryPauses::new();
+            if opened_at.elapsed() >= LASTS_FROM {
+                *pauses = RetryPauses::new();
+            }
             let mut out = Vec::new();
             for item in &items {
-                if let Err(other) = self.write(&mut out, item, target) {
-                    let url = target.endpoint();
-                    return Ok(not_reached(format!("{url} is {other}, another node")));
+                if let Err(reason) = self.write(&mut out, item, target) {
+                    return Ok(not_reached(format!("{} {reason}", target.endpoint())));
                 }
             }
             // Waits here while the reader is slow, and reads no further.
@@ -146,21 +162,26 @@ impl Relay {
     /// Appends an item as it is, but for what only this node knows of it.
     ///
     /// # Errors
-    /// When it tells the state of another node, whose name is returned.
+    /// When another node tells it, or none: the reason, behind the address.
     fn write(
         &self,
         out: &mut Vec<u8>,
         item: &StreamedItem,
         target: &PeerTarget,
     ) -> Result<(), String> {
-        let node = Some(self.name.to_string());
         let (name, data) = (item.name.as_str(), item.data.as_str());
+        let teller = serde_json::from_str::<Teller<'_>>(data).ok();
+        let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let Some(Teller { node: teller }) = teller.filter(|_| is_word) else {
+            return Err("tells what no node does".to_owned());
+        };
+        if let Some(other) = teller.filter(|teller| teller != self.name.as_str()) {
+            return Err(format!("is {}, another node", clip(&other)));
+        }
+        let node = Some(self.name.to_string());
         match name {
             view::STATE_EVENT => {
                 if let Ok(state) = serde_json::from_str::<NodeState>(data) {
-                    if state.node != self.name.as_str() {
-                        return Err(state.node);
-                    }
                     let url = Some(target.endpoint().to_string());
                     sse::write_event(out, (Some(name), None), &NodeState { url, ..state });
                     return Ok(());
@@ -185,7 +206,8 @@ impl Relay {
         if !name.is_empty() {
             sse::write_name(out, name);
         }
-        sse::write_data(out, data.as_bytes());
+        // Between the parts of JSON they mean nothing, and in a stream of events they end a line.
+        sse::write_data(out, data.replace(['\n', '\r'], " ").as_bytes());
         Ok(())
     }
 

@@ -43,3 +43,19 @@ fn texts_of_all_pages_are_read_in_their_order() {
     assert_eq!(read(300, 300).runs, [(at(300), Vec::new())]);
     assert_eq!(read(300, 305), ReadTexts { runs: Vec::new(), end: at(300) }, "not there yet");
 }
+
+#[test]
+fn of_long_messages_only_the_last_are_read() {
+    let (mut writer, reader) = in_memory();
+    for _ in 0..20 {
+        writer.append(0, None, &Batch::from("x".repeat(1024 * 1024).as_str()));
+    }
+    writer.flush();
+    let read = |from| read_texts(&reader, at(from), at(20)).runs;
+    let last = |runs: Vec<(LogEnd, Vec<String>)>| (runs[0].0, runs[0].1.len(), runs.len());
+    assert_eq!(last(read(0)), (at(15), 5, 1));
+    assert_eq!(last(read(14)), (at(14), 6, 1));
+    writer.append(0, None, &Batch::from("y".repeat(8 * 1024 * 1024).as_str()));
+    writer.flush();
+    assert_eq!(last(read_texts(&reader, at(0), at(21)).runs), (at(20), 1, 1), "one is always read");
+}

@@ -105,6 +105,33 @@ async fn the_reason_and_the_remedy_are_told_where_a_node_is_not_reached() {
 }
 
 #[tokio::test]
+async fn only_what_the_node_tells_of_itself_is_passed_on_and_each_item_on_one_line() {
+    let relayed = async |told: &str| {
+        let node = ScriptedNode::start([Script::events(&[told])]).await;
+        relayed(Some(&node)).await
+    };
+    let others = [
+        "data: {\"node\":\"clyde\",\"id\":1}\n\n",
+        "event: messages\ndata: {\"node\":\"clyde\"}\n\n",
+    ];
+    for told in others {
+        let (text, detail) = relayed(told).await;
+        assert!(text.is_empty() && detail.contains(" is clyde, another node; "), "{text}{detail}");
+    }
+    for told in [
+        "data: <p>\n\n",
+        "data: {}\ndata: \ndata: event: state\n\n",
+        "event: state\rdata: {}\ndata: {}\n\n",
+        "data: {\"text\":\"\r\"}\n\n",
+    ] {
+        let (text, detail) = relayed(told).await;
+        assert!(text.is_empty() && detail.contains("what no node does"), "{told}: {text}{detail}");
+    }
+    let (text, _) = relayed("data: {\r\"id\":\ndata: 7}\n\n").await;
+    assert_eq!(text, "data: { \"id\": 7}\n\n");
+}
+
+#[tokio::test]
 async fn a_node_that_is_reached_again_is_relayed_again() {
     let scripts = [Script::answer(404, "text/plain", "no"), Script::events(&[&state("bonnie")])];
     let node = ScriptedNode::start(scripts).await;
@@ -119,4 +146,17 @@ async fn a_node_that_is_reached_again_is_relayed_again() {
         text
     });
     assert!(read.await.starts_with("event: state\ndata: {\"node\":\"bonnie\""));
+}
+
+#[tokio::test]
+async fn the_pauses_go_on_growing_where_a_node_ends_each_stream_at_once() {
+    let node = ScriptedNode::start([Script::events(&[&state("bonnie")])]).await;
+    let (relay, mut pieces) = relay(Some(&node));
+    let (target, mut pauses) = (relay.target.clone().unwrap(), RetryPauses::new());
+    for _ in 0..4 {
+        pauses.pause();
+        assert!(relay.read(&target, &mut pauses).await.is_ok());
+        pieces.recv().await.unwrap();
+    }
+    assert!(pauses.pause() >= Duration::from_millis(400), "each is twice as long");
 }
