@@ -172,7 +172,7 @@ fn lines_end(line: &str, message: &str) -> usize {
 #[test]
 fn the_terminal_is_restored_however_the_program_ends() {
     let (master, _) = master(&["--cluster-size", "1"]);
-    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
         let watched = Watched::of(&[&master]);
         watched.shows("a master", |text| text.contains("read-write"));
         kill_process(Pid::from_child(&watched.child), signal).unwrap();

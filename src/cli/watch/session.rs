@@ -109,21 +109,23 @@ async fn finished(
 }
 
 /// The signals that end the program.
-struct Stops([Signal; 3]);
+struct Stops([Signal; 4]);
 
 impl Stops {
     fn listen() -> io::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self([terminate, signal(SignalKind::hangup())?, signal(SignalKind::interrupt())?]))
+        let [terminate, quit] = [SignalKind::terminate(), SignalKind::quit()].map(signal);
+        let [hang_up, interrupt] = [SignalKind::hangup(), SignalKind::interrupt()].map(signal);
+        Ok(Self([terminate?, hang_up?, interrupt?, quit?]))
     }
 
     /// Waits for one of them. Cancel safe.
     async fn next(&mut self) {
-        let Self([terminate, hang_up, interrupt]) = self;
+        let Self([terminate, hang_up, interrupt, quit]) = self;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = hang_up.recv() => {}
             _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
         }
     }
 }
