@@ -12,7 +12,19 @@ export function nodeWords(node) {
   const disk = diskWords(health?.disk);
   if (disk) return disk;
   if (node.role === "master") return masterWords(health);
-  return memberWords(row) ?? secondaryWords(node);
+  return memberWords(row) ?? strangerWords(node) ?? secondaryWords(node);
+}
+
+// Returns how a secondary is that is no member of its master's cluster now, or null. Its own words may
+// be older than the master.
+function strangerWords({ isMember, refusal, health }) {
+  if (isMember !== false) return null;
+  if (refusal !== null) {
+    const text = `refused: ${refusal.replaceAll("-", " ")}`;
+    return { text, level: "alarm", more: health?.master?.lastError };
+  }
+  const isStale = health?.phase === "ready" || health?.phase === "catching-up";
+  return isStale ? { text: "not connected to its master", level: "alarm" } : null;
 }
 
 // Returns the trouble with a disk, or null.
