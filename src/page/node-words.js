@@ -66,7 +66,8 @@ function secondaryWords(node) {
   if (phase === "refused" || phase === "diverged" || phase === "failed") {
     return { text: phase, level: "alarm", more: health.master?.lastError };
   }
-  if (phase === "catching-up") return { text: `catching up, ${lacks}`, level: "wait" };
-  if (lag > 0 || buffered > 0) return { text: lacks, level: "wait" };
+  const isBehind = lag > 0 || buffered > 0;
+  if (phase === "catching-up") return { text: isBehind ? `catching up, ${lacks}` : "catching up", level: "wait" };
+  if (isBehind) return { text: lacks, level: "wait" };
   return { text: "ready, has all", level: "ok" };
 }

@@ -33,6 +33,14 @@ test("a node that its master does not know is not well, whatever it said before"
   assert.deepEqual(refused, { text: "refused: other log", level: "alarm", more: lastError });
 });
 
+test("a node that catches up says what it lacks, where it lacks something", () => {
+  const words = (logEnd) => {
+    const health = { phase: "catching-up", logEnd: 5, buffered: 0, master: { logEnd }, disk: null };
+    return nodeWords(secondary({ health })).text;
+  };
+  assert.deepEqual([words(5), words(7)], ["catching up", "catching up, lacks 2 messages"]);
+});
+
 test("silence is told as the master sees it", () => {
   const row = { status: "suspected", phase: "ready", lag: 2, lastSeenMs: 2300 };
   assert.deepEqual(nodeWords(secondary({ row })), {
