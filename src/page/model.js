@@ -212,7 +212,11 @@ export class Model {
     }
     if (kind === "joined" && event.peer) this.#exchanges.connected(event, t);
     if (CLIENT_KINDS.has(kind)) this.#appends.take(event, t);
-    if (kind === "started" && event.role === "master") this.#appends.abandon(t);
+    if (kind === "started" && event.role === "master") {
+      this.#appends.abandon(t);
+      // Its log may be another: that is acked anew by whoever joins.
+      for (const { acks } of this.#nodes.values()) acks.set(t, 0);
+    }
     node.takeEvent(event, t);
     if (kind === "acked") {
       this.#exchanges.acked(event, t);

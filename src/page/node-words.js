@@ -12,7 +12,19 @@ export function nodeWords(node) {
   const disk = diskWords(health?.disk);
   if (disk) return disk;
   if (node.role === "master") return masterWords(health);
-  return memberWords(row) ?? secondaryWords(node);
+  return memberWords(row) ?? strangerWords(node) ?? secondaryWords(node);
+}
+
+// Returns how a secondary is that is no member of its master's cluster now, or null. Its own words may
+// be older than the master.
+function strangerWords({ isMember, refusal, health }) {
+  if (isMember !== false) return null;
+  if (refusal !== null) {
+    const text = `refused: ${refusal.replaceAll("-", " ")}`;
+    return { text, level: "alarm", more: health?.master?.lastError };
+  }
+  const isStale = health?.phase === "ready" || health?.phase === "catching-up";
+  return isStale ? { text: "not connected to its master", level: "alarm" } : null;
 }
 
 // Returns the trouble with a disk, or null.
@@ -54,7 +66,8 @@ function secondaryWords(node) {
   if (phase === "refused" || phase === "diverged" || phase === "failed") {
     return { text: phase, level: "alarm", more: health.master?.lastError };
   }
-  if (phase === "catching-up") return { text: `catching up, ${lacks}`, level: "wait" };
-  if (lag > 0 || buffered > 0) return { text: lacks, level: "wait" };
+  const isBehind = lag > 0 || buffered > 0;
+  if (phase === "catching-up") return { text: isBehind ? `catching up, ${lacks}` : "catching up", level: "wait" };
+  if (isBehind) return { text: lacks, level: "wait" };
   return { text: "ready, has all", level: "ok" };
 }

@@ -107,11 +107,14 @@ export class View {
     const marks = letters(known.map(({ node }) => node.name));
     const health = known.find(({ node }) => node.role === "master")?.state?.health;
     const rows = new Map((health?.secondaries ?? []).map((row) => [row.name, row]));
+    const refused = new Map((health?.refused ?? []).map((one) => [one.name, one.code]));
     return known.map(({ node, state }) => {
-      return this.#nodeNow(node, state, rows.get(node.name) ?? null, {
+      const now = this.#nodeNow(node, state, rows.get(node.name) ?? null, {
         letter: marks.get(node.name),
         color: colors.get(node.name),
       });
+      const isMember = node.role === "master" || !health || rows.has(node.name);
+      return { ...now, isMember, refusal: refused.get(node.name) ?? null };
     });
   }
 

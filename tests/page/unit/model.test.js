@@ -94,6 +94,16 @@ test("faults of which only events tell hold until an event says otherwise, or th
   assert.deepEqual([band.open, band.end], [false, story.time]);
 });
 
+test("what was acked to a master that is gone is not acked to the next one", () => {
+  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1);
+  story.tell("master", "acked", { peer: "bonnie", ids: [0, 1] });
+  assert.equal(story.view.node("bonnie").ackedEnd, 1);
+  story.pass(1000).tell("master", "started", { role: "master", end: 0 });
+  story.state("master", { role: "master", logEnd: 0, secondaries: [] });
+  const { ackedEnd, isMember } = story.view.node("bonnie");
+  assert.deepEqual([ackedEnd, isMember], [0, false]);
+});
+
 test("a node that cannot be reached keeps what was known of it", () => {
   const story = new Story().begin("bonnie");
   story.give("messages", { node: "bonnie", from: 0, messages: ["a", "b"] });

@@ -24,6 +24,23 @@ test("a node that is well says so", () => {
   assert.match(nodeWords({ ...master, health: { mode: "read-only" } }).text, /^refuses messages$/);
 });
 
+test("a node that its master does not know is not well, whatever it said before", () => {
+  const stranger = secondary({ row: null, isMember: false, refusal: null });
+  assert.deepEqual(nodeWords(stranger), { text: "not connected to its master", level: "alarm" });
+  const lastError = "this node has 31 messages of another log";
+  const health = { ...stranger.health, phase: "diverged", master: { logEnd: 5, lastError } };
+  const refused = nodeWords({ ...stranger, refusal: "other-log", health });
+  assert.deepEqual(refused, { text: "refused: other log", level: "alarm", more: lastError });
+});
+
+test("a node that catches up says what it lacks, where it lacks something", () => {
+  const words = (logEnd) => {
+    const health = { phase: "catching-up", logEnd: 5, buffered: 0, master: { logEnd }, disk: null };
+    return nodeWords(secondary({ health })).text;
+  };
+  assert.deepEqual([words(5), words(7)], ["catching up", "catching up, lacks 2 messages"]);
+});
+
 test("silence is told as the master sees it", () => {
   const row = { status: "suspected", phase: "ready", lag: 2, lastSeenMs: 2300 };
   assert.deepEqual(nodeWords(secondary({ row })), {
