@@ -4,8 +4,8 @@
 /// list has no room for.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// Returns a text of a message with at most [`TEXT_CHARS_MAX`] characters, the mark of one that is
-/// cut included.
+/// Returns a text of a message with at most 200 characters; a longer one is cut, and the last of
+/// them is `…`.
 pub fn shown_text(text: &[u8]) -> String {
     // Each character has at most four bytes, so there are more of them where a text is longer than
     // this, and none of those that are shown is cut in two.
