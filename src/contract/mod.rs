@@ -9,13 +9,16 @@
 //!   state of a faulty disk
 //! - [`shown_text`] shortens the text of a message
 //! - [`faults_body`] makes the body of injected faults
+//! - `json` and `sse` write bodies, each on one line for whoever reads it
 
 mod event;
 mod faults;
 mod health;
+pub(crate) mod json;
 mod messages;
 mod recorder;
 mod sent_frames;
+pub(crate) mod sse;
 
 pub use event::event_body;
 pub use faults::faults_body;

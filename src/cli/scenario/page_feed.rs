@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use acklog_api::follow::RETRY_MS;
 use acklog_api::recording::{STEP_EVENT, UNNAMED_EVENT};
 use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
 use acklog_api::{NodeMessages, RecordedItem};
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast;
+
+use crate::contract::sse;
 
 /// Items that wait for a page. Fewer: one that stands still for a moment misses some. More: memory
 /// for each page that takes nothing.
@@ -65,7 +65,9 @@ impl PageFeed {
             *time = time.as_u64().map_or(Value::Null, |time| (time + self.shift).into());
         }
         let name = Some(item.event.as_str()).filter(|name| *name != UNNAMED_EVENT);
-        let piece = event(name, &data);
+        let mut piece = Vec::new();
+        sse::write_event(&mut piece, (name, None), &data);
+        let piece = Bytes::from(piece);
         match item.event.as_str() {
             STATE_EVENT => {
                 let node = data.get("node").and_then(Value::as_str).unwrap_or_default();
@@ -90,12 +92,13 @@ impl PageFeed {
 
     /// Lets a page in.
     pub(super) fn enter(&self) -> Entered {
-        let mut first = format!(": a scenario\nretry: {RETRY_MS}\n\n").into_bytes();
+        let mut first = Vec::new();
+        sse::write_opening(&mut first, "a scenario");
         self.states.values().for_each(|state| first.extend_from_slice(state));
         for (node, List { from, texts }) in &self.lists {
             let messages = texts.iter().cloned().collect();
             let body = NodeMessages { node: node.clone(), from: *from, messages };
-            first.extend_from_slice(&event(Some(MESSAGES_EVENT), &body));
+            sse::write_event(&mut first, (Some(MESSAGES_EVENT), None), &body);
         }
         self.steps.iter().for_each(|step| first.extend_from_slice(step));
         (first.into(), self.sender.subscribe())
@@ -115,17 +118,6 @@ impl List {
         self.texts.drain(..too_many);
         self.from += too_many as u64;
     }
-}
-
-/// Returns a server-sent event whose data is the value as JSON.
-///
-/// # Panics
-/// When the value has no JSON form.
-pub(super) fn event(name: Option<&str>, data: &impl Serialize) -> Bytes {
-    // JSON has no line feed, at which the data would end.
-    let json = serde_json::to_string(data).expect("a body is JSON");
-    let name = name.map_or(String::new(), |name| format!("event: {name}\n"));
-    format!("{name}data: {json}\n\n").into()
 }
 
 #[cfg(test)]

@@ -27,8 +27,9 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::page_feed::{Entered, event};
+use super::page_feed::Entered;
 use super::run_stream::RunStream;
+use crate::contract::sse;
 use crate::page;
 
 /// Most connections. Fewer: a few browsers that show the page keep others out. More: a program that
@@ -186,8 +187,7 @@ impl Served {
         let (sender, pieces) = mpsc::channel(PIECES_MAX);
         tokio::spawn(pump(entered, sender));
         let mut response = Response::new(Either::Right(Pieces(pieces)));
-        let kind = HeaderValue::from_static(headers::TEXT_EVENT_STREAM);
-        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response.headers_mut().insert(CONTENT_TYPE, sse::TEXT_EVENT_STREAM);
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
@@ -211,10 +211,10 @@ async fn pump((first, mut news): Entered, sender: mpsc::Sender<Bytes>) {
         next = match timeout(SILENCE, news.recv()).await {
             Ok(Ok(piece)) => piece,
             Ok(Err(RecvError::Lagged(count))) => {
-                event(Some(MISSED_EVENT), &MissedEvents { count, node: None })
+                sse::event(MISSED_EVENT, &MissedEvents { count, node: None })
             }
             Ok(Err(RecvError::Closed)) => return,
-            Err(_) => Bytes::from_static(b": \n\n"),
+            Err(_) => sse::comment(),
         };
     }
 }

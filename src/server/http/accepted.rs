@@ -7,7 +7,7 @@ use acklog_protocol::Receipt;
 #[cfg(test)]
 use acklog_types::MessageId;
 
-use super::json;
+use crate::contract::json;
 
 /// The kind of a request, as far as `retry` and `outcome` depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

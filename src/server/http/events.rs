@@ -16,7 +16,7 @@ use super::follow::FollowerLimit;
 use super::peer::PeerConnections;
 use super::problem::RequestProblem;
 use super::response::{ResponseBody, streamed};
-use super::sse;
+use crate::contract::sse;
 use crate::server::node::ReadPositions;
 
 /// The header with the id of the last event that a reader got.

@@ -49,7 +49,6 @@ mod faults;
 mod follow;
 mod forward;
 mod host;
-mod json;
 mod known_master;
 mod linger;
 mod listing;
@@ -69,7 +68,6 @@ mod response;
 mod routes;
 mod served;
 mod server;
-mod sse;
 mod tally;
 mod transfer;
 

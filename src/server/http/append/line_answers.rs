@@ -6,8 +6,8 @@ use acklog_api::MessageCopy;
 use acklog_protocol::{Outcome, Receipt};
 
 use super::committed;
+use crate::contract::json::write_number;
 use crate::server::http::accepted::{Accepted, RequestKind, write_acks};
-use crate::server::http::json::write_number;
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::receipt::write_copies;
 use crate::server::node::LineOutcome;

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::ToldNode;
 use crate::contract::shown_text;
-use crate::server::http::sse;
+use crate::contract::sse;
 use crate::server::node::ReadLevel;
 
 /// Time between two looks at the end of the log. Shorter: more work at full load. Longer: messages

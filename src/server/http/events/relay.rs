@@ -17,10 +17,10 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::contract::sse;
 use crate::contract::wall_clock_us;
 use crate::server::http::peer::{NO_PLACE, PeerConnections, PeerTarget, not_reached};
 use crate::server::http::problem::clip;
-use crate::server::http::sse;
 use crate::server::node::MasterHandle;
 
 /// Time between two looks at the list of secondaries. Shorter: more work. Longer: a secondary that

@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::ToldNode;
+use crate::contract::sse;
 use crate::contract::{faults_body, wall_clock_us};
 use crate::server::http::config::ServedNode;
 use crate::server::http::known_master::KnownMaster;
-use crate::server::http::sse;
 use crate::server::node::NodeStopped;
 
 /// Time between two looks at the state. Shorter: more work for a node that is watched. Longer: a

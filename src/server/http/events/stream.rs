@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{ToldNode, messages, relay, state};
 use crate::contract::event_body;
+use crate::contract::sse;
 use crate::server::http::config::ServedNode;
 use crate::server::http::follow::Follower;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
-use crate::server::http::sse;
 use crate::server::node::{EventItem, EventListener, Heard};
 
 /// Silence after which a comment is sent. Longer: proxies cut the connection. Shorter: more bytes

@@ -3,10 +3,10 @@
 use acklog_api::follow::{ERROR_EVENT, OPEN_EVENT, Open};
 use bytes::Bytes;
 
+use crate::contract::json;
+use crate::contract::sse;
 use crate::server::http::accepted::RequestKind;
-use crate::server::http::json;
 use crate::server::http::problem::RequestProblem;
-use crate::server::http::sse;
 
 /// The form of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

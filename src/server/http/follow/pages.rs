@@ -8,7 +8,7 @@ use acklog_types::{LogEnd, MessageId};
 use bytes::Bytes;
 
 use super::form::FollowForm;
-use crate::server::http::json;
+use crate::contract::json;
 use crate::server::http::listing::{FormWriter, ListingForm, PAGE_BYTES_MAX};
 
 /// Pages that are kept on each thread, the last ones that were taken. Fewer: followers that are a

@@ -16,10 +16,10 @@ use super::form::{FollowForm, error_event, error_stream, opening, probe};
 use super::hub::Waiter;
 use super::limit::Follower;
 use super::pages::Place;
+use crate::contract::sse;
 use crate::server::http::listing::{ListingForm, ListingRoom, MessageStream};
 use crate::server::http::problem::RequestProblem;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
-use crate::server::http::sse;
 use crate::server::node::ReadPositions;
 
 /// Time without messages after which a follower is sent a sign of life.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use acklog_api::follow::EventId;
 use acklog_types::{InBatch, LogId, MessageId, OpenBatch, RECORD_HEADER_BYTES};
 
-use crate::server::http::json;
+use crate::contract::json;
 
 /// Bytes by which a message in JSON is longer than its record, at most and without escapes and
 /// further members: the name of each member, 20 digits, and the punctuation, less the record's

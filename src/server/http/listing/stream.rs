@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use super::form::{FormWriter, ListingForm};
 use super::piece::{Taken, piece};
 use super::room::{BESIDES_BYTES, Held, ListingRoom, bytes_held};
-use crate::server::http::json;
+use crate::contract::json;
 
 /// Longest message, in bytes, that is sent without waiting for memory of the listings. Smaller:
 /// more single messages wait for slow readers of long listings. Larger: each connection may hold

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::accept::{Accepted, ReadForm};
 
 use super::{message, respond};
+use crate::contract::sse::TEXT_EVENT_STREAM;
 use crate::server::http::accepted::RequestKind;
 use crate::server::http::follow::{
     Beginning, FollowForm, FollowHub, FollowStream, Follower, FollowerLimit, SoughtTime, Waiter,
@@ -26,7 +27,6 @@ use crate::server::http::problem::RequestProblem;
 use crate::server::http::query::{self, FOLLOW_HAS_NO_TIMEOUT};
 use crate::server::http::read_request::{ReadBegin, ReadRequest};
 use crate::server::http::response::{APPLICATION_JSON, APPLICATION_NDJSON, ResponseBody, streamed};
-use crate::server::http::sse::TEXT_EVENT_STREAM;
 use crate::server::node::{ReadLevel, ReadPositions, SecondaryHandle};
 
 /// The name of a header, as the contract has it.

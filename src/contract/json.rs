@@ -30,7 +30,7 @@ const fn needs_look(byte: u8) -> bool {
 ///
 /// Takes bytes, so that a text may be written in pieces; they must be cut at
 /// [boundaries of characters](char_boundary).
-pub(super) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     while !rest.is_empty() {
         let mut block = rest.len().min(BLOCK);
@@ -66,7 +66,7 @@ fn plain_front(text: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
 
 /// Returns the largest boundary of a character in `text` that is at most `max`, or the first one
 /// where that would be the beginning.
-pub(super) fn char_boundary(text: &[u8], max: usize) -> usize {
+pub(crate) fn char_boundary(text: &[u8], max: usize) -> usize {
     let is_boundary = |at: &usize| text.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
     let max = max.min(text.len());
     let before = (1..=max).rev().find(is_boundary);
@@ -74,14 +74,14 @@ pub(super) fn char_boundary(text: &[u8], max: usize) -> usize {
 }
 
 /// Appends `text` as a JSON string.
-pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     write_escaped(out, text.as_bytes());
     out.push(b'"');
 }
 
 /// Appends JSON with its separators of lines beyond ASCII escaped. They stand in its strings only.
-pub(super) fn write_on_one_line(out: &mut Vec<u8>, json: &[u8]) {
+pub(crate) fn write_on_one_line(out: &mut Vec<u8>, json: &[u8]) {
     let mut rest = json;
     while let Some((&byte, behind)) = rest.split_first() {
         rest = match needs_look(byte) && !byte.is_ascii() {
@@ -129,7 +129,7 @@ fn write_byte(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Appends a number as 8 hexadecimal digits.
-pub(super) fn write_hex(out: &mut Vec<u8>, number: u32) {
+pub(crate) fn write_hex(out: &mut Vec<u8>, number: u32) {
     for shift in (0..8).rev() {
         out.push(hex_digit((number >> (4 * shift)) as u8));
     }
@@ -141,7 +141,7 @@ fn hex_digit(byte: u8) -> u8 {
 }
 
 /// Appends a number.
-pub(super) fn write_number(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn write_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 

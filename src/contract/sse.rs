@@ -15,17 +15,17 @@ use serde::Serialize;
 use super::json::write_on_one_line;
 
 /// The content type of a stream of events.
-pub(super) const TEXT_EVENT_STREAM: HeaderValue =
+pub(crate) const TEXT_EVENT_STREAM: HeaderValue =
     HeaderValue::from_static(headers::TEXT_EVENT_STREAM);
 
 /// Returns a comment that only shows that the node is there, or finds out whether the reader is.
-pub(super) fn comment() -> Bytes {
+pub(crate) fn comment() -> Bytes {
     Bytes::from_static(b": \n\n")
 }
 
 /// Appends the beginning of a stream: a comment, and the time that a reader waits before it
 /// connects again.
-pub(super) fn write_opening(out: &mut Vec<u8>, comment: &str) {
+pub(crate) fn write_opening(out: &mut Vec<u8>, comment: &str) {
     write_line(out, "", comment);
     write_line(out, "retry", RETRY_MS);
     out.push(b'\n');
@@ -35,7 +35,7 @@ pub(super) fn write_opening(out: &mut Vec<u8>, comment: &str) {
 ///
 /// # Panics
 /// When the value has no JSON form.
-pub(super) fn write_event(
+pub(crate) fn write_event(
     out: &mut Vec<u8>,
     (name, id): (Option<&str>, Option<u64>),
     data: &impl Serialize,
@@ -54,14 +54,14 @@ pub(super) fn write_event(
 ///
 /// # Panics
 /// As [`write_event`].
-pub(super) fn event(name: &str, data: &impl Serialize) -> Bytes {
+pub(crate) fn event(name: &str, data: &impl Serialize) -> Bytes {
     let mut out = Vec::new();
     write_event(&mut out, (Some(name), None), data);
     out.into()
 }
 
 /// Returns an event that has no name without the line of its id, if it has one.
-pub(super) fn without_id(event: &[u8]) -> &[u8] {
+pub(crate) fn without_id(event: &[u8]) -> &[u8] {
     let behind = |at| event.get(at + 1..);
     match event.starts_with(b"id:") {
         true => event.iter().position(|byte| *byte == b'\n').and_then(behind).unwrap_or(event),
@@ -70,12 +70,12 @@ pub(super) fn without_id(event: &[u8]) -> &[u8] {
 }
 
 /// Appends the name of an event, before its data.
-pub(super) fn write_name(out: &mut Vec<u8>, name: &str) {
+pub(crate) fn write_name(out: &mut Vec<u8>, name: &str) {
     write_line(out, "event", name);
 }
 
 /// Appends the data of an event, which is JSON, and ends the event.
-pub(super) fn write_data(out: &mut Vec<u8>, json: &[u8]) {
+pub(crate) fn write_data(out: &mut Vec<u8>, json: &[u8]) {
     out.extend_from_slice(b"data: ");
     write_on_one_line(out, json.trim_ascii_end());
     out.extend_from_slice(b"\n\n");
