@@ -71,6 +71,22 @@ pub struct NodeState {
     pub faults: Option<Faults>,
 }
 
+impl NodeState {
+    /// Returns the state of a node that cannot be reached at this URL, if it has one, and why.
+    pub fn unreachable(node: String, time: u64, url: Option<String>, detail: String) -> Self {
+        Self {
+            node,
+            time,
+            reachable: false,
+            url,
+            master_url: None,
+            detail: Some(detail),
+            health: None,
+            faults: None,
+        }
+    }
+}
+
 /// Messages that a node shows, in the order of its log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeMessages {

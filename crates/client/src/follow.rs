@@ -23,8 +23,9 @@ use self::reconnecting::Reconnecting;
 use crate::endpoint::Dial;
 use crate::error::Error;
 
+pub use crate::sse_stream::SILENCE_MAX;
 pub use acklog_api::follow::{EventId as Cursor, GapReason};
-pub use connection::{EventStream, FollowError, FollowRequest, SILENCE_MAX};
+pub use connection::{EventStream, FollowError, FollowRequest};
 pub use events::{BadFollowStream, FollowEvent, StreamedMessage};
 
 /// Where a follower begins.

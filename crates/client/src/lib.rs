@@ -102,7 +102,7 @@ pub use follow::{Cursor, Follow, FollowFrom, FollowOptions, Followed};
 pub use lines::{LINE_BYTES_MAX, LineTooLong, Lines};
 pub use messages::Messages;
 pub use node::{CallError, NodeClient, READ_TIMEOUT, Unreachable};
-pub use node_events::{EVENTS_SILENCE_MAX, NodeEvents, NodeEventsError, StreamedItem};
+pub use node_events::{NodeEvents, NodeEventsError, StreamedItem, events_silence_max};
 pub use nodes::{NodesClient, NodesError, master_of};
 pub use options::AppendOptions;
 pub use retry::RetryPauses;

@@ -10,17 +10,23 @@ use thiserror::Error;
 use crate::endpoint::{Dial, Endpoint};
 use crate::node::{CallError, NodeClient};
 use crate::sse::BadEventStream;
-use crate::sse_stream::SseStream;
+use crate::sse_stream::{SILENCE_MAX, SseStream};
 
-/// Longest time without a byte of a node's events, after which the connection counts as lost. A
-/// node sends something every 10 s. Shorter: a busy node is left. Longer: a node that vanished
-/// without a word is noticed late.
-pub const EVENTS_SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Longest time without a byte of a node that tells its state, once a second, after which the
+/// connection counts as lost. Shorter: a busy node counts as gone. Longer: one that hangs is shown
+/// as if it lived.
+const STATE_SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Longest event, in bytes. The longest that nodes send are lists of 200 texts of 200 characters.
 /// Smaller: events of later versions do not fit. Larger: whoever answers in a node's place takes up
 /// more memory.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Returns the longest time without a byte of what is requested, after which the connection counts
+/// as lost: 5 s where the node tells its state, else 30 s.
+pub const fn events_silence_max(request: EventsRequest) -> Duration {
+    if request.state { STATE_SILENCE_MAX } else { SILENCE_MAX }
+}
 
 /// An item of a node's events, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,29 +111,16 @@ pub struct NodeEvents<D = Endpoint> {
 }
 
 impl<D: Dial> NodeEvents<D> {
-    /// Asks a node for its events.
+    /// Asks a node for its events. A node that is silent for longer than
+    /// [`events_silence_max`] is left.
     ///
     /// # Errors
     /// When the node refuses, cannot be reached, or answers something else.
     pub async fn open(target: D, request: EventsRequest) -> Result<Self, NodeEventsError> {
-        Self::open_with(target, request, EVENTS_SILENCE_MAX).await
-    }
-
-    /// As [`NodeEvents::open`], of a node that is left when it is silent for longer than
-    /// `silence_max`. With [`EventsRequest::state`] a node sends something at least once a second.
-    ///
-    /// # Errors
-    /// As [`NodeEvents::open`].
-    pub async fn open_with(
-        target: D,
-        request: EventsRequest,
-        silence_max: Duration,
-    ) -> Result<Self, NodeEventsError> {
         let mut node = NodeClient::new(target);
         let lines = [(ACCEPT, headers::TEXT_EVENT_STREAM)];
-        match SseStream::open(&mut node, &request.path(), &lines, (silence_max, EVENT_BYTES_MAX))
-            .await?
-        {
+        let limits = (events_silence_max(request), EVENT_BYTES_MAX);
+        match SseStream::open(&mut node, &request.path(), &lines, limits).await? {
             Some(stream) => Ok(Self { node, stream, ready: VecDeque::new() }),
             None => Err(NodeEventsError::NoStream(node.target().endpoint().clone())),
         }

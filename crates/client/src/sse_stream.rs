@@ -10,6 +10,11 @@ use crate::endpoint::Dial;
 use crate::node::{CallError, NodeClient};
 use crate::sse::{BadEventStream, SseEvent, SseParser};
 
+/// Longest time without a byte of a stream, after which the connection counts as lost. A node sends
+/// something every 10 s. Shorter: a busy node is left. Longer: a node that vanished without a word
+/// is noticed late.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+
 /// A stream of events.
 #[derive(Debug)]
 pub(crate) struct SseStream {

@@ -37,20 +37,19 @@ impl Source<Simulated> for SimulatedNews {
         let mut items = Vec::new();
         let mut news = backend.take_news().into_iter().peekable();
         while let Some(News { at, node, told }) = news.next() {
-            let state = |reachable, detail, health| {
-                let (time, node) = (micros(at), node.to_string());
-                NodeState {
-                    node,
-                    time,
-                    reachable,
+            let healthy = |health: Health| {
+                let state = NodeState {
+                    node: node.to_string(),
+                    time: micros(at),
+                    reachable: true,
                     url: None,
                     master_url: None,
-                    detail,
-                    health,
+                    detail: None,
+                    health: Some(health),
                     faults: None,
-                }
+                };
+                item(at, STATE_EVENT, &state)
             };
-            let healthy = |health: Health| item(at, STATE_EVENT, &state(true, None, Some(health)));
             items.push(match told {
                 Told::Event(event) => {
                     let is_last = news.peek().is_none_or(|next| {
@@ -69,7 +68,9 @@ impl Source<Simulated> for SimulatedNews {
                     item(at, MESSAGES_EVENT, &NodeMessages { node, from, messages })
                 }
                 Told::Down => {
-                    item(at, STATE_EVENT, &state(false, Some("it is down".to_owned()), None))
+                    let (node, detail) = (node.to_string(), "it is down".to_owned());
+                    let state = NodeState::unreachable(node, micros(at), None, detail);
+                    item(at, STATE_EVENT, &state)
                 }
             });
         }

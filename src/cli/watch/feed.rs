@@ -12,10 +12,6 @@ use super::view::Link;
 use crate::cli::NodeUrl;
 use crate::cli::client::ToolClient;
 
-/// Longest time without an item, after which another connection is made. Nodes send one each
-/// second. Shorter: a busy node is left. Longer: a machine that vanished is noticed late.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
-
 /// How often a master is looked for while a secondary tells of itself alone. Shorter: more requests
 /// to nodes that do not answer. Longer: a master that is back shows late.
 const MASTER_SEARCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -70,7 +66,7 @@ pub(super) async fn read(urls: Vec<NodeUrl>, news: mpsc::Sender<News>) {
 /// Opens the stream of the master, or else of the first node that can be reached.
 async fn connect(urls: &[NodeUrl]) -> Result<(NodeUrl, NodeEvents<NodeUrl>), String> {
     let url = master_of(urls).await.ok_or("none of these nodes can be reached")?;
-    match NodeEvents::open_with(url.clone(), REQUEST, SILENCE_MAX).await {
+    match NodeEvents::open(url.clone(), REQUEST).await {
         Ok(events) => Ok((url, events)),
         Err(error) => Err(error.to_string()),
     }

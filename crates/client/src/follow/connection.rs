@@ -1,7 +1,5 @@
 //! One stream of one node.
 
-use std::time::Duration;
-
 use acklog_api::{headers, paths, query};
 use acklog_types::WriteConcern;
 use hyper::header::{ACCEPT, HeaderName};
@@ -12,12 +10,7 @@ use crate::endpoint::Dial;
 use crate::lines::LINE_BYTES_MAX;
 use crate::node::{CallError, NodeClient};
 use crate::sse::BadEventStream;
-use crate::sse_stream::SseStream;
-
-/// Longest time without a byte of a stream, after which the connection counts as lost. A node sends
-/// something every 10 s. Shorter: a busy node is left. Longer: a node that vanished without a word
-/// is noticed late.
-pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+use crate::sse_stream::{SILENCE_MAX, SseStream};
 
 /// A stream to ask for.
 #[derive(Clone, Debug, Default)]

@@ -26,10 +26,6 @@ use crate::contract::wall_clock_us;
 /// Everything that a node tells of itself.
 const REQUEST: EventsRequest = EventsRequest { all_nodes: false, state: true, messages: true };
 
-/// Longest silence of a node that tells its state once a second. Shorter: a node of a busy machine
-/// is shown as one that cannot be reached. Longer: one that hangs is shown as if it were well.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
-
 /// Time for the nodes to tell what the last step did: they look at their state four times a second.
 /// Shorter: it is missing at the end of the stream. Longer: each run takes that much longer.
 const LAST_NEWS: Duration = Duration::from_millis(500);
@@ -85,7 +81,7 @@ impl NodeReaders {
 async fn read(node: String, url: NodeUrl, stream: RunStream, is_down: Arc<AtomicBool>) {
     let (mut pauses, mut is_told) = (RetryPauses::new(), false);
     loop {
-        let opened = NodeEvents::open_with(url.clone(), REQUEST, SILENCE_MAX).await;
+        let opened = NodeEvents::open(url.clone(), REQUEST).await;
         let error = match opened {
             Ok(events) => {
                 (pauses, is_told) = (RetryPauses::new(), false);
@@ -107,18 +103,8 @@ async fn read(node: String, url: NodeUrl, stream: RunStream, is_down: Arc<Atomic
 
 /// Returns the state of a node that cannot be reached.
 fn unreachable(node: &str, url: &NodeUrl, detail: String) -> RecordedItem {
-    let (node, url) = (node.to_owned(), Some(format!("http://{}/", url.authority())));
-    let state = NodeState {
-        node,
-        time: wall_clock_us(),
-        reachable: false,
-        url,
-        master_url: None,
-        detail: Some(detail),
-        health: None,
-        faults: None,
-    };
-    let time = state.time;
+    let (time, url) = (wall_clock_us(), format!("http://{}/", url.authority()));
+    let state = NodeState::unreachable(node.to_owned(), time, Some(url), detail);
     RecordedItem { at: time, event: STATE_EVENT.to_owned(), data: json!(state) }
 }
 

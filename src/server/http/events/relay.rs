@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use acklog_api::{EventsRequest, MissedEvents, NodeState, SampledEvents, view};
 use acklog_client::{
-    CallError, Dial, EVENTS_SILENCE_MAX, NodeEvents, NodeEventsError, RetryPauses, StreamedItem,
+    CallError, Dial, NodeEvents, NodeEventsError, RetryPauses, StreamedItem, events_silence_max,
 };
 use acklog_types::NodeName;
 use bytes::Bytes;
@@ -26,10 +26,6 @@ use crate::server::node::MasterHandle;
 /// Time between two looks at the list of secondaries. Shorter: more work. Longer: a secondary that
 /// joins is seen later.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// Silence after which a secondary that tells its state each second is not reached. Shorter: a busy
-/// one counts as gone. Longer: a page shows a node that hangs as if it lived.
-const STATE_SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Time after which a connection counts as one that lasts. Shorter: a node that ends each at once
 /// is dialed again and again without a pause. Longer: one that restarts is reached later.
@@ -123,14 +119,14 @@ impl Relay {
             Ok(counted) => counted,
             Err(reason) => return Ok(reason),
         };
-        let silence_max = if self.request.state { STATE_SILENCE_MAX } else { EVENTS_SILENCE_MAX };
         let reason = |error: NodeEventsError| match error {
             NodeEventsError::Call(error @ CallError::Silent(_)) => {
-                not_reached(format!("{error}: nothing came for {} s", silence_max.as_secs()))
+                let silence_max = events_silence_max(self.request).as_secs();
+                not_reached(format!("{error}: nothing came for {silence_max} s"))
             }
             error => not_reached(error),
         };
-        let opened = NodeEvents::open_with(target.clone(), self.request, silence_max).await;
+        let opened = NodeEvents::open(target.clone(), self.request).await;
         let mut events = match opened {
             Ok(events) => events,
             Err(error) => return Ok(reason(error)),
@@ -212,16 +208,8 @@ impl Relay {
     }
 
     fn unreachable(&self, detail: String) -> Bytes {
-        let state = NodeState {
-            node: self.name.to_string(),
-            time: wall_clock_us(),
-            reachable: false,
-            url: self.target.as_ref().map(|target| target.endpoint().to_string()),
-            master_url: None,
-            detail: Some(detail),
-            health: None,
-            faults: None,
-        };
+        let url = self.target.as_ref().map(|target| target.endpoint().to_string());
+        let state = NodeState::unreachable(self.name.to_string(), wall_clock_us(), url, detail);
         sse::event(view::STATE_EVENT, &state)
     }
 }
