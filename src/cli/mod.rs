@@ -9,6 +9,7 @@ mod child_process;
 mod client;
 mod faults;
 mod forget;
+mod list_tail;
 mod log;
 mod message_selection;
 mod messages;

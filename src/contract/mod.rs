@@ -23,6 +23,6 @@ pub(crate) mod sse;
 pub use event::event_body;
 pub use faults::faults_body;
 pub use health::{HealthReport, OfSecondary, disk_state, millis_with_fraction};
-pub use messages::shown_text;
+pub use messages::{FIRST_MESSAGES_MAX, shown_text};
 pub use recorder::{EventRecorder, RecordedEvent, wall_clock_us};
 pub use sent_frames::Sending;

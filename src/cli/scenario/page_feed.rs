@@ -9,15 +9,12 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use crate::contract::sse;
+use crate::cli::list_tail::ListTail;
+use crate::contract::{FIRST_MESSAGES_MAX, sse};
 
 /// Items that wait for a page. Fewer: one that stands still for a moment misses some. More: memory
 /// for each page that takes nothing.
 const ITEMS_MAX: usize = 8192;
-
-/// Messages of a node with which a page begins, as at a node itself. Fewer: a page that comes later
-/// shows less. More: memory, and a longer beginning.
-const MESSAGES_MAX: usize = 200;
 
 /// Steps with which a page begins. Fewer: the beginning of a long scenario is missing. More: a
 /// longer beginning.
@@ -31,15 +28,8 @@ pub(super) struct PageFeed {
     sender: broadcast::Sender<Bytes>,
     /// The last state of each node, ready to be sent.
     states: BTreeMap<String, Bytes>,
-    lists: BTreeMap<String, List>,
+    lists: BTreeMap<String, ListTail>,
     steps: VecDeque<Bytes>,
-}
-
-/// The last messages of a node.
-#[derive(Debug, Default)]
-struct List {
-    from: u64,
-    texts: VecDeque<String>,
 }
 
 /// How a run stood when a page came, and the items behind that.
@@ -81,7 +71,8 @@ impl PageFeed {
             }
             MESSAGES_EVENT => {
                 if let Ok(messages) = serde_json::from_value::<NodeMessages>(data) {
-                    self.lists.entry(messages.node.clone()).or_default().add(messages);
+                    let NodeMessages { node, from, messages } = messages;
+                    self.lists.entry(node).or_default().take(from, messages, FIRST_MESSAGES_MAX);
                 }
             }
             _ => {}
@@ -95,28 +86,13 @@ impl PageFeed {
         let mut first = Vec::new();
         sse::write_opening(&mut first, "a scenario");
         self.states.values().for_each(|state| first.extend_from_slice(state));
-        for (node, List { from, texts }) in &self.lists {
-            let messages = texts.iter().cloned().collect();
-            let body = NodeMessages { node: node.clone(), from: *from, messages };
+        for (node, list) in &self.lists {
+            let (node, messages) = (node.clone(), list.texts().iter().cloned().collect());
+            let body = NodeMessages { node, from: list.from(), messages };
             sse::write_event(&mut first, (Some(MESSAGES_EVENT), None), &body);
         }
         self.steps.iter().for_each(|step| first.extend_from_slice(step));
         (first.into(), self.sender.subscribe())
-    }
-}
-
-impl List {
-    fn add(&mut self, new: NodeMessages) {
-        let kept = new.from.checked_sub(self.from).and_then(|kept| usize::try_from(kept).ok());
-        match kept.filter(|kept| *kept <= self.texts.len()) {
-            Some(kept) => self.texts.truncate(kept),
-            // Behind what is left out, or before all that is known.
-            None => (self.from, self.texts) = (new.from, VecDeque::new()),
-        }
-        self.texts.extend(new.messages);
-        let too_many = self.texts.len().saturating_sub(MESSAGES_MAX);
-        self.texts.drain(..too_many);
-        self.from += too_many as u64;
     }
 }
 
@@ -159,23 +135,5 @@ mod tests {
         let next = news.try_recv().unwrap();
         assert_eq!(text(&next), "data: {\"node\":\"bonnie\",\"time\":1004}\n\n");
         assert_eq!(news.try_recv(), Err(broadcast::error::TryRecvError::Closed));
-    }
-
-    #[test]
-    fn lists_are_put_together_and_bounded() {
-        let mut feed = PageFeed::default();
-        let shown = |feed: &PageFeed| {
-            let List { from, texts } = &feed.lists["bonnie"];
-            (*from, texts.len(), texts.back().cloned())
-        };
-        feed.add(&messages(0, 0..3));
-        feed.add(&messages(3, 3..5));
-        assert_eq!(shown(&feed), (0, 5, Some("m4".to_owned())));
-        feed.add(&messages(2, 7..8));
-        assert_eq!(shown(&feed), (0, 3, Some("m7".to_owned())), "it was cut");
-        feed.add(&messages(10, 10..310));
-        assert_eq!(shown(&feed), (110, 200, Some("m309".to_owned())), "some were left out");
-        feed.add(&messages(0, 0..0));
-        assert_eq!(shown(&feed), (0, 0, None), "another log");
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::cli::list_tail::ListTail;
+
 /// Most messages that are kept of a node. Smaller: a tall screen is not filled. Larger: a frozen
 /// screen, which keeps them twice, takes more memory.
 const MESSAGES_MAX: usize = 400;
@@ -34,9 +36,7 @@ pub(in crate::cli::watch) enum Cell<'a> {
 /// The newest messages of one node.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli::watch) struct List {
-    /// The id of the first text.
-    from: u64,
-    texts: VecDeque<String>,
+    tail: ListTail,
     /// Ranges of ids that are held, each with the id behind its last one.
     held: VecDeque<[u64; 2]>,
     /// The number of messages that came last, and when.
@@ -44,38 +44,23 @@ pub(in crate::cli::watch) struct List {
 }
 
 impl List {
-    /// Takes the messages from this id on. Where others were left out before them, those from
-    /// before are forgotten; where they begin lower, what stood there before is gone.
-    pub(super) fn take(&mut self, from: u64, messages: Vec<String>, now: Instant) {
+    /// Takes the messages from this id on; see [`ListTail::take`].
+    pub(super) fn take(&mut self, from: u64, mut messages: Vec<String>, now: Instant) {
         if !messages.is_empty() {
             self.last = Some((messages.len(), now));
         }
-        if from < self.from || from > self.end() {
-            self.texts.clear();
-        }
-        match usize::try_from(from.saturating_sub(self.from)) {
-            Ok(kept) if !self.texts.is_empty() => self.texts.truncate(kept),
-            _ => self.from = from,
-        }
-        for mut text in messages {
+        for text in &mut messages {
             if let Some((cut, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
                 text.truncate(cut);
             }
-            self.texts.push_back(text);
-            if self.texts.len() > MESSAGES_MAX {
-                self.texts.pop_front();
-                self.from += 1;
-            }
         }
+        self.tail.take(from, messages, MESSAGES_MAX);
         self.show_held();
     }
 
     /// Notes that the node has nothing from this id on: its log is another one than before.
     pub(super) fn cut(&mut self, end: u64) {
-        match usize::try_from(end.saturating_sub(self.from)) {
-            Ok(kept) if end >= self.from => self.texts.truncate(kept),
-            _ => (self.from, self.texts) = (end, VecDeque::new()),
-        }
+        self.tail.cut(end);
     }
 
     /// Notes that the node holds these messages above a gap.
@@ -108,7 +93,7 @@ impl List {
 
     /// Returns the id behind the last message that the node shows.
     pub(in crate::cli::watch) fn end(&self) -> u64 {
-        self.from + self.texts.len() as u64
+        self.tail.end()
     }
 
     /// Returns the id behind the last message that the node shows or holds.
@@ -118,8 +103,7 @@ impl List {
 
     /// Returns a message that the node shows, if it is kept.
     pub(super) fn text(&self, id: u64) -> Option<&str> {
-        let at = usize::try_from(id.checked_sub(self.from)?).ok()?;
-        self.texts.get(at).map(String::as_str)
+        self.tail.text(id)
     }
 
     /// Returns what stands at a place.

@@ -10,17 +10,13 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::ToldNode;
-use crate::contract::shown_text;
 use crate::contract::sse;
+use crate::contract::{FIRST_MESSAGES_MAX, shown_text};
 use crate::server::node::ReadLevel;
 
 /// Time between two looks at the end of the log. Shorter: more work at full load. Longer: messages
 /// are seen later.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Messages with which a reader begins. Fewer: a page shows less of what was there. More: a reader
-/// of long messages makes the node read more.
-const FIRST_MAX: u64 = 200;
 
 /// Most messages of one look. Fewer: more are left out. More: more bytes than anybody can follow.
 const LOOK_MAX: u64 = 100;
@@ -81,7 +77,7 @@ impl ListPlace {
                 Some((at.max(last(LOOK_MAX)).min(end), end))
             }
             // Its begin, another log, or one that was cut.
-            _ => Some((last(FIRST_MAX).min(end), end)),
+            _ => Some((last(FIRST_MESSAGES_MAX as u64).min(end), end)),
         }
     }
 
