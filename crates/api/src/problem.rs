@@ -44,6 +44,28 @@ pub struct Problem {
     pub line: Option<u64>,
 }
 
+impl Problem {
+    /// Returns a problem of a request that cannot succeed later, with its status in words, and
+    /// nothing about a message.
+    pub fn new(title: String, status: u16, code: ProblemCode, detail: String) -> Self {
+        Self {
+            title,
+            status,
+            detail,
+            code,
+            retry: false,
+            id: None,
+            count: None,
+            write_concern: None,
+            acked_by: None,
+            start: None,
+            end: None,
+            outcome: None,
+            line: None,
+        }
+    }
+}
+
 words! {
     /// The fate of a message whose append failed.
     Outcome {
@@ -191,21 +213,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_of_a_message_is_left_out() {
-        let refused = Problem {
-            title: "Bad Request".to_owned(),
-            status: 400,
-            detail: "no".to_owned(),
-            code: ProblemCode::BadRequest,
-            retry: false,
-            id: None,
-            count: None,
-            write_concern: None,
-            acked_by: None,
-            start: None,
-            end: None,
-            outcome: None,
-            line: None,
-        };
+        let (title, detail) = ("Bad Request".to_owned(), "no".to_owned());
+        let refused = Problem::new(title, 400, ProblemCode::BadRequest, detail);
         let json = concat!(
             r#"{"title":"Bad Request","status":400,"detail":"no","#,
             r#""code":"bad-request","retry":false}"#

@@ -2,18 +2,18 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use acklog_api::view::MISSED_EVENT;
 use acklog_api::{MissedEvents, Problem, ProblemCode, headers, paths};
 use acklog_client::Endpoint;
-use anyhow::Context as _;
+use anyhow::Context;
 use bytes::Bytes;
+use http_body_util::channel::{Channel, Sender};
 use http_body_util::{Either, Full};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,7 +21,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -149,7 +149,7 @@ async fn serve(stream: TcpStream, served: &Served, closing: CancellationToken) {
 }
 
 /// The body of an answer.
-type PageBody = Either<Full<Bytes>, Pieces>;
+type PageBody = Either<Full<Bytes>, Channel<Bytes>>;
 
 impl Served {
     fn answer(&self, request: &Request<Incoming>) -> Response<PageBody> {
@@ -184,9 +184,9 @@ impl Served {
             return refusal(ProblemCode::Stopping, "the scenario has ended");
         };
         self.seen.send_replace(true);
-        let (sender, pieces) = mpsc::channel(PIECES_MAX);
+        let (sender, pieces) = Channel::new(PIECES_MAX);
         tokio::spawn(pump(entered, sender));
-        let mut response = Response::new(Either::Right(Pieces(pieces)));
+        let mut response = Response::new(Either::Right(pieces));
         response.headers_mut().insert(CONTENT_TYPE, sse::TEXT_EVENT_STREAM);
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
@@ -205,9 +205,9 @@ fn is_for_this_machine(headers: &HeaderMap) -> bool {
 }
 
 /// Passes the stream on to one page until either ends.
-async fn pump((first, mut news): Entered, sender: mpsc::Sender<Bytes>) {
+async fn pump((first, mut news): Entered, mut sender: Sender<Bytes>) {
     let mut next = first;
-    while sender.send(next).await.is_ok() {
+    while sender.send_data(next).await.is_ok() {
         next = match timeout(SILENCE, news.recv()).await {
             Ok(Ok(piece)) => piece,
             Ok(Err(RecvError::Lagged(count))) => {
@@ -219,40 +219,12 @@ async fn pump((first, mut news): Entered, sender: mpsc::Sender<Bytes>) {
     }
 }
 
-/// A body that comes piece by piece.
-struct Pieces(mpsc::Receiver<Bytes>);
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
-    }
-}
-
 /// Returns an answer that refuses a request, in the form of a node's.
 fn refusal(code: ProblemCode, detail: &str) -> Response<PageBody> {
     let status = code.status().and_then(|status| StatusCode::from_u16(status).ok());
     let status = status.unwrap_or(StatusCode::BAD_REQUEST);
-    let problem = Problem {
-        title: status.canonical_reason().unwrap_or_default().to_owned(),
-        status: status.as_u16(),
-        detail: detail.to_owned(),
-        code,
-        retry: false,
-        id: None,
-        count: None,
-        write_concern: None,
-        acked_by: None,
-        start: None,
-        end: None,
-        outcome: None,
-        line: None,
-    };
+    let title = status.canonical_reason().unwrap_or_default().to_owned();
+    let problem = Problem::new(title, status.as_u16(), code, detail.to_owned());
     let body = serde_json::to_vec(&problem).expect("a problem is JSON");
     let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;

@@ -251,20 +251,17 @@ impl RequestProblem {
     fn problem(&self, kind: RequestKind) -> api::Problem {
         let status = self.status();
         let accepted = self.accepted();
+        let title = status.canonical_reason().unwrap_or("Error").to_owned();
+        let (code, detail) = (self.code(), self.detail(kind));
         api::Problem {
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
-            status: status.as_u16(),
-            detail: self.detail(kind),
-            code: self.code(),
             retry: self.retry(kind),
             id: accepted.map(|accepted| accepted.receipt.id.get()),
             count: accepted.and_then(|accepted| accepted.count).map(|count| count as u64),
             write_concern: accepted.map(|accepted| accepted.receipt.write_concern.into()),
             acked_by: accepted.map(Accepted::acked_by),
-            start: None,
             end: self.log_end().map(LogEnd::get),
             outcome: self.outcome(kind),
-            line: None,
+            ..api::Problem::new(title, status.as_u16(), code, detail)
         }
     }
 }
