@@ -10,9 +10,11 @@ mod senders;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
-use acklog_api::{EventBody, EventKind, Health, MasterHealth, NodeMessages, NodeState, Role};
-use serde_json::Value;
+use acklog_api::view::{MESSAGES_EVENT, MISSED_EVENT, SAMPLED_EVENT, STATE_EVENT};
+use acklog_api::{
+    EventBody, EventKind, Health, MasterHealth, MissedEvents, NodeMessages, NodeState, Role,
+    SampledEvents,
+};
 
 pub(super) use list::Cell;
 pub(super) use node::WatchedNode;
@@ -22,12 +24,6 @@ use senders::Senders;
 /// Most events that are kept to be scrolled through. Smaller: less can be looked back at. Larger: a
 /// frozen screen, which keeps them twice, takes more memory, some kilobytes an event at most.
 const EVENTS_MAX: usize = 2000;
-
-/// Name of the event that tells how many events a busy node left out.
-const SAMPLED_EVENT: &str = "sampled";
-
-/// Name of the event that tells how many events were lost for this reader.
-const MISSED_EVENT: &str = "missed";
 
 /// A line of the list of events.
 #[derive(Clone, Debug)]
@@ -60,9 +56,9 @@ impl Model {
             MESSAGES_EVENT => {
                 serde_json::from_str(data).map(|messages| self.take_messages(messages, now))
             }
-            SAMPLED_EVENT | MISSED_EVENT => {
-                serde_json::from_str(data).map(|told: Value| self.take_left_out(name, &told, now))
-            }
+            SAMPLED_EVENT => serde_json::from_str(data)
+                .map(|SampledEvents { every, .. }| self.sampled = Some((every, now))),
+            MISSED_EVENT => serde_json::from_str(data).map(|missed| self.take_missed(&missed)),
             // Something of a later version.
             _ => Ok(()),
         };
@@ -145,15 +141,9 @@ impl Model {
         self.node_mut(&messages.node).list.take(messages.from, messages.messages, now);
     }
 
-    fn take_left_out(&mut self, name: &str, told: &Value, now: Instant) {
-        let number = |member: &str| told.get(member).and_then(Value::as_u64).unwrap_or_default();
-        if name == SAMPLED_EVENT {
-            self.sampled = Some((number("every"), now));
-            return;
-        }
-        let node = told.get("node").and_then(Value::as_str).unwrap_or_default();
-        let of_node = if node.is_empty() { String::new() } else { format!(" of {node}") };
-        self.note(format!("{} events{of_node} are lost: they came too fast", number("count")));
+    fn take_missed(&mut self, missed: &MissedEvents) {
+        let of_node = missed.node.as_ref().map_or(String::new(), |node| format!(" of {node}"));
+        self.note(format!("{} events{of_node} are lost: they came too fast", missed.count));
         self.miss_events();
     }
 
