@@ -27,7 +27,7 @@ mod secondary;
 mod sessions;
 mod timer;
 
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use acklog_protocol::Wait;
 use acklog_types::{Batch, IdempotencyKey, KeyHash, LogEnd, Share, record_bytes};
@@ -43,6 +43,8 @@ pub use peer_place::PeerPlace;
 pub use read_positions::{ReadLevel, ReadPositions, ReaderThread, WakeUp};
 pub use secondary::{MasterAddress, SecondaryHandle, start_secondary};
 use thiserror::Error;
+
+use crate::contract::wall_clock_us;
 
 /// Most events or commands handled in one event-loop iteration: more would delay the effects of the
 /// first ones.
@@ -116,6 +118,5 @@ pub fn wall_clock_ms_at(past: Instant) -> u64 {
 
 /// Returns milliseconds since 1970; 0 for a clock before that.
 fn wall_clock_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
+    wall_clock_us() / 1000
 }
