@@ -1,8 +1,6 @@
 //! The tables of `docs/reference/http.md` against real nodes: codes, `retry`, outcomes, headers,
 //! hosts.
 
-use std::os::unix::fs::FileExt;
-
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -132,20 +130,7 @@ fn without_a_quorum_an_append_is_refused_and_may_be_retried() {
 
 #[test]
 fn a_damaged_message_is_unreadable_and_the_disk_takes_no_more() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().to_str().unwrap();
-    let long = "x".repeat(300_000);
-    {
-        let (mut first, _) = master(&["--data-dir", path]);
-        append(first.http, &long, "1");
-        first.process.signal(rustix::process::Signal::TERM);
-        assert_eq!(first.process.wait(), Some(0));
-    }
-    let (again, _) = master(&["--data-dir", path]);
-    let file = directory.path().join("00000000000000000000.log");
-    let at = std::fs::read(&file).unwrap().iter().rposition(|byte| *byte == b'x').unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
-    file.write_all_at(b"y", at as u64).unwrap();
+    let (again, _directory) = damaged_master(&[&"x".repeat(300_000)]);
     let refused = get(again.http, "/messages/0");
     assert_problem(&refused, 500, "unreadable", true, Value::Null);
     wait_until("it takes no more", || health(again.http)["mode"] == "read-only");

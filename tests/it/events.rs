@@ -163,13 +163,8 @@ fn who_comes_late_gets_the_changes_and_who_comes_back_goes_on_behind_its_last_ev
 fn a_busy_node_says_how_many_events_it_left_out() {
     let (master, _, _nodes) = cluster(&[], &["bonnie"]);
     let listener = Listener::new(master.http, "");
-    let body = append_body("Msg", "1");
-    let head =
-        format!("POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}", body.len());
-    let many = format!("{head}\r\n\r\n{body}").repeat(2000);
     wait_until("more events than are recorded", || {
-        let last = format!("{head}\r\nConnection: close\r\n\r\n{body}");
-        assert_eq!(begin_raw(master.http, &format!("{many}{last}")).answer().status, 201);
+        append_many(master.http);
         listener.kinds().contains(&"sampled".to_owned())
     });
     let told = listener.wait_for(&json!({"kind": "sampled"}));

@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -242,13 +241,8 @@ fn what_was_left_out_names_the_node() {
     let of_one = PageReader::new(master.http, EventsRequest::default());
     of_all.state("bonnie", true);
     let is_sampled = |item: &Value| item["event"] == "sampled";
-    let body = append_body("Msg", "1");
-    let head =
-        format!("POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}", body.len());
-    let many = format!("{head}\r\n\r\n{body}").repeat(2000);
     wait_until("more events than are recorded", || {
-        let last = format!("{head}\r\nConnection: close\r\n\r\n{body}");
-        assert_eq!(begin_raw(master.http, &format!("{many}{last}")).answer().status, 201);
+        append_many(master.http);
         of_all.all().iter().any(is_sampled) && of_one.all().iter().any(is_sampled)
     });
     let (all, one) = (of_all.wait_for("it", is_sampled), of_one.wait_for("it", is_sampled));
@@ -269,22 +263,8 @@ fn what_was_left_out_names_the_node() {
 
 #[test]
 fn a_damaged_message_is_left_out_of_the_list_and_the_stream_goes_on() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().to_str().unwrap();
-    let texts = ["first", &"x".repeat(300_000), "second", "third"];
-    {
-        let (mut first, _) = master(&["--data-dir", path]);
-        for text in texts {
-            append(first.http, text, "1");
-        }
-        first.process.signal(Signal::TERM);
-        assert_eq!(first.process.wait(), Some(0));
-    }
-    let (again, _) = master(&["--data-dir", path]);
-    let file = directory.path().join("00000000000000000000.log");
-    let at = std::fs::read(&file).unwrap().iter().rposition(|byte| *byte == b'x').unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
-    file.write_all_at(b"y", at as u64).unwrap();
+    let long = "x".repeat(300_000);
+    let (again, _directory) = damaged_master(&["first", &long, "second", "third"]);
     let reader = PageReader::new(again.http, EVERYTHING);
     let last = reader.wait_for("what stands behind it", |item| item["from"] == 2);
     assert_eq!(last["messages"], json!(["second", "third"]));

@@ -1,6 +1,7 @@
 //! The tools of all integration tests: nodes as child processes, requests to them, and waiting for
 //! conditions.
 
+mod damaged;
 mod follower;
 mod http;
 mod nodes;
@@ -8,6 +9,7 @@ mod process;
 mod stream;
 mod wait;
 
+pub use damaged::*;
 pub use follower::*;
 pub use http::*;
 pub use nodes::*;

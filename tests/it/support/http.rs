@@ -159,6 +159,17 @@ pub fn begin_append(http: SocketAddr, text: &str, write_concern: &str) -> Pendin
     begin(http, "POST", "/newMessage", &append_body(text, write_concern))
 }
 
+/// Appends 2,001 messages on one connection, more in a second than are told of one by one.
+#[track_caller]
+pub fn append_many(http: SocketAddr) {
+    let body = append_body("Msg", "1");
+    let head =
+        format!("POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}", body.len());
+    let many = format!("{head}\r\n\r\n{body}").repeat(2000);
+    let last = format!("{head}\r\nConnection: close\r\n\r\n{body}");
+    assert_eq!(begin_raw(http, &format!("{many}{last}")).answer().status, 201);
+}
+
 /// Appends and expects 201; returns the id and who acked.
 pub fn append(http: SocketAddr, text: &str, write_concern: &str) -> (u64, Vec<String>) {
     created(&begin_append(http, text, write_concern).answer())
