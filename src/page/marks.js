@@ -344,7 +344,7 @@ function endMark({ state }, x, top, height, { r }) {
 }
 
 // Returns how an append is, in words.
-export function appendWords({ ids, w, acks, state, acceptedAt, endedAt }) {
+function appendWords({ ids, w, acks, state, acceptedAt, endedAt }) {
   const what = idsWords(ids);
   const needs = w === null ? "" : ` for ${w} ${w === 1 ? "node" : "nodes"}`;
   const by =

@@ -33,26 +33,10 @@ export class NodesView {
   #build(root) {
     this.ids = make("ol", { class: "ids", "aria-hidden": "true" });
     this.box = make("div", { class: "columns" });
-    this.earlier = make(
-      "button",
-      {
-        type: "button",
-        "aria-label": "earlier messages",
-        title: "earlier messages",
-        on: { click: () => this.#back() },
-      },
-      "↑",
-    );
-    this.newest = make(
-      "button",
-      {
-        type: "button",
-        "aria-label": "newest messages",
-        title: "newest messages",
-        on: { click: () => this.#forward() },
-      },
-      "↓",
-    );
+    const button = (label, sign, click) =>
+      make("button", { type: "button", "aria-label": label, title: label, on: { click } }, sign);
+    this.earlier = button("earlier messages", "↑", () => this.#back());
+    this.newest = button("newest messages", "↓", () => this.#forward());
     this.off = make(
       "p",
       { class: "soft", hidden: true },
@@ -117,23 +101,12 @@ export class NodesView {
   }
 
   #column(name) {
-    const buttons = FAULTS.map((fault) =>
+    // Whether a fault is in force, its button tells when it is drawn.
+    const buttons = [...FAULTS, "heal"].map((fault) =>
       make(
         "button",
-        {
-          type: "button",
-          "aria-pressed": "false",
-          data: { fault },
-          on: { click: () => this.#press(name, fault) },
-        },
+        { type: "button", data: { fault }, on: { click: () => this.#press(name, fault) } },
         fault,
-      ),
-    );
-    buttons.push(
-      make(
-        "button",
-        { type: "button", data: { fault: "heal" }, on: { click: () => this.#press(name, "heal") } },
-        "heal",
       ),
     );
     const column = make(

@@ -1,7 +1,7 @@
 // Turns what nodes tell into words for people. Pure functions: no document, no clock.
 
 // The longest text of a message that is shown in a line, in characters.
-export const SHOWN_CHARACTERS = 80;
+const SHOWN_CHARACTERS = 80;
 
 // What is shown for characters that would hide, move or reorder what stands beside them.
 const MARKS = new Map([

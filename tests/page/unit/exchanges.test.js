@@ -12,6 +12,11 @@ function lanes(story) {
   return places;
 }
 
+// The members of an event about a frame that is sent once and at once, with messages [0, 1).
+function frame(peer, request, members = {}) {
+  return { peer, request, frame: "AddMessage", ids: [0, 1], attempt: 1, delayMs: 0, ...members };
+}
+
 // Returns the marks of the exchange with a request number, by their key.
 function marksOf(story, request) {
   const exchange = story.things("exchange").find((thing) => thing.request === request);
@@ -44,23 +49,9 @@ test("a frame is an arrow from its sender to its receiver, and its answer one ba
 
 test("a lost frame ends in a cross before the line of the node that it was for", () => {
   const story = new Story().begin("bonnie", "clyde").append(0, 2).send("clyde", 0, 1);
-  story.tell("master", "dropped", {
-    peer: "clyde",
-    request: 1,
-    frame: "AddMessage",
-    ids: [0, 1],
-    attempt: 1,
-    delayMs: 0,
-  });
+  story.tell("master", "dropped", frame("clyde", 1));
   story.pass(1500);
-  story.tell("master", "timed-out", {
-    peer: "clyde",
-    request: 1,
-    frame: "AddMessage",
-    ids: [0, 1],
-    attempt: 1,
-    delayMs: 0,
-  });
+  story.tell("master", "timed-out", frame("clyde", 1));
   const marks = marksOf(story, 1);
   const lost = marks.get("lost master");
   assert.deepEqual([lost.kind, lost.node, lost.peer, lost.ids], ["lost", "master", "clyde", [0, 1]]);
@@ -80,14 +71,13 @@ test("a lost answer ends in a cross on its way back", () => {
 
 test("late answers and second answers are told apart", () => {
   const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1500);
-  const frame = { peer: "bonnie", frame: "AddMessage", ids: [0, 1], attempt: 1, delayMs: 0 };
-  story.tell("master", "timed-out", { ...frame, request: 1 });
+  story.tell("master", "timed-out", frame("bonnie", 1));
   story
     .pass(500)
     .store("bonnie", 0, 1)
-    .tell("master", "late", { ...frame, request: 1 });
+    .tell("master", "late", frame("bonnie", 1));
   story.send("bonnie", 1, 2).pass(1).store("bonnie", 1, 2).ack("bonnie", 1, 2);
-  story.tell("master", "late", { ...frame, request: 2 });
+  story.tell("master", "late", frame("bonnie", 2));
   const late = marksOf(story, 1).get("late");
   const second = marksOf(story, 2).get("second");
   assert.deepEqual([late.kind, second.kind], ["late", "late"]);
@@ -174,26 +164,12 @@ test("the page that a secondary requests is a frame of its master", () => {
     delayMs: 0,
     from: 0,
   });
-  story.pass(1).tell("master", "sent", {
-    peer: "bonnie",
-    request: 4,
-    frame: "Page",
-    ids: [0, 9],
-    attempt: 1,
-    delayMs: 0,
-  });
+  story.pass(1).tell("master", "sent", frame("bonnie", 4, { frame: "Page", ids: [0, 9] }));
   story
     .pass(1)
     .tell("bonnie", "received", { peer: "master", request: 4, frame: "Page", ids: [0, 9], logEnd: 9 });
-  story.tell("bonnie", "completed", {
-    peer: "master",
-    request: 4,
-    frame: "GetMessages",
-    ids: [0, 9],
-    attempt: 1,
-    delayMs: 0,
-    tookMs: 2,
-  });
+  const answered = { frame: "GetMessages", ids: [0, 9], tookMs: 2 };
+  story.tell("bonnie", "completed", frame("master", 4, answered));
   const marks = marksOf(story, 4);
   assert.equal(story.things("exchange").length, 1);
   assert.deepEqual([marks.get("frame master").node, marks.get("frame bonnie").node], ["master", "bonnie"]);
@@ -202,14 +178,7 @@ test("the page that a secondary requests is a frame of its master", () => {
 
 test("a page that nobody told to have come is drawn dashed when its messages are acked", () => {
   const story = new Story().begin("bonnie");
-  story.tell("master", "sent", {
-    peer: "bonnie",
-    request: 1,
-    frame: "Page",
-    ids: [0, 6],
-    attempt: 1,
-    delayMs: 0,
-  });
+  story.tell("master", "sent", frame("bonnie", 1, { frame: "Page", ids: [0, 6] }));
   const places = lanes(story);
   const end = () => points(marksOf(story, 1).get("frame master").d)[3];
   assert.ok(end() < places.y("bonnie") - 10);

@@ -2,15 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { FaultSwitches } from "../../../src/page/fault-switches.js";
-
-const NONE = {
-  sendDelayMs: null,
-  storeDelayMs: null,
-  errorRate: 0,
-  dropRate: 0,
-  duplicateRate: 0,
-  paused: false,
-};
+import { NO_FAULTS } from "./items.js";
 
 // Returns switches whose commands are answered with `failures`, one after the other, then null.
 function switches(...failures) {
@@ -25,7 +17,7 @@ function switches(...failures) {
     now: () => clock.now,
     told: (name, failure) => told.push([name, failure]),
   });
-  return { faults, sent, told, clock, node: { name: "bonnie", role: "secondary", faults: NONE } };
+  return { faults, sent, told, clock, node: { name: "bonnie", role: "secondary", faults: NO_FAULTS } };
 }
 
 test("two buttons that are pressed before the node tells its faults are both in force", async () => {
@@ -41,7 +33,7 @@ test("later, what the node tells counts", async () => {
   const { faults, sent, clock, node } = switches();
   await faults.press(node, "drop");
   clock.now += 2000;
-  await faults.press({ ...node, faults: { ...NONE, paused: true } }, "slow");
+  await faults.press({ ...node, faults: { ...NO_FAULTS, paused: true } }, "slow");
   assert.deepEqual([sent[1].body.paused, sent[1].body.dropRate], [true, 0]);
 });
 

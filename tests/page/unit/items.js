@@ -4,6 +4,17 @@ import { Model } from "../../../src/page/model.js";
 
 const START = 1_796_000_000_000_000;
 
+// The faults of a node that has none.
+export const NO_FAULTS = {
+  sendDelayMs: null,
+  storeDelayMs: null,
+  errorRate: 0,
+  dropRate: 0,
+  duplicateRate: 0,
+  paused: false,
+  seed: null,
+};
+
 export class Story {
   #ids = new Map();
   items = [];

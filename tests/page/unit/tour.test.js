@@ -3,21 +3,13 @@ import { test } from "node:test";
 
 import { Sight } from "../../../src/page/sight.js";
 import { experiments, hindrance } from "../../../src/page/tour-script.js";
+import { NO_FAULTS } from "./items.js";
 
 const NAMES = { master: "master", near: "bonnie", far: "clyde", size: 3 };
-const NONE = {
-  sendDelayMs: null,
-  storeDelayMs: null,
-  errorRate: 0,
-  dropRate: 0,
-  duplicateRate: 0,
-  paused: false,
-};
-
 // A cluster as the tour sees it, whose nodes the test changes.
 function cluster() {
   const nodes = ["master", "bonnie", "clyde"].map((name) => {
-    return { name, end: 3, faults: { ...NONE }, status: "healthy" };
+    return { name, end: 3, faults: { ...NO_FAULTS }, status: "healthy" };
   });
   const node = (name) => nodes.find((one) => one.name === name);
   const view = { node, master: () => node("master") };
@@ -110,7 +102,7 @@ test("silence and its end are noticed", () => {
   node("clyde").status = "suspected";
   assert.match(steps[2].done(sight), /suspected/);
   assert.ok(!steps[3].done(sight));
-  Object.assign(node("clyde"), { status: "healthy", faults: { ...NONE } });
+  Object.assign(node("clyde"), { status: "healthy", faults: { ...NO_FAULTS } });
   assert.match(steps[3].done(sight), /has everything/);
 });
 

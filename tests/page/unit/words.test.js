@@ -14,16 +14,7 @@ import {
   span,
   toggled,
 } from "../../../src/page/words.js";
-
-const NONE = {
-  sendDelayMs: null,
-  storeDelayMs: null,
-  errorRate: 0,
-  dropRate: 0,
-  duplicateRate: 0,
-  paused: false,
-  seed: null,
-};
+import { NO_FAULTS } from "./items.js";
 
 test("a text is shown in one line, and what reorders or hides is visible", () => {
   assert.equal(shown("a\nb\u202ec\u0000"), "a⏎b[RLO]c␀");
@@ -54,32 +45,32 @@ test("time spans and lists are words", () => {
 
 test("faults in force are told in words", () => {
   assert.deepEqual(faultPhrases(null), []);
-  assert.deepEqual(faultPhrases(NONE), []);
-  assert.deepEqual(faultPhrases({ ...NONE, dropRate: 0.3, storeDelayMs: [1000, 1000] }), [
+  assert.deepEqual(faultPhrases(NO_FAULTS), []);
+  assert.deepEqual(faultPhrases({ ...NO_FAULTS, dropRate: 0.3, storeDelayMs: [1000, 1000] }), [
     "loses 30 % of its frames",
     "stores after 1.0 s",
   ]);
-  assert.match(faultPhrases({ ...NONE, dropRate: 1 })[0], /cut off/);
+  assert.match(faultPhrases({ ...NO_FAULTS, dropRate: 1 })[0], /cut off/);
 });
 
 test("a button turns its own fault on and off, and leaves the others", () => {
-  const slow = toggled("slow", { ...NONE, duplicateRate: 0.5 }, false);
+  const slow = toggled("slow", { ...NO_FAULTS, duplicateRate: 0.5 }, false);
   assert.deepEqual(slow.storeDelayMs, [1000, 1000]);
   assert.equal(slow.duplicateRate, 0.5);
   assert.ok(inForce("slow", slow) && inForce("duplicate", slow) && !inForce("pause", slow));
   assert.deepEqual(toggled("slow", slow, false).storeDelayMs, null);
-  assert.deepEqual(toggled("slow", NONE, true).sendDelayMs, [300, 300]);
+  assert.deepEqual(toggled("slow", NO_FAULTS, true).sendDelayMs, [300, 300]);
 });
 
 test("a cut is a drop of everything, and not the button for drops", () => {
-  const cut = toggled("cut", NONE, false);
+  const cut = toggled("cut", NO_FAULTS, false);
   assert.equal(cut.dropRate, 1);
   assert.ok(inForce("cut", cut) && !inForce("drop", cut));
   assert.equal(toggled("drop", cut, false).dropRate, 0.3);
 });
 
 test("a delay of zero on the command line is no fault", () => {
-  assert.deepEqual(faultPhrases({ ...NONE, sendDelayMs: [0, 0] }), []);
+  assert.deepEqual(faultPhrases({ ...NO_FAULTS, sendDelayMs: [0, 0] }), []);
 });
 
 test("answers are told in words, with what to do", () => {
