@@ -134,11 +134,14 @@ fn whole_millis(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
+pub(crate) mod of_test;
+
+#[cfg(test)]
 mod tests {
     use acklog_protocol::frame::RefusalCode;
     use acklog_protocol::{MemberPhase, QuorumHealth, SecondaryPhase, Status};
 
-    use acklog_types::{Epoch, NodeName};
+    use acklog_types::NodeName;
 
     use super::*;
 
@@ -180,19 +183,10 @@ mod tests {
             ..bonnie.clone()
         };
         let mut health = MasterHealth {
-            name: name("master"),
-            read_only: false,
-            log_start: LogEnd::ZERO,
-            log_end: LogEnd::new(8),
-            committed_end: Some(LogEnd::new(7)),
-            epoch: Epoch::FIRST,
             cluster_size: 3,
-            quorum: None,
             waiting_senders: 4,
             secondaries: vec![bonnie, clyde],
-            refused: Vec::new(),
-            is_emptier: false,
-            disk: None,
+            ..of_test::master()
         };
         assert_eq!(
             text(&health),
@@ -236,21 +230,8 @@ mod tests {
             log_end: None,
             last_seen: None,
         };
-        let mut health = MasterHealth {
-            name: name("master"),
-            read_only: false,
-            log_start: LogEnd::ZERO,
-            log_end: LogEnd::new(8),
-            committed_end: Some(LogEnd::new(7)),
-            epoch: Epoch::FIRST,
-            cluster_size: 1,
-            quorum: None,
-            waiting_senders: 0,
-            secondaries: Vec::new(),
-            refused: vec![dora, unknown],
-            is_emptier: true,
-            disk: None,
-        };
+        let refused = vec![dora, unknown];
+        let mut health = MasterHealth { refused, is_emptier: true, ..of_test::master() };
         let shown = concat!(
             r#""refused":[{"name":"dora","code":"other-log","logEnd":5,"lastSeenMs":1400},"#,
             r#"{"name":null,"code":"version","logEnd":null,"lastSeenMs":null}]"#
@@ -263,21 +244,8 @@ mod tests {
 
     #[test]
     fn a_secondarys_health_has_the_members_of_the_contract_in_order() {
-        let health = SecondaryHealth {
-            name: name("bonnie"),
-            phase: SecondaryPhase::CatchingUp,
-            log_start: LogEnd::ZERO,
-            log_end: LogEnd::new(5),
-            committed_end: Some(LogEnd::new(4)),
-            epoch: Epoch::FIRST,
-            buffered: 2,
-            connected: true,
-            master: Some(name("master")),
-            master_http_port: Some(8000),
-            master_log_end: Some(LogEnd::new(9)),
-            last_error: None,
-            disk: None,
-        };
+        let phase = SecondaryPhase::CatchingUp;
+        let health = SecondaryHealth { phase, ..of_test::secondary() };
         assert_eq!(
             text(&OfSecondary(health.clone(), "127.0.0.1:6000".to_owned())),
             concat!(

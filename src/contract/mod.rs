@@ -22,6 +22,8 @@ pub(crate) mod sse;
 
 pub use event::event_body;
 pub use faults::faults_body;
+#[cfg(test)]
+pub(crate) use health::of_test as health_of_test;
 pub use health::{HealthReport, OfSecondary, disk_state, millis_with_fraction};
 pub use messages::{FIRST_MESSAGES_MAX, shown_text};
 pub use recorder::{EventRecorder, RecordedEvent, wall_clock_us};

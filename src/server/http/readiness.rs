@@ -21,29 +21,14 @@ pub(super) fn ready(node: &impl HealthReport) -> Response<ResponseBody> {
 
 #[cfg(test)]
 mod tests {
-    use acklog_protocol::{SecondaryHealth, SecondaryPhase};
-    use acklog_types::{Epoch, LogEnd};
+    use acklog_protocol::SecondaryHealth;
 
     use super::*;
-    use crate::contract::OfSecondary;
+    use crate::contract::{OfSecondary, health_of_test};
 
     #[test]
     fn readiness_is_a_status_and_health_is_always_200() {
-        let health = SecondaryHealth {
-            name: "bonnie".parse().unwrap(),
-            phase: SecondaryPhase::Ready,
-            log_start: LogEnd::ZERO,
-            log_end: LogEnd::ZERO,
-            committed_end: None,
-            epoch: Epoch::FIRST,
-            buffered: 0,
-            connected: true,
-            master: None,
-            master_http_port: None,
-            master_log_end: None,
-            last_error: None,
-            disk: None,
-        };
+        let health = health_of_test::secondary();
         for (connected, status) in [(true, 200), (false, 503)] {
             let node =
                 OfSecondary(SecondaryHealth { connected, ..health.clone() }, "m:1".to_owned());

@@ -3,13 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use acklog_log::LogMeasures;
-use acklog_protocol::{
-    DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, SecondaryHealth,
-    SecondaryPhase, Status,
-};
-use acklog_types::{DiskFault, DurationRecorder, Epoch, Faults, LogEnd, NodeName};
+use acklog_protocol::{DiskHealth, MasterHealth, MemberHealth, MemberPhase, QuorumHealth, Status};
+use acklog_types::{DiskFault, DurationRecorder, Faults, LogEnd, NodeName};
 
 use super::*;
+use crate::contract::health_of_test;
 use crate::server::http::metrics::HttpNumbers;
 use crate::server::http::metrics::process::ProcessNumbers;
 use crate::server::http::tally::{TallySums, WriteConcernLabel};
@@ -55,19 +53,13 @@ fn of_master() -> Snapshot {
         ..member("clyde")
     };
     let health = MasterHealth {
-        name: name("master"),
         read_only: true,
-        log_start: LogEnd::ZERO,
-        log_end: LogEnd::new(8),
         committed_end: None,
-        epoch: Epoch::FIRST,
         cluster_size: 3,
         quorum: Some(QuorumHealth { required: 2, healthy: 1 }),
         waiting_senders: 9,
         secondaries: vec![member("bonnie"), unknown],
-        refused: Vec::new(),
-        is_emptier: false,
-        disk: None,
+        ..health_of_test::master()
     };
     let faults = Faults { paused: true, seed: Some(1), ..Faults::default() };
     let (oldest_wait, lag_bytes) = (Duration::from_millis(1250), vec![Some(100), None]);
@@ -75,21 +67,7 @@ fn of_master() -> Snapshot {
 }
 
 fn of_secondary() -> Snapshot {
-    let health = SecondaryHealth {
-        name: name("bonnie"),
-        phase: SecondaryPhase::Ready,
-        log_start: LogEnd::ZERO,
-        log_end: LogEnd::new(5),
-        committed_end: Some(LogEnd::new(4)),
-        epoch: Epoch::FIRST,
-        buffered: 2,
-        connected: true,
-        master: None,
-        master_http_port: None,
-        master_log_end: Some(LogEnd::new(9)),
-        last_error: None,
-        disk: None,
-    };
+    let health = health_of_test::secondary();
     snapshot(NodeMeasures::Secondary(SecondaryMeasures { health, faults: Faults::default() }))
 }
 
