@@ -1,7 +1,7 @@
 //! Messages in a stream of events.
 
-/// Messages of a node's list with which a reader begins. Fewer: a page shows less of what was there.
-/// More: a reader of long messages makes the node read more.
+/// Messages of a node's list with which a reader begins. Fewer: a page shows less of what was
+/// there. More: a reader of long messages makes the node read more.
 pub const FIRST_MESSAGES_MAX: usize = 200;
 
 /// Most characters of a text. Fewer: texts are told apart less often. More: more bytes for what a
