@@ -105,6 +105,11 @@ impl<'a> Path<'a> {
         }
     }
 
+    /// Returns whether a `POST` to this path appends.
+    pub(super) fn takes_messages(self) -> bool {
+        matches!(self, Self::NewMessage | Self::Messages)
+    }
+
     /// Returns the methods that the path accepts, as the header `Allow` names them.
     pub(super) fn allow(self, role: ServedRole) -> &'static str {
         match (self, role) {
@@ -140,9 +145,4 @@ fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
 pub(super) fn is_listed(method: &Method, allow: &str) -> bool {
     let mut listed = allow.as_bytes().split(|&byte| byte == b',');
     listed.any(|listed| listed.trim_ascii_start() == method.as_str().as_bytes())
-}
-
-/// Returns whether a `POST` to this path appends.
-pub(super) fn takes_messages(path: &str) -> bool {
-    matches!(Path::parse(path), Some(Path::NewMessage | Path::Messages))
 }

@@ -32,7 +32,7 @@ use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
 use super::metrics::MetricsSources;
-use super::paths::{Path, ServedRole, takes_messages};
+use super::paths::{Path, ServedRole};
 use super::peer::PeerConnections;
 use super::problem::{NO_STORE, RequestProblem, clip};
 use super::read::{self, LogView};
@@ -290,8 +290,8 @@ fn options(allow: &'static str) -> Response<ResponseBody> {
 }
 
 /// Returns the kind of a request, as far as its error depends on it.
-fn kind(head: &Parts) -> RequestKind {
-    if head.method == Method::POST && takes_messages(head.uri.path()) {
+fn kind(head: &Parts, path: Option<Path<'_>>) -> RequestKind {
+    if head.method == Method::POST && path.is_some_and(Path::takes_messages) {
         return RequestKind::Append { keyed: head.headers.contains_key(&append::IDEMPOTENCY_KEY) };
     }
     RequestKind::Idempotent
@@ -301,6 +301,7 @@ impl App {
     async fn respond(
         &self,
         head: &Parts,
+        path: Option<Path<'_>>,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, RequestProblem> {
         transfer::check(&head.headers)?;
@@ -312,7 +313,7 @@ impl App {
             return Err(RequestProblem::NoTarget);
         }
         self.hosts.check(head)?;
-        match (self.table().route(&head.method, &head.uri)?, &self.node) {
+        match (self.table().route(&head.method, path, head.uri.query())?, &self.node) {
             (Route::Common(route), _) => self.common(route, head, body).await,
             (Route::FaultsOf(route, name), _) => self.faults_of(route, name, head, body).await,
             (Route::Master(route), NodeHandle::Master(master, appender)) => {
@@ -348,17 +349,18 @@ impl Handler for App {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
-        let mut response = match self.respond(&head, body).await {
+        let path = Path::parse(head.uri.path());
+        let mut response = match self.respond(&head, path, body).await {
             Ok(response) => response,
             Err(problem) => {
-                let kind = kind(&head);
+                let kind = kind(&head, path);
                 if let (RequestKind::Append { .. }, Some(outcome)) = (kind, problem.outcome(kind)) {
                     self.tally.failed(&outcome, 1);
                 }
                 problem.answer_to(kind)
             }
         };
-        self.tally.answered(Path::parse(head.uri.path()), response.status());
+        self.tally.answered(path, response.status());
         response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
         // Neither can contain a line break: hyper refuses such heads.
         let (method, http_status) = (&head.method, response.status().as_u16());

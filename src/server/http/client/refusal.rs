@@ -9,7 +9,7 @@ use hyper::StatusCode;
 
 use super::HEAD_BYTES_MAX;
 use crate::server::http::accepted::RequestKind;
-use crate::server::http::paths::takes_messages;
+use crate::server::http::paths::Path;
 use crate::server::http::problem::RequestProblem;
 
 /// An answer in place of one of hyper's own, which begins like this and has no body.
@@ -135,7 +135,7 @@ impl RequestHead {
             let path = target.split_once("://").map_or(target, |(_, rest)| {
                 rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
             });
-            takes_messages(path)
+            Path::parse(path).is_some_and(Path::takes_messages)
         })
     }
 

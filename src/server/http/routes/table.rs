@@ -3,7 +3,7 @@
 use acklog_api::{EventsRequest, paths};
 use acklog_protocol::Wait;
 use acklog_types::NodeName;
-use hyper::{Method, Uri};
+use hyper::Method;
 
 use crate::page::{self, PageFile};
 use crate::server::http::paths::{Path, ServedRole, is_listed};
@@ -71,13 +71,18 @@ pub(super) struct RouteTable {
 }
 
 impl RouteTable {
-    /// Finds the action of a request.
+    /// Finds the action of a request; none is the path that is not known.
     ///
     /// # Errors
     /// In this order: an unknown path, a method that the path does not accept, faults that are off,
     /// a bad query, a bad last part of the path.
-    pub(super) fn route(self, method: &Method, uri: &Uri) -> Result<Route, RequestProblem> {
-        let path = Path::parse(uri.path()).ok_or(RequestProblem::NoPath)?;
+    pub(super) fn route(
+        self,
+        method: &Method,
+        path: Option<Path<'_>>,
+        query: Option<&str>,
+    ) -> Result<Route, RequestProblem> {
+        let path = path.ok_or(RequestProblem::NoPath)?;
         let allow = path.allow(self.role);
         match path {
             Path::Secondary(_) | Path::Receipt(_) if self.role == ServedRole::Secondary => {
@@ -98,8 +103,8 @@ impl RouteTable {
             return Err(RequestProblem::Method { allow });
         }
         match path {
-            Path::Faults | Path::FaultsDisconnect => self.faults(path, method, uri.query()),
-            _ => resource(path, method, uri.query(), allow),
+            Path::Faults | Path::FaultsDisconnect => self.faults(path, method, query),
+            _ => resource(path, method, query, allow),
         }
     }
 

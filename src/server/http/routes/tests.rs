@@ -16,7 +16,7 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OP
 fn find(role: ServedRole, method: &str, uri: &str) -> Result<Route, RequestProblem> {
     let uri: Uri = uri.parse().unwrap();
     let method = Method::from_bytes(method.as_bytes()).unwrap();
-    RouteTable { role, allow_faults: true }.route(&method, &uri)
+    RouteTable { role, allow_faults: true }.route(&method, Path::parse(uri.path()), uri.query())
 }
 
 fn common_message(id: u64) -> Route {
@@ -144,8 +144,12 @@ fn options_are_told_for_the_node_as_a_whole_and_whatever_the_query() {
 fn faults_that_are_off_are_refused_before_anything_else_of_the_request_is_looked_at() {
     let find = |method: &str, uri: &str| {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        RouteTable { role: ServedRole::Master, allow_faults: false }
-            .route(&method, &uri.parse().unwrap())
+        let uri: Uri = uri.parse().unwrap();
+        RouteTable { role: ServedRole::Master, allow_faults: false }.route(
+            &method,
+            Path::parse(uri.path()),
+            uri.query(),
+        )
     };
     for (method, uri) in [
         ("GET", "/faults"),
