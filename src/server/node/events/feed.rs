@@ -60,7 +60,7 @@ impl EventFeed {
             return;
         }
         // By the time at which it is told, as its listeners see it.
-        if !is_change && !self.sampler.keep(Instant::now(), event.ids()) {
+        if !is_change && !(self.sampler.follows(event.ids()) && self.sampler.keep(Instant::now())) {
             return self.roll(now);
         }
         self.is_stopping |= matches!(event, Event::Node(NodeEvent::Stopping { .. }));
