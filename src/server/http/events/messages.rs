@@ -18,6 +18,10 @@ use crate::server::node::ReadLevel;
 /// are seen later.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Time until the next look where messages were left out. Shorter: nobody reads as fast, and a node
+/// at full load has better things to do. Longer: the list stands still in between.
+const RUSH_LOOK: Duration = Duration::from_millis(500);
+
 /// Most messages of one look. Fewer: more are left out. More: more bytes than anybody can follow.
 const LOOK_MAX: u64 = 100;
 
@@ -44,6 +48,9 @@ pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
         // Behind the end: a message that is shown is of this log.
         let (log, start) = (told.positions.log(), told.positions.log_start());
         let Some((from, end)) = place.next(log, start, end) else { continue };
+        if place.leaves_out(from) {
+            looks.reset_after(RUSH_LOOK);
+        }
         let Ok(read) = told.log.aside(move |log| read_texts(log, from, end)).await else {
             // There is no thread at the moment: these messages come with the next look.
             continue;
@@ -79,6 +86,11 @@ impl ListPlace {
             // Its begin, another log, or one that was cut.
             _ => Some((last(FIRST_MESSAGES_MAX as u64).min(end), end)),
         }
+    }
+
+    /// Returns whether messages before this position come too fast to be told.
+    fn leaves_out(&self, from: LogEnd) -> bool {
+        self.at.is_some_and(|(_, at)| at < from)
     }
 
     fn take(&mut self, log: Option<LogId>, end: LogEnd) {
