@@ -384,14 +384,6 @@ export class Page {
     writeFileSync(file, Buffer.from(data, "base64"));
   }
 
-  /** Returns the memory that the page's scripts use, after a collection, and its number of elements. */
-  async memory() {
-    await this.#tab.call("HeapProfiler.collectGarbage");
-    const { usedSize } = await this.#tab.call("Runtime.getHeapUsage");
-    const { nodes } = await this.#tab.call("Memory.getDOMCounters");
-    return { megabytes: usedSize / 1e6, elements: nodes };
-  }
-
   /** Closes its tab. */
   async close() {
     await this.#tab.call("Page.close");
