@@ -12,6 +12,13 @@ const NEWS = 5_000_000;
 // often: nobody reads as fast. The timeline is drawn each frame.
 const RENEW_MS = 100;
 
+// Time between two frames while nodes leave out events, in milliseconds. They have much to do then,
+// and each frame takes processor time from those on the same machine. Longer: time goes on in jerks.
+const BUSY_FRAME_MS = 250;
+
+// Time between two frames for whoever asks for less motion, in milliseconds.
+const STILL_FRAME_MS = 500;
+
 export class App {
   model = new Model();
   recording = null;
@@ -34,13 +41,22 @@ export class App {
   // Whether something came since the last renewal.
   #isNews = false;
   #renewedAt = -Infinity;
+  #drawnAt = -Infinity;
+  // Whether a frame is to come, and what waits until it is time for it.
   #isAsked = false;
+  #timer = null;
+  #isStill;
   #listeners = [];
   #eventListeners = [];
   #drawers = [];
 
   // Whether it stopped since a scenario was over.
   #isAtEnd = false;
+
+  // `isStill()`: whether the user asks for less motion.
+  constructor({ isStill }) {
+    this.#isStill = isStill;
+  }
 
   // Begins to read the stream.
   start() {
@@ -93,14 +109,19 @@ export class App {
     this.#eventListeners.push(listener);
   }
 
-  // Calls `draw(now, isChanged)` each frame while time goes on, and when somebody did something.
+  // Calls `draw(now)` each frame while time goes on, and when somebody did something.
   onFrame(draw) {
     this.#drawers.push(draw);
   }
 
-  // Asks for a frame.
+  // Asks for a frame, at once: somebody did something.
   changed() {
     this.#isChanged = true;
+    if (this.#timer !== null) {
+      clearTimeout(this.#timer);
+      this.#timer = null;
+      this.#isAsked = false;
+    }
     this.#ask();
   }
 
@@ -211,17 +232,30 @@ export class App {
     this.say("The scenario is over.");
   }
 
+  // Asks for the next frame, when it is due.
   #ask() {
     if (this.#isAsked) return;
     this.#isAsked = true;
-    requestAnimationFrame(() => this.#frame());
+    const draw = () => {
+      this.#timer = null;
+      requestAnimationFrame(() => this.#frame());
+    };
+    const pause = this.#isChanged ? 0 : this.#drawnAt + this.#pause() - performance.now();
+    if (pause > 0) this.#timer = setTimeout(draw, pause);
+    else draw();
+  }
+
+  // Returns the time between two frames, in milliseconds; 0: as often as the screen shows one.
+  #pause() {
+    const busy = this.live && this.#live.isBusy(pageTime()) ? BUSY_FRAME_MS : 0;
+    return this.#isStill() ? STILL_FRAME_MS : busy;
   }
 
   #frame() {
     this.#isAsked = false;
     const now = performance.now();
+    this.#drawnAt = now;
     if (this.#rate > 0) this.#advance(now);
-    const isChanged = this.#isChanged;
     const isDue = this.#isNews && now - this.#renewedAt >= RENEW_MS;
     if (this.#isChanged || isDue) {
       if (isDue || this.#rate > 0) this.#view = null;
@@ -230,7 +264,7 @@ export class App {
       this.#renewedAt = now;
       for (const listener of this.#listeners) listener(this);
     }
-    for (const draw of this.#drawers) draw(now, isChanged);
+    for (const draw of this.#drawers) draw(now);
     if (this.live || this.#rate > 0) this.#ask();
   }
 

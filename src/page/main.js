@@ -6,13 +6,12 @@ import { TimeControls } from "./time-controls.js";
 import { Timeline } from "./timeline.js";
 import { mountViews } from "./views.js";
 
-// Whoever asks for less motion sees time go on in steps of so many milliseconds.
+// Whether the user asks for less motion.
 const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
-const STILL_MS = 500;
 
 const part = (id) => document.getElementById(id);
 
-const app = new App();
+const app = new App({ isStill: () => STILL.matches });
 const timeline = new Timeline(part("timeline"), {
   onPick: (ids) => app.select(ids),
   onResize: () => app.changed(),
@@ -32,10 +31,7 @@ app.onChange(() => {
   controls.update();
   timeline.choose(app.selected);
 });
-let movedAt = -Infinity;
-app.onFrame((now, isChanged) => {
-  if (STILL.matches && !isChanged && now - movedAt < STILL_MS) return;
-  movedAt = now;
+app.onFrame((now) => {
   const { model, t, live, view } = app;
   const from = app.recording ? app.recording.from : -Infinity;
   const isMoving = live || app.rate > 0;

@@ -36,6 +36,10 @@ const MOST_HELD = 400_000;
 // makes a page that nobody can use.
 const MOST_NODES = 64;
 
+// Time after the last word of a node that it left out events in which it counts as busy, in
+// microseconds: such words come each second.
+const BUSY_FOR = 2_500_000;
+
 // Number of colors of nodes.
 const COLORS = 10;
 
@@ -88,6 +92,8 @@ export class Model {
   // Whether nothing is forgotten for the time being.
   #isHeld = false;
   #sampled = new Map();
+  // When a node last said that it left out events.
+  #sampledAt = -Infinity;
   #missed = 0;
   // The color that the next node gets.
   #colored = 1;
@@ -193,6 +199,11 @@ export class Model {
     return { events, messages, every, missed: this.#missed };
   }
 
+  // Returns whether there are so many events at this arrival time that nodes leave some out.
+  isBusy(at) {
+    return at - this.#sampledAt < BUSY_FOR;
+  }
+
   #event(event, at) {
     const node = this.#node(event.node);
     if (event.id <= node.lastEvent) return null;
@@ -274,6 +285,7 @@ export class Model {
     counts.events += leftOut ?? 0;
     counts.every = every ?? 1;
     this.#sampled.set(name, counts);
+    this.#sampledAt = at;
     this.rates.leftOut(leftOut ?? 0, this.now(at));
   }
 
