@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
@@ -36,6 +36,8 @@ function live(name, { expected, skip, looks, flags = FLAGS } = {}, run) {
     await page.option("length of the window", "30");
     await run(page, cluster, t).catch(async (error) => {
       const picture = path.resolve("target", `${name}.png`);
+      // Not there yet where the programs were built elsewhere.
+      mkdirSync(path.dirname(picture), { recursive: true });
       await page.picture(picture);
       const told = [...page.problems, await page.text()].join("\n");
       throw new Error(`${error.message}; ${picture} shows the page:\n${told}`, { cause: error });
