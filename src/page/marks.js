@@ -244,7 +244,7 @@ const POINTS = {
 };
 
 // Kinds of points that have their name beside them, and those of which something ended.
-const LABELLED = new Set(["started", "stopping", "left", "joined", "lost", "refused"]);
+export const LABELLED = new Set(["started", "stopping", "left", "joined", "lost", "refused"]);
 const ENDS = new Set(["left", "stopping", "lost", "refused"]);
 
 // Returns the mark of a point on a node's lane.
@@ -282,6 +282,16 @@ export function pointMarks(point, lanes) {
   const text = color === node ? kind : `${peer} ${kind}`;
   const label = LABELLED.has(kind) ? { text, ...place } : null;
   return [{ ...mark, look: isEnd ? "alarm" : "bold", d, label }];
+}
+
+// Returns the label of a point at `x`, so wide, on the other side of the point where it would reach out
+// of the window from `left` to `right`, and has room there.
+export function inWindow(label, width, x, [left, right]) {
+  const isEnd = label.anchor === "end";
+  const other = 2 * x - label.x;
+  const isOut = isEnd ? label.x - width < left : label.x + width > right;
+  const hasRoom = isEnd ? other + width <= right : other - width >= left;
+  return isOut && hasRoom ? { ...label, x: other, anchor: isEnd ? "start" : "end" } : label;
 }
 
 // Returns the marks of a client: a bar that fills by a step with each ack, up to its write concern.

@@ -65,6 +65,7 @@ pub const FILES: &[PageFile] = files![
     "stage.js",
     "story.js",
     "style.css",
+    "text-width.js",
     "theme.js",
     "things.js",
     "time-controls.js",
