@@ -254,7 +254,8 @@ export function pointMarks(point, lanes) {
   const { kind, node, peer, ids, t } = point;
   const x = lanes.x(t);
   // Of another node tells only its master: such a point has the color of that node.
-  const color = peer && lanes.y(peer) !== null && lanes.names[0] === node ? peer : node;
+  const isOfPeer = Boolean(peer) && lanes.names[0] === node;
+  const color = isOfPeer && lanes.y(peer) !== null ? peer : node;
   const mark = { key: "point", kind, node, peer, ids, t, color, events: [point.event] };
   if (POINTS[kind]) {
     const [look, shape] = POINTS[kind];
@@ -279,7 +280,8 @@ export function pointMarks(point, lanes) {
     y: y + 0.95 * lanes.rem,
     anchor: isEnd ? "end" : "start",
   };
-  const text = color === node ? kind : `${peer} ${kind}`;
+  // Also of one that has no lane, such as a node that was refused before it was known.
+  const text = isOfPeer ? `${peer} ${kind}` : kind;
   const label = LABELLED.has(kind) ? { text, ...place } : null;
   return [{ ...mark, look: isEnd ? "alarm" : "bold", d, label }];
 }

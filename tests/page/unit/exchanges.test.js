@@ -222,6 +222,16 @@ test("each outcome on a lane has a shape of its own", () => {
   assert.equal(shapes.size, 5);
 });
 
+test("what the master tells of a node names it, also where that has no lane", () => {
+  const story = new Story().begin("bonnie");
+  story.tell("master", "refused", { peer: "dora", code: "other-log" });
+  story.tell("master", "joined", { peer: "bonnie" });
+  story.tell("bonnie", "joined", { peer: "master" });
+  story.tell("master", "refused", { code: "bad-handshake" });
+  const words = story.things("point").map((point) => pointMarks(point, lanes(story))[0].label.text);
+  assert.deepEqual(words, ["dora refused", "bonnie joined", "joined", "refused"]);
+});
+
 test("the words of a bar say whom its client waits for, also at a moment of the past", () => {
   const story = new Story().begin("bonnie", "clyde").append(0, 3);
   const names = ["master", "bonnie", "clyde"];
