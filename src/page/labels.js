@@ -51,7 +51,7 @@ export function bandMark(band, lanes, { start, now, line }) {
   if (top === null) return [];
   const x0 = Math.max(lanes.x(band.t), lanes.x(start) - lanes.rem);
   const x1 = Math.max(x0 + 2, lanes.x(band.end ?? Math.max(now, band.t)));
-  const y = line === 2 ? top + lanes.pitch - 0.2 * lanes.rem : top + (0.95 + 0.9 * line) * lanes.rem;
+  const y = line === 2 ? top + lanes.pitch - 0.2 * lanes.rem : top + (1.02 + 0.85 * line) * lanes.rem;
   const isGap = band.kind === "gap";
   const y0 = isGap ? lanes.y(band.node) : top + 0.1 * lanes.rem;
   const y1 = top + lanes.pitch - 0.1 * lanes.rem;
