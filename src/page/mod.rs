@@ -35,6 +35,7 @@ pub const FILES: &[PageFile] = files![
     "app.js",
     "append-queue.js",
     "appends.js",
+    "arrow.js",
     "bands.js",
     "choice.js",
     "clock.js",

@@ -276,6 +276,9 @@ describe("the page of a node", options, () => {
     await page.press("tour");
     await page.press("1. a sender waits for its nodes");
     await page.says(/Press slow in the column of bonnie/);
+    // Above and below it are other buttons here.
+    const isBeside = () => document.querySelector(".pointer:not([hidden])")?.dataset.side === "right";
+    await page.until("the arrow stands beside the button", isBeside);
     await page.press("slow", "bonnie");
     await page.says(/There: bonnie stores each message one second late/);
     await page.append("for one", 1);
