@@ -44,3 +44,5 @@ app.onFrame((now, isChanged) => {
 });
 mountViews(app);
 app.start();
+// All scripts are there, and run.
+part("unloaded").remove();

@@ -370,6 +370,26 @@ describe("the page of a node", options, () => {
     page.isClean();
   });
 
+  live("a_page_without_its_scripts_says_so", {}, async (whole, { master: { url } }, t) => {
+    assert.equal(await whole.evaluate(() => document.getElementById("unloaded")), null);
+    const without = await Page.load(browser, url, { lacks: "*/page/shapes.js" });
+    t.after(() => without.close());
+    // Late, so that nobody sees or hears it while scripts are on their way.
+    const delay = () => {
+      const [animation] = document.getElementById("unloaded")?.getAnimations() ?? [];
+      return animation?.effect.getComputedTiming().delay;
+    };
+    assert.ok((await without.until("the words are to come", delay)) >= 2000);
+    await without.says(/scripts were not loaded: load it again/);
+    assert.doesNotMatch(await without.text(), /connecting/);
+    assert.equal((await without.find("alert")).length, 1);
+    assert.deepEqual(await without.faultsOfLayout(), []);
+    const unscripted = await Page.load(browser, url, { isScripted: false });
+    t.after(() => unscripted.close());
+    await unscripted.says(/needs JavaScript/);
+    assert.deepEqual(await unscripted.find("alert"), []);
+  });
+
   live("the_page_fits_its_window", { looks: { width: 1920, height: 1080 } }, async (page, cluster) => {
     await busy(page, cluster);
     for (const [width, height] of [
