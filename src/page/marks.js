@@ -245,7 +245,7 @@ const POINTS = {
 
 // Kinds of points that have their name beside them, and those of which something ended.
 export const LABELLED = new Set(["started", "stopping", "left", "joined", "lost", "refused"]);
-const ENDS = new Set(["left", "stopping", "lost", "refused"]);
+const ENDS = new Set(["left", "left-early", "stopping", "lost", "refused"]);
 
 // Returns the mark of a point on a node's lane.
 export function pointMarks(point, lanes) {

@@ -232,6 +232,14 @@ test("what the master tells of a node names it, also where that has no lane", ()
   assert.deepEqual(words, ["dora refused", "bonnie joined", "joined", "refused"]);
 });
 
+test("a refusal is in the colour of an alarm, also where its connection ends at the same moment", () => {
+  const story = new Story().begin("bonnie");
+  story.tell("master", "refused", { peer: "dora" });
+  story.tell("master", "left-early", { detail: "refused" });
+  const looks = story.things("point").map((point) => pointMarks(point, lanes(story))[0].look);
+  assert.deepEqual(looks, ["alarm", "alarm"]);
+});
+
 test("the words of a bar say whom its client waits for, also at a moment of the past", () => {
   const story = new Story().begin("bonnie", "clyde").append(0, 3);
   const names = ["master", "bonnie", "clyde"];
