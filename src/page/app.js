@@ -168,13 +168,13 @@ export class App {
   // Opens a recording. What is wrong with it is in `fault`.
   async open(file) {
     try {
-      const { head, model, from, to } = await opened(file);
+      const { head, model, from, to, start } = await opened(file);
       if (!this.live && !this.recording) this.freeze(false);
       this.model = model;
       this.recording = { ...head, from, to, length: to - from };
       this.fault = null;
       this.#rate = 0;
-      this.#t = from;
+      this.#t = start;
       this.selected = null;
       this.say(`The recording is open. ${head.title}`);
     } catch (error) {

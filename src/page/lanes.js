@@ -19,14 +19,15 @@ function laneHeight(nodes, isLow) {
 
 export class Lanes {
   // `width`, `rem` and `tall`, the height of the window, in pixels; `nodes` from top to bottom;
-  // `span` in µs.
-  constructor({ width, rem, tall, nodes, span }) {
+  // `span` in µs. `textWidth(text, isBold)` is how wide words are, in rem.
+  constructor({ width, rem, tall, nodes, span, textWidth }) {
     const isLow = tall < LOW * rem;
     const names = nodes.map(({ name }) => name);
     this.look = nodes
       .map(({ name, letter, color, isElsewhere }) => `${name} ${letter} ${color} ${isElsewhere}`)
       .join("\n");
     this.rem = rem;
+    this.textWidth = textWidth;
     this.width = width;
     this.names = names;
     this.span = span;
@@ -54,6 +55,11 @@ export class Lanes {
   // Returns the time at a place.
   t(x) {
     return this.origin + (x - this.left) / this.pxPerMicro;
+  }
+
+  // Returns how wide words are, in pixels.
+  widthOf(text, isBold = false) {
+    return this.textWidth(text, isBold) * this.rem;
   }
 
   // Returns the top of a node's part; of one that has none: null.

@@ -40,3 +40,5 @@ app.onFrame((now) => {
 });
 mountViews(app);
 app.start();
+// All scripts are there, and run.
+part("unloaded").remove();

@@ -244,8 +244,8 @@ const POINTS = {
 };
 
 // Kinds of points that have their name beside them, and those of which something ended.
-const LABELLED = new Set(["started", "stopping", "left", "joined", "lost", "refused"]);
-const ENDS = new Set(["left", "stopping", "lost", "refused"]);
+export const LABELLED = new Set(["started", "stopping", "left", "joined", "lost", "refused"]);
+const ENDS = new Set(["left", "left-early", "stopping", "lost", "refused"]);
 
 // Returns the mark of a point on a node's lane.
 export function pointMarks(point, lanes) {
@@ -254,7 +254,8 @@ export function pointMarks(point, lanes) {
   const { kind, node, peer, ids, t } = point;
   const x = lanes.x(t);
   // Of another node tells only its master: such a point has the color of that node.
-  const color = peer && lanes.y(peer) !== null && lanes.names[0] === node ? peer : node;
+  const isOfPeer = Boolean(peer) && lanes.names[0] === node;
+  const color = isOfPeer && lanes.y(peer) !== null ? peer : node;
   const mark = { key: "point", kind, node, peer, ids, t, color, events: [point.event] };
   if (POINTS[kind]) {
     const [look, shape] = POINTS[kind];
@@ -279,9 +280,20 @@ export function pointMarks(point, lanes) {
     y: y + 0.95 * lanes.rem,
     anchor: isEnd ? "end" : "start",
   };
-  const text = color === node ? kind : `${peer} ${kind}`;
+  // Also of one that has no lane, such as a node that was refused before it was known.
+  const text = isOfPeer ? `${peer} ${kind}` : kind;
   const label = LABELLED.has(kind) ? { text, ...place } : null;
   return [{ ...mark, look: isEnd ? "alarm" : "bold", d, label }];
+}
+
+// Returns the label of a point at `x`, so wide, on the other side of the point where it would reach out
+// of the window from `left` to `right`, and has room there.
+export function inWindow(label, width, x, [left, right]) {
+  const isEnd = label.anchor === "end";
+  const other = 2 * x - label.x;
+  const isOut = isEnd ? label.x - width < left : label.x + width > right;
+  const hasRoom = isEnd ? other + width <= right : other - width >= left;
+  return isOut && hasRoom ? { ...label, x: other, anchor: isEnd ? "start" : "end" } : label;
 }
 
 // Returns the marks of a client: a bar that fills by a step with each ack, up to its write concern.

@@ -9,6 +9,11 @@ const LONGEST_FILE = 512 * 1024 * 1024;
 // Most texts of a node's list with which a recording begins.
 const TEXTS = 200;
 
+// Longest time after the first state of a node at which a recording is shown first, in microseconds.
+// Shorter: nothing is to be seen yet, where nodes start slowly. Longer: what happens before the first
+// message is passed over.
+const LATEST_START = 2_000_000;
+
 // Returns the recording of what a model keeps. `madeAt`: when, in milliseconds since 1970.
 export function saved(model, madeAt) {
   const items = model.items().filter(({ event }) => event !== "connection");
@@ -38,8 +43,8 @@ function begin(model, at) {
   return items;
 }
 
-// Reads a file. Returns `{model, head, from, to}`: a model that keeps all of it, and the time that
-// it spans. Throws a `RecordingError` whose message says what is wrong.
+// Reads a file. Returns `{model, head, from, to, start}`: a model that keeps all of it, the time that
+// it spans, and the moment that is shown first. Throws a `RecordingError` whose message says what is wrong.
 export async function opened(file) {
   if (file.size > LONGEST_FILE) {
     throw new RecordingError("This file is too large to be shown; cut it with head or tail.");
@@ -51,11 +56,21 @@ export async function opened(file) {
   return { head, ...played(head, items) };
 }
 
-// Returns the model that has taken all items, and the time that they span.
+// Returns the model that has taken all items, the time that they span, and the moment that is shown
+// first.
 export function played(head, items) {
   const model = new Model({ virtual: head.clock === "virtual", kept: Infinity });
   for (const item of items) model.take(item);
-  return { model, from: model.now(items[0].at), to: model.now(items.at(-1).at) };
+  const [from, to] = [model.now(items[0].at), model.now(items.at(-1).at)];
+  return { model, from, to, start: Math.min(Math.max(model.now(firstSight(items)), from), to) };
+}
+
+// Returns when there is something to see: the first message in a list or, where that is long to come,
+// nodes whose states are known.
+function firstSight(items) {
+  const state = items.find(({ event }) => event === "state")?.at ?? items[0].at;
+  const message = items.find(({ event, data }) => event === "messages" && data.messages.length > 0)?.at;
+  return Math.min(message ?? Infinity, state + LATEST_START);
 }
 
 // Gives a text to the user as a file.

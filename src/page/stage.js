@@ -3,6 +3,7 @@
 import { make, setText } from "./dom.js";
 import { stillParts, svg, tickParts } from "./scenery.js";
 import { sentence, timeWords } from "./sentences.js";
+import { textWidths } from "./text-width.js";
 import { shown } from "./words.js";
 
 // Layers from back to front, and the looks that each holds.
@@ -97,13 +98,15 @@ export class Stage {
     this.#listen();
   }
 
-  // The width of the timeline, the size of its type and the height of the window, in pixels. Reading
-  // them makes the browser lay out the page, so they are read when they may be others.
-  size = { width: 0, rem: 16, tall: 0 };
+  // The width of the timeline, the size of its type and the height of the window, in pixels, and how
+  // wide words are. Reading them makes the browser lay out the page, so they are read when they may be
+  // others.
+  size = { width: 0, rem: 16, tall: 0, textWidth: null };
 
   #measure() {
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    this.size = { width: Math.floor(this.#root.clientWidth), rem, tall: window.innerHeight };
+    const textWidth = this.size.textWidth ?? textWidths(getComputedStyle(document.body).fontFamily);
+    this.size = { width: Math.floor(this.#root.clientWidth), rem, tall: window.innerHeight, textWidth };
   }
 
   // Begins an empty picture.

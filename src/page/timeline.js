@@ -7,8 +7,8 @@
 import { Choice } from "./choice.js";
 import { Density } from "./density.js";
 import { Lanes, nextStart, Room, Rows, windowStart } from "./lanes.js";
-import { appendMarks, exchangeMarks, pointMarks } from "./marks.js";
-import { appendLabel, bandMark, CHARACTER, linesOf } from "./labels.js";
+import { appendMarks, exchangeMarks, inWindow, LABELLED, pointMarks } from "./marks.js";
+import { appendLabel, bandMark, linesOf } from "./labels.js";
 import { Stage } from "./stage.js";
 
 // Most messages that are drawn in a window at 1,000 pixels of width, divided by the number of nodes
@@ -25,6 +25,10 @@ const MOST_ODD = 12;
 // microseconds.
 const MOST_GROWING = 16;
 const GROWS_EVERY = 100_000;
+
+// Points so near to the begin of a window have their words placed anew when it turns over, in rem.
+// Smaller: the words of some are cut.
+const NEAR = 20;
 
 const ODD_POINTS = new Set(["held", "gap-closed", "duplicate", "store-delayed"]);
 
@@ -184,10 +188,19 @@ export class Timeline {
     for (const second of this.#odd.keys()) if (second * 1_000_000 < start) this.#odd.delete(second);
     this.#density.forget(this.#lanes, start);
     this.#stage.turn(this.#shift(), this.#lanes, start, this.#model.clocks.virtual);
-    // The words of what began before stand at the begin of the window.
     for (const thing of this.#drawn) {
-      if (thing.t < start && (thing.type === "band" || thing.type === "append")) this.#update(thing, false);
+      // The words of what began before stand at the begin of the window; those of points within it.
+      if (thing.type === "point") this.#turnPoint(thing, start);
+      else if (thing.t < start && thing.type !== "exchange") this.#update(thing, false);
     }
+  }
+
+  // Draws a point anew whose words would reach out of the window that begins now.
+  #turnPoint(point, start) {
+    const isNear = (this.#lanes.x(point.t) - this.#lanes.x(start)) / this.#lanes.rem < NEAR;
+    if (!isNear || !LABELLED.has(point.kind)) return;
+    this.#room.forget(point);
+    this.#update(point, false);
   }
 
   #take(changed, t) {
@@ -240,9 +253,10 @@ export class Timeline {
     }
     const left = Math.max(lanes.x(thing.t), lanes.x(this.#start));
     const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
-    const most = Math.floor((lanes.x(this.#start + lanes.span) - left) / (lanes.rem * CHARACTER));
-    const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity, most);
-    const width = words.length * lanes.rem * CHARACTER;
+    const room = lanes.x(this.#start + lanes.span) - left;
+    const fits = (text) => lanes.widthOf(text, true) <= room;
+    const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity, fits);
+    const width = lanes.widthOf(words, true);
     const space = lanes.rem * 0.5;
     const x = lanes.x(thing.t);
     // What waits goes on till it is drawn again.
@@ -269,12 +283,16 @@ export class Timeline {
 
   // Leaves out the words of a point that would lie on others.
   #withRoom(point, marks) {
+    const lanes = this.#lanes;
+    const window = [lanes.x(this.#start), lanes.x(this.#start + lanes.span)];
     for (const mark of marks) {
       if (!mark.label) continue;
-      const { text, x, anchor } = mark.label;
-      const width = text.length * this.#lanes.rem * CHARACTER;
+      const width = lanes.widthOf(mark.label.text);
+      mark.label = inWindow(mark.label, width, lanes.x(point.t), window);
+      const { x, anchor } = mark.label;
       const from = anchor === "end" ? x - width : x;
-      if (!this.#room.has(point, point.node, from, from + width)) mark.label = null;
+      const space = 0.4 * lanes.rem;
+      if (!this.#room.has(point, point.node, from, from + width + space)) mark.label = null;
     }
     return marks;
   }

@@ -1,12 +1,12 @@
 // The five experiments of the tour. Pure: each step says what to do and what to watch, where the
 // control is, and notices by itself, from what the nodes tell, that it happened.
 //
-// A step is `{act, watch, point, done, mark, again}`: `act` and `watch` are sentences, `point` names the
-// control as {node, fault} or {id}, or is null where there is only something to watch; `done(see)`
-// returns the sentence of what happened, or null; `mark` is the kind of the mark on the timeline
-// that shows it; `again(see)`, where there is one, returns why the step before must be done once
-// more, or null. `see` is what `Sight` in tour.js makes: the nodes, the events and the appends of
-// this page since the step began.
+// A step is `{act, watch, point, done, mark, event, again}`: `act` and `watch` are sentences, `point`
+// names the control as {node, fault} or {id}, or is null where there is only something to watch;
+// `done(see)` returns the sentence of what happened, or null; `mark` is the kind of the mark on the
+// timeline that shows it, of `event(see)` where several nodes may have such marks; `again(see)`, where
+// there is one, returns why the step before must be done once more, or null. `see` is what `Sight` in
+// tour.js makes: the nodes, the events and the appends of this page since the step began.
 
 import { idsWords } from "./sentences.js";
 import { listed, span } from "./words.js";
@@ -196,11 +196,7 @@ function twice(master) {
         act: "Append some messages.",
         watch: "A double arrow, and a double ring at the node that had the message already.",
         point: FORM,
-        done: (see) => {
-          const again = see.event((one) => one.kind === "duplicate");
-          return again && `${again.node} got ${idsWords(again.ids)} twice, and shows it once.`;
-        },
-        mark: "duplicate",
+        ...noticed("duplicate", ({ node, ids }) => `${node} got ${idsWords(ids)} twice, and shows it once.`),
       },
       press(
         master,
@@ -211,28 +207,31 @@ function twice(master) {
         act: "Append five messages quickly with write concern 1: a letter and Enter, five times.",
         watch: "A hatched row: the message came before the one that precedes it, and is held back.",
         point: { id: "message" },
-        done: (see) => {
-          const held = see.event((one) => one.kind === "held");
-          return (
-            held &&
-            `${held.node} holds ${idsWords(held.ids)} back, since message ${held.end} is missing.`
-          );
-        },
-        mark: "held",
+        ...noticed(
+          "held",
+          ({ node, ids, end }) => `${node} holds ${idsWords(ids)} back, since message ${end} is missing.`,
+        ),
       },
       {
         act: "Wait until the missing message is sent again.",
         watch: "The hatched rows become plain, all at once.",
         point: null,
-        done: (see) => {
-          const closed = see.event((one) => one.kind === "gap-closed");
-          return closed && `the gap on ${closed.node} is closed.`;
-        },
-        mark: "gap-closed",
+        ...noticed("gap-closed", ({ node }) => `the gap on ${node} is closed.`),
       },
     ],
     why: "A node shows and acks only what has no gap below it: the same order everywhere, each message once.",
   };
+}
+
+// Returns how a step notices an event of a kind, of any node: what it says of it, `words(event)`, and
+// the mark of the very same event.
+function noticed(kind, words) {
+  const event = (see) => see.event((one) => one.kind === kind);
+  const done = (see) => {
+    const found = event(see);
+    return found && words(found);
+  };
+  return { done, event, mark: kind };
 }
 
 // Returns the step in which a fault button is pressed.

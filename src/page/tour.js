@@ -1,7 +1,8 @@
 // The guided tour: a panel beside the page with five experiments. It points at the control to use,
 // notices by itself that a step was done, and heals what it broke.
 
-import { make, setAttribute, setData, setText, show } from "./dom.js";
+import { Arrow, newestMark } from "./arrow.js";
+import { make, setAttribute, setData, show } from "./dom.js";
 import { Sight } from "./sight.js";
 import { experiments, hindrance } from "./tour-script.js";
 
@@ -12,19 +13,6 @@ const SHOWN_MS = 2500;
 const INTRODUCTION =
   "Each breaks something, says what to watch and why it goes so, and heals it in the end. Choose one.";
 
-// Returns the mark that ends last on the timeline; null where there is none.
-function newest(marks) {
-  let [latest, right] = [null, -Infinity];
-  for (const mark of marks) {
-    const box = mark.getBoundingClientRect();
-    const window = mark.ownerSVGElement.getBoundingClientRect();
-    const isShown =
-      box.width + box.height > 0 && box.left >= window.left && box.right <= window.right;
-    if (isShown && box.right > right) [latest, right] = [mark, box.right];
-  }
-  return latest;
-}
-
 // The tour. `appends()` returns the appends of this page, `command` sends a fault (see NodesView),
 // `changed()` asks for a new drawing, `say(text)` tells it to people who do not see the page.
 export class Tour {
@@ -33,14 +21,11 @@ export class Tour {
     this.sight = new Sight();
     this.done = new Set();
     this.chosen = null;
-    this.arrow = make("div", { class: "pointer", "aria-hidden": "true", hidden: true });
-    document.body.append(this.arrow);
+    this.arrow = new Arrow(panel);
     button.addEventListener("click", () => this.toggle());
     panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.toggle();
     });
-    addEventListener("scroll", () => this.follow(), { passive: true, capture: true });
-    addEventListener("resize", () => this.follow());
     addEventListener("pagehide", () => this.#end());
   }
 
@@ -111,7 +96,8 @@ export class Tour {
     this.told.push(happened);
     this.say(`There: ${happened}`);
     this.at += 1;
-    this.shown = { mark: step.mark, until: performance.now() + SHOWN_MS };
+    const event = step.event?.(this.sight) ?? null;
+    this.shown = { mark: step.mark, event, until: performance.now() + SHOWN_MS };
     setTimeout(this.changed, SHOWN_MS);
     this.sight.begin(this.#lastNumber());
     if (this.at === this.chosen.steps.length) {
@@ -272,45 +258,14 @@ export class Tour {
 
   // Points at the control of the step or, shortly after it was done, at the mark that shows it.
   #point() {
-    const target = this.open && this.chosen ? this.#target() : null;
-    if (this.target !== target) {
-      if (this.target) delete this.target.dataset.pointed;
-      if (target) {
-        target.dataset.pointed = "";
-        // Of a mark the whole timeline: its frame must not be scrolled.
-        (target.ownerSVGElement ?? target).scrollIntoView({ block: "nearest" });
-      }
-      this.target = target;
-    }
-    if (target) this.follow();
-    else show(this.arrow, false);
-  }
-
-  // Keeps the arrow at what is pointed at, which may have moved.
-  follow() {
-    if (!this.target) return;
-    const box = this.target.getBoundingClientRect();
-    show(this.arrow, box.width + box.height > 0 && this.#isInSight(box));
-    this.arrow.style.setProperty("left", `${box.left + box.width / 2}px`);
-    // From below where other buttons stand above it.
-    const isBelow =
-      this.target.offsetTop > (this.target.parentElement?.firstElementChild?.offsetTop ?? 0);
-    const side = this.target.matches("[data-fault]") && isBelow ? "below" : "above";
-    setData(this.arrow, "side", side);
-    this.arrow.style.setProperty("top", `${side === "below" ? box.bottom : box.top}px`);
-  }
-
-  // Whether a box lies in the window, and not below the panel.
-  #isInSight({ top, bottom, left }) {
-    const panel = this.panel.getBoundingClientRect();
-    const covered = left >= panel.left && bottom > panel.top;
-    return top > 20 && bottom < innerHeight && !covered;
+    this.arrow.point(this.open && this.chosen ? this.#target() : null);
   }
 
   // Returns the element to point at, or null.
   #target() {
     if (this.shown && performance.now() < this.shown.until) {
-      return newest(document.querySelectorAll(`svg [data-kind="${this.shown.mark}"]`));
+      const { mark, event } = this.shown;
+      return newestMark(document.querySelectorAll(`svg [data-kind="${mark}"]`), event);
     }
     const point = this.chosen.steps[this.at]?.point;
     if (!point) return null;

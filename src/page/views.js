@@ -56,7 +56,7 @@ export function mountViews(app) {
   new Help({ dialog: part("help"), button: part("help-open") });
   themeSwitch(part("theme"), changed);
   app.onEvent((event) => tour.take(event));
-  app.onFrame(() => tour.follow());
+  app.onFrame(() => tour.arrow.follow());
   app.onChange(() => {
     const { view } = app;
     const steps = view.steps();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
@@ -36,6 +36,8 @@ function live(name, { expected, skip, looks, flags = FLAGS } = {}, run) {
     await page.option("length of the window", "30");
     await run(page, cluster, t).catch(async (error) => {
       const picture = path.resolve("target", `${name}.png`);
+      // Not there yet where the programs were built elsewhere.
+      mkdirSync(path.dirname(picture), { recursive: true });
       await page.picture(picture);
       const told = [...page.problems, await page.text()].join("\n");
       throw new Error(`${error.message}; ${picture} shows the page:\n${told}`, { cause: error });
@@ -274,6 +276,9 @@ describe("the page of a node", options, () => {
     await page.press("tour");
     await page.press("1. a sender waits for its nodes");
     await page.says(/Press slow in the column of bonnie/);
+    // Above and below it are other buttons here.
+    const isBeside = () => document.querySelector(".pointer:not([hidden])")?.dataset.side === "right";
+    await page.until("the arrow stands beside the button", isBeside);
     await page.press("slow", "bonnie");
     await page.says(/There: bonnie stores each message one second late/);
     await page.append("for one", 1);
@@ -363,6 +368,26 @@ describe("the page of a node", options, () => {
     await page.toggle("pause", "bonnie", true);
     await page.toggle("pause", "bonnie", false);
     page.isClean();
+  });
+
+  live("a_page_without_its_scripts_says_so", {}, async (whole, { master: { url } }, t) => {
+    assert.equal(await whole.evaluate(() => document.getElementById("unloaded")), null);
+    const without = await Page.load(browser, url, { lacks: "*/page/shapes.js" });
+    t.after(() => without.close());
+    // Late, so that nobody sees or hears it while scripts are on their way.
+    const delay = () => {
+      const [animation] = document.getElementById("unloaded")?.getAnimations() ?? [];
+      return animation?.effect.getComputedTiming().delay;
+    };
+    assert.ok((await without.until("the words are to come", delay)) >= 2000);
+    await without.says(/scripts were not loaded: load it again/);
+    assert.doesNotMatch(await without.text(), /connecting/);
+    assert.equal((await without.find("alert")).length, 1);
+    assert.deepEqual(await without.faultsOfLayout(), []);
+    const unscripted = await Page.load(browser, url, { isScripted: false });
+    t.after(() => unscripted.close());
+    await unscripted.says(/needs JavaScript/);
+    assert.deepEqual(await unscripted.find("alert"), []);
   });
 
   live("the_page_fits_its_window", { looks: { width: 1920, height: 1080 } }, async (page, cluster) => {

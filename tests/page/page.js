@@ -31,7 +31,14 @@ export class Page {
   #files = [];
 
   /** Opens the page of a node, and waits until it is drawn. */
-  static async open(browser, url, { width = 1280, height = 900, ...looks } = {}) {
+  static async open(browser, url, looks) {
+    const page = await Page.load(browser, url, looks);
+    await waitUntil("the page has a timeline", () => page.timeline());
+    return page;
+  }
+
+  /** Begins to load the page of a node: all of it, without files whose address is like `lacks`, or without scripts. */
+  static async load(browser, url, { width = 1280, height = 900, lacks, isScripted = true, ...looks } = {}) {
     const page = new Page();
     page.#url = url;
     page.#tab = await browser.open("about:blank");
@@ -41,8 +48,9 @@ export class Page {
     await page.#tab.call("Page.setInterceptFileChooserDialog", { enabled: true });
     await page.resize(width, height);
     await page.prefer(looks);
+    if (lacks) await page.#tab.call("Network.setBlockedURLs", { urls: [lacks] });
+    await page.#tab.call("Emulation.setScriptExecutionDisabled", { value: !isScripted });
     await page.#tab.call("Page.navigate", { url: `${url}/` });
-    await waitUntil("the page has a timeline", () => page.timeline());
     return page;
   }
 

@@ -8,6 +8,7 @@ import { Lanes } from "../../../src/page/lanes.js";
 import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.js";
 import { Model } from "../../../src/page/model.js";
 import { sentence } from "../../../src/page/sentences.js";
+import { textWidth } from "./items.js";
 
 const NAMES = ["master", "bonnie", "clyde", "__proto__", ""];
 const FRAMES = ["AddMessage", "Page", "Added", "GetMessages", "Handshake", undefined];
@@ -73,7 +74,7 @@ for (const virtual of [false, true]) {
     }
     const view = model.view(at, true);
     assert.ok(view.nodes().length > 1 && view.appends().length > 0 && view.notes().length > 0);
-    const lanes = new Lanes({ width: 1000, rem: 16, tall: 900, nodes: view.lanes(), span: 10_000_000 });
+    const lanes = new Lanes({ width: 1000, rem: 16, tall: 900, nodes: view.lanes(), span: 10_000_000, textWidth });
     lanes.origin = at - lanes.span;
     let count = 0;
     for (const thing of model.things.between(-Infinity, Infinity)) {

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { appendLabel } from "../../../src/page/labels.js";
+import { appendLabel, bandMark } from "../../../src/page/labels.js";
 import { Lanes } from "../../../src/page/lanes.js";
-import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.js";
-import { Story } from "./items.js";
+import { appendMarks, exchangeMarks, inWindow, pointMarks } from "../../../src/page/marks.js";
+import { Story, textWidth } from "./items.js";
 
 function lanes(story) {
-  const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes: story.view.nodes(), span: 10_000_000 });
+  const nodes = story.view.nodes();
+  const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth });
   places.origin = story.things("exchange")[0]?.t ?? story.time;
   return places;
 }
@@ -106,7 +107,7 @@ test("on a secondary's page its master has a lane, and frames come from there", 
       ["bonnie", false],
     ],
   );
-  const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000 });
+  const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth });
   const [exchange] = story.things("exchange");
   const marks = exchangeMarks(exchange, places);
   assert.deepEqual(
@@ -221,6 +222,24 @@ test("each outcome on a lane has a shape of its own", () => {
   assert.equal(shapes.size, 5);
 });
 
+test("what the master tells of a node names it, also where that has no lane", () => {
+  const story = new Story().begin("bonnie");
+  story.tell("master", "refused", { peer: "dora", code: "other-log" });
+  story.tell("master", "joined", { peer: "bonnie" });
+  story.tell("bonnie", "joined", { peer: "master" });
+  story.tell("master", "refused", { code: "bad-handshake" });
+  const words = story.things("point").map((point) => pointMarks(point, lanes(story))[0].label.text);
+  assert.deepEqual(words, ["dora refused", "bonnie joined", "joined", "refused"]);
+});
+
+test("a refusal is in the colour of an alarm, also where its connection ends at the same moment", () => {
+  const story = new Story().begin("bonnie");
+  story.tell("master", "refused", { peer: "dora" });
+  story.tell("master", "left-early", { detail: "refused" });
+  const looks = story.things("point").map((point) => pointMarks(point, lanes(story))[0].look);
+  assert.deepEqual(looks, ["alarm", "alarm"]);
+});
+
 test("the words of a bar say whom its client waits for, also at a moment of the past", () => {
   const story = new Story().begin("bonnie", "clyde").append(0, 3);
   const names = ["master", "bonnie", "clyde"];
@@ -238,4 +257,33 @@ test("the words of a bar say whom its client waits for, also at a moment of the 
     appendLabel({ ...append, w: 2, endedAt: null }, 1, names, begin),
     "0 w=2 waits for 1 of bonnie, clyde",
   );
+});
+
+test("the words of a band end with it, in whatever font", () => {
+  const story = new Story().begin("bonnie");
+  const nodes = story.view.nodes();
+  for (const width of [0.3, 0.4, 0.6]) {
+    const wide = (text) => width * [...text].length;
+    const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth: wide });
+    places.origin = story.time;
+    for (const ms of [10, 200, 700, 1500, 3000]) {
+      const [t, end] = [story.time, story.time + ms * 1000];
+      const band = { kind: "gap", node: "bonnie", text: "gap: message 12 is missing", t, end };
+      const [{ label, box }] = bandMark(band, places, { start: t, now: end, line: 2 });
+      if (ms === 10) assert.equal(label, "");
+      else if (label) assert.ok(label.x + wide(label.text) * 16 <= box[0] + box[2], `${label.text} in ${ms} ms`);
+      if (ms === 3000) assert.equal(label.text, band.text);
+    }
+  }
+});
+
+test("the words of a point stay in the window", () => {
+  const before = (x) => ({ text: "clyde left", x: x - 4, y: 0, anchor: "end" });
+  const behind = (x) => ({ text: "bonnie joined", x: x + 4, y: 0, anchor: "start" });
+  const window = [100, 500];
+  assert.deepEqual(inWindow(before(300), 60, 300, window), before(300));
+  assert.deepEqual(inWindow(behind(300), 60, 300, window), behind(300));
+  assert.deepEqual(inWindow(before(120), 60, 120, window), { ...before(0), x: 124, anchor: "start" });
+  assert.deepEqual(inWindow(behind(480), 60, 480, window), { ...behind(0), x: 476, anchor: "end" });
+  assert.deepEqual(inWindow(behind(480), 390, 480, window), behind(480), "there is no more room there");
 });

@@ -15,6 +15,9 @@ export const NO_FAULTS = {
   seed: null,
 };
 
+// The width of words where nothing measures them: all characters are alike, in rem.
+export const textWidth = (text, isBold) => text.length * (isBold ? 0.46 : 0.4);
+
 export class Story {
   #ids = new Map();
   items = [];

@@ -85,6 +85,24 @@ test("names that are not known are passed over, and times never go back", () => 
   assert.match(model.view(to).clock, /virtual time of a simulation/);
 });
 
+test("a recording is shown first where there is something to see, and not at its end or before it", () => {
+  const story = new Story();
+  story.give("step", { line: 1, text: "cluster", state: "begins", seen: null });
+  story.pass(700).begin("bonnie");
+  const known = story.time;
+  const { start: alone, to } = played({ clock: "virtual" }, story.items);
+  assert.equal(alone, to);
+  story.give("messages", { node: "master", from: 0, messages: [] });
+  story.pass(900).give("messages", { node: "master", from: 0, messages: ["a"] });
+  story.pass(9000).give("messages", { node: "bonnie", from: 0, messages: ["a"] });
+  const whole = played({ clock: "virtual" }, story.items);
+  const view = whole.model.view(whole.start);
+  assert.deepEqual([view.node("master").text(0), view.node("bonnie").told !== null], ["a", true]);
+  assert.ok(whole.from < known && whole.start < whole.to);
+  const late = story.items.filter(({ event, data }) => event !== "messages" || data.node === "bonnie");
+  assert.equal(played({ clock: "virtual" }, late).start - known, 2_001_000);
+});
+
 test("of a recording everything is kept, however long it is", () => {
   const story = new Story().begin("bonnie").append(0, 1);
   const then = story.time;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { newestMark, placeOf } from "../../../src/page/arrow.js";
 import { Sight } from "../../../src/page/sight.js";
 import { experiments, hindrance } from "../../../src/page/tour-script.js";
 import { NO_FAULTS } from "./items.js";
@@ -133,6 +134,56 @@ test("duplicates, and a gap that closes, are noticed", () => {
   );
   sight.take({ kind: "gap-closed", node: "clyde", ids: [5, 8] });
   assert.match(steps[4].done(sight), /clyde is closed/);
+});
+
+test("the words and the arrow are about the same node", () => {
+  const { sight } = cluster();
+  for (const [at, kind] of [
+    [1, "duplicate"],
+    [3, "held"],
+    [4, "gap-closed"],
+  ]) {
+    const step = experiments(NAMES)[4].steps[at];
+    sight.begin(0);
+    assert.ok(!step.event(sight));
+    for (const node of ["clyde", "bonnie"]) sight.take({ kind, node, ids: [4, 5], end: 3 });
+    assert.match(step.done(sight), /clyde/);
+    // That of bonnie is newer, and so is another one of clyde.
+    const marks = [mark("clyde", "4-5", 10), mark("bonnie", "4-5", 20), mark("clyde", "5-6", 30)];
+    assert.equal(newestMark(marks, step.event(sight)), marks[0]);
+    assert.equal(newestMark(marks, null), marks[2]);
+    assert.equal(newestMark(marks.slice(1), step.event(sight)), null, "rather none than another one");
+  }
+});
+
+// A mark on a timeline 100 pixels wide.
+function mark(node, ids, right) {
+  const box = (left, right) => ({ left, right, width: right - left, height: 4 });
+  const ownerSVGElement = { getBoundingClientRect: () => box(0, 100) };
+  return { dataset: { node, ids }, ownerSVGElement, getBoundingClientRect: () => box(right - 4, right) };
+}
+
+test("the arrow stands beside its control, within the window, and on no other control", () => {
+  const window = { width: 400, height: 300 };
+  const box = (left, top, width = 60, height = 28) => ({
+    left,
+    top,
+    right: left + width,
+    bottom: top + height,
+  });
+  const place = (target, ...others) => {
+    const found = placeOf(target, others, window, 16);
+    return found && `${found.side} ${found.size}`;
+  };
+  const middle = box(200, 150);
+  assert.equal(place(middle), "above large");
+  assert.equal(place(middle, box(200, 90)), "above small", "a field above has its words between");
+  assert.equal(place(middle, box(200, 118)), "below large");
+  assert.equal(place(middle, box(200, 118), box(200, 182)), "right small");
+  assert.equal(place(middle, box(200, 118), box(200, 182), box(264, 150)), "left small");
+  const around = [box(200, 118), box(200, 182), box(264, 150), box(136, 150)];
+  assert.equal(place(middle, ...around), null);
+  assert.equal(place(box(200, 10)), "below large", "there is no room above");
 });
 
 test("what a step can see does not grow without end", () => {

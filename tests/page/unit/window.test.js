@@ -5,6 +5,7 @@ import { Choice } from "../../../src/page/choice.js";
 import { Lanes, nextStart, Rows, windowStart } from "../../../src/page/lanes.js";
 import { ceiling } from "../../../src/page/rate-counts.js";
 import { Timed } from "../../../src/page/timed.js";
+import { textWidth } from "./items.js";
 
 const SECOND = 1_000_000;
 
@@ -39,6 +40,7 @@ test("two to ten nodes have lanes that do not meet", () => {
       tall: 1000,
       nodes: names.map((name) => ({ name })),
       span: 10 * SECOND,
+      textWidth,
     });
     const heights = names.map((name) => lanes.y(name));
     heights.forEach((y, index) => assert.ok(index === 0 || y - heights[index - 1] >= 40));

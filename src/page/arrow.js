@@ -1,0 +1,127 @@
+// The arrow of the tour: stands beside what is pointed at, and never on another control.
+
+import { make, setData, show } from "./dom.js";
+
+// The sizes of the arrow, the best one first: where it begins and ends, counted from what it points
+// at, and half of its width, in rem. See parts.css.
+const SIZES = {
+  large: { from: 0.6, to: 2.6, half: 0.8 },
+  small: { from: 0.45, to: 1.45, half: 0.6 },
+};
+
+// Where it may stand, the best place first. Those above and below are large where that is possible;
+// beside a control there is room between columns alone.
+const PLACES = [
+  ["above", "large"],
+  ["above", "small"],
+  ["below", "large"],
+  ["below", "small"],
+  ["right", "small"],
+  ["left", "small"],
+];
+
+// What it never covers: all controls, and the appends, which are watched.
+const KEPT_FREE = ".page :is(button, input, select, a, .appends li)";
+
+// Returns the box of an arrow at a side of a box.
+function boxAt(side, { from, to, half }, { left, top, right, bottom }, rem) {
+  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+  const [near, far, wide] = [from * rem, to * rem, half * rem];
+  if (side === "above") return { left: x - wide, right: x + wide, top: top - far, bottom: top - near };
+  if (side === "below") return { left: x - wide, right: x + wide, top: bottom + near, bottom: bottom + far };
+  const across = { top: y - wide, bottom: y + wide };
+  if (side === "right") return { ...across, left: right + near, right: right + far };
+  return { ...across, left: left - far, right: left - near };
+}
+
+function areApart(one, other) {
+  return (
+    one.right <= other.left || one.left >= other.right || one.bottom <= other.top || one.top >= other.bottom
+  );
+}
+
+// Returns where the arrow stands that points at a box, as `{side, size}`: within the window, and on
+// none of the `others`, which are boxes too; null: there is no such place.
+export function placeOf(box, others, window, rem) {
+  for (const [side, size] of PLACES) {
+    const arrow = boxAt(side, SIZES[size], box, rem);
+    const isInside =
+      arrow.left >= 0 && arrow.top >= 0 && arrow.right <= window.width && arrow.bottom <= window.height;
+    if (isInside && others.every((other) => areApart(arrow, other))) return { side, size };
+  }
+  return null;
+}
+
+// Returns the mark that ends last on the timeline, of an event where one is given; null: there is none.
+export function newestMark(marks, event) {
+  let [latest, right] = [null, -Infinity];
+  for (const mark of marks) {
+    const isOther = event && (mark.dataset.node !== event.node || mark.dataset.ids !== event.ids?.join("-"));
+    if (isOther) continue;
+    const box = mark.getBoundingClientRect();
+    const window = mark.ownerSVGElement.getBoundingClientRect();
+    const isShown = box.width + box.height > 0 && box.left >= window.left && box.right <= window.right;
+    if (isShown && box.right > right) [latest, right] = [mark, box.right];
+  }
+  return latest;
+}
+
+// The arrow, and the frame round what it points at. What lies below `panel` is not pointed at.
+export class Arrow {
+  #panel;
+  #target = null;
+  #element = make("div", { class: "pointer", "aria-hidden": "true", hidden: true });
+
+  constructor(panel) {
+    this.#panel = panel;
+    document.body.append(this.#element);
+    addEventListener("scroll", () => this.follow(), { passive: true, capture: true });
+    addEventListener("resize", () => this.follow());
+  }
+
+  // Points at an element, and brings it in sight; null: at nothing.
+  point(target) {
+    if (this.#target !== target) {
+      if (this.#target) delete this.#target.dataset.pointed;
+      if (target) {
+        target.dataset.pointed = "";
+        // Of a mark the whole timeline: its frame must not be scrolled.
+        (target.ownerSVGElement ?? target).scrollIntoView({ block: "nearest" });
+      }
+      this.#target = target;
+    }
+    if (target) this.follow();
+    else show(this.#element, false);
+  }
+
+  // Keeps the arrow at what is pointed at, which may have moved. Where it would stand on a control,
+  // there is the frame alone.
+  follow() {
+    if (!this.#target) return;
+    const box = this.#target.getBoundingClientRect();
+    const place = this.#isInSight(box) ? this.#placeAt(box) : null;
+    show(this.#element, place !== null);
+    if (place === null) return;
+    const { side, size } = place;
+    setData(this.#element, "side", side);
+    setData(this.#element, "size", size);
+    const x = { left: box.left, right: box.right }[side] ?? box.left + box.width / 2;
+    const y = { above: box.top, below: box.bottom }[side] ?? box.top + box.height / 2;
+    this.#element.style.setProperty("left", `${x}px`);
+    this.#element.style.setProperty("top", `${y}px`);
+  }
+
+  #placeAt(box) {
+    const others = [...document.querySelectorAll(KEPT_FREE)].filter((other) => !this.#target.contains(other));
+    const boxes = [this.#panel, ...others].map((element) => element.getBoundingClientRect());
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    return placeOf(box, boxes, { width: innerWidth, height: innerHeight }, rem);
+  }
+
+  // Whether a box lies in the window, and not below the panel.
+  #isInSight({ top, bottom, left, width, height }) {
+    const panel = this.#panel.getBoundingClientRect();
+    const isCovered = left >= panel.left && bottom > panel.top;
+    return width + height > 0 && top > 0 && bottom < innerHeight && !isCovered;
+  }
+}
