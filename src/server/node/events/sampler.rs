@@ -9,9 +9,9 @@ use acklog_types::IdRange;
 /// busy node. More: listening costs the node more, and a page cannot draw them.
 const EVENTS_MAX: usize = 2000;
 
-/// Events in a second, recorded or not, from which a node is so busy that it has better things to
-/// do than to tell of them. Lower: less is seen of a node that could tell more. Higher: whoever
-/// listens takes time from a node that has none to spare.
+/// Messages that the events of a second are about, one counted for each event about it, from which
+/// a node is so busy that it has better things to do than to tell of them. Lower: less is seen of a
+/// node that could tell more. Higher: whoever listens takes time from a node that has none to spare.
 const BUSY_FROM: u64 = 20_000;
 
 /// Events that are enough in a second of a busy node: the journeys of some dozens of messages.
@@ -45,8 +45,9 @@ pub(super) struct Sampler {
     began: Instant,
     /// The times of the events that were recorded in the last second.
     recorded: VecDeque<Instant>,
-    /// Events since `began`.
+    /// Events since `began`, and the messages that they are about, one counted for each of them.
     events: u64,
+    messages: u64,
     /// Those of them that were not recorded.
     left_out: u64,
     every: u64,
@@ -60,7 +61,7 @@ impl Sampler {
     pub(super) fn new(now: Instant) -> Self {
         let recorded = VecDeque::with_capacity(EVENTS_MAX);
         let raise_at = EVENTS_MAX / 2;
-        Self { began: now, recorded, events: 0, left_out: 0, every: 1, raise_at }
+        Self { began: now, recorded, events: 0, messages: 0, left_out: 0, every: 1, raise_at }
     }
 
     /// Returns whether an event about these messages belongs to one that is followed; one about
@@ -68,7 +69,9 @@ impl Sampler {
     /// node end here.
     pub(super) fn follows(&mut self, ids: Option<IdRange>) -> bool {
         self.events += 1;
-        let is_followed = ids.filter(|ids| !ids.is_empty()).is_none_or(|ids| {
+        let ids = ids.filter(|ids| !ids.is_empty());
+        self.messages = self.messages.saturating_add(ids.map_or(1, IdRange::len));
+        let is_followed = ids.is_none_or(|ids| {
             let followed = ids.start().get().checked_next_multiple_of(self.every);
             followed.is_some_and(|id| id < ids.end().get())
         });
@@ -107,11 +110,12 @@ impl Sampler {
             return None;
         }
         let left_out = LeftOut { count: std::mem::take(&mut self.left_out), every: self.every };
-        // So many that this is enough, if each event is about one message. Where events are about
-        // many, fewer are followed as the second goes on.
-        let events = std::mem::take(&mut self.events);
-        let enough = if events < BUSY_FROM { EVENTS_MAX as u64 / 2 } else { ENOUGH_WHEN_BUSY };
-        self.every = events.div_ceil(enough).next_power_of_two();
+        let (events, messages) =
+            (std::mem::take(&mut self.events), std::mem::take(&mut self.messages));
+        let half = EVENTS_MAX as u64 / 2;
+        let enough = if messages < BUSY_FROM { half } else { ENOUGH_WHEN_BUSY };
+        // An event about n messages is recorded once in k / n times, or always.
+        self.every = if events <= half { 1 } else { messages.div_ceil(enough).next_power_of_two() };
         self.began = now;
         self.raise_at = self.next_raise().max(EVENTS_MAX / 2);
         Some(left_out).filter(|left_out| left_out.count > 0)
@@ -247,6 +251,26 @@ mod tests {
             !keep(&mut sampler, now, ids(9, 16))
                 && !keep(&mut sampler, now, ids(u64::MAX - 1, u64::MAX))
         );
+    }
+
+    #[test]
+    fn a_node_whose_events_are_about_many_messages_follows_as_few_as_the_others() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        // As a secondary that gets 64,000 messages in 2,000 runs, each received and stored.
+        let second = |sampler: &mut Sampler, now: Instant| {
+            let runs = (0..2000).map(|run| ids(run * 32, run * 32 + 32));
+            let events = runs.flat_map(|ids| [ids, ids]);
+            events.filter(|&ids| keep(sampler, now, ids)).count()
+        };
+        assert!(second(&mut sampler, start) > 500, "it is not known to be busy yet");
+        sampler.roll(start + WINDOW);
+        assert_eq!(second(&mut sampler, start + 2 * WINDOW), 250, "one message of 512");
+        // A few long runs need no choice.
+        let mut sampler = Sampler::new(start);
+        assert!((0..1000).all(|run| keep(&mut sampler, start, ids(run * 100, run * 100 + 100))));
+        sampler.roll(start + WINDOW);
+        assert!((0..999).all(|run| keep(&mut sampler, start + WINDOW, ids(run, run + 1))));
     }
 
     #[test]
