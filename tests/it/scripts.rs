@@ -2,17 +2,79 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::support::wait_until;
+
+/// A `docker` whose engine answers while the file `engine` is there. `ps`, which comes once the
+/// containers run, goes on until it is ended.
+const DOCKER: &str = r#"#!/bin/sh
+cd "$STUBS"
+case "$*" in
+  info) test -e engine ;;
+  compose*up*) touch containers ;;
+  compose*down*) sleep 0.2 && test -e engine && rm -f containers ;;
+  inspect*) printf 'healthy\nhealthy\nhealthy\n' ;;
+  ps) touch running && exec sleep 1000 ;;
+  *) echo 1 ;;
+esac
+"#;
+
+/// A `dockerd` that ends as soon as it is told to.
+const DOCKERD: &str = r#"#!/bin/bash
+cd "$STUBS"
+trap 'rm -f engine; exit' TERM
+touch engine
+while :; do sleep 0.1 & wait; done
+"#;
+
+/// Writes a program into a folder.
+fn write_program(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Returns the search path with this folder first.
+fn path_with(tools: &Path) -> String {
+    format!("{}:{}", tools.display(), std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn containers_are_taken_down_before_their_engine_when_the_gate_ends_their_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stubs, project) = (folder.path().join("stubs"), folder.path().join("project"));
+    for (name, text) in [("docker", DOCKER), ("dockerd", DOCKERD), ("id", "#!/bin/sh\necho 0\n")] {
+        write_program(&stubs.join(name), text);
+    }
+    write_program(&project.join("scripts/static-binaries"), "#!/bin/sh\n");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/docker");
+    write_program(&project.join(".ci/docker"), &fs::read_to_string(script).unwrap());
+    let mut command = Command::new("bash");
+    command.arg(project.join(".ci/docker")).process_group(0);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut run = command.env("PATH", path_with(&stubs)).env("STUBS", &stubs).spawn().unwrap();
+    let is_there = |name: &str| stubs.join(name).exists();
+    wait_until("containers to run", || is_there("running"));
+    assert!(is_there("engine") && is_there("containers"));
+    kill_process_group(Pid::from_child(&run), Signal::TERM).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(143));
+    assert!(!is_there("containers"), "they are left behind");
+    assert!(!is_there("engine"), "it goes on");
+}
 
 #[test]
 fn a_wrong_argument_is_refused_before_anything_is_built() {
     // A cargo that only prints that it was called.
     let tools = tempfile::tempdir().unwrap();
-    let (cargo, called) = (tools.path().join("cargo"), tools.path().join("called"));
-    fs::write(&cargo, format!("#!/bin/sh\ntouch {}\nexit 77\n", called.display())).unwrap();
-    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
+    let called = tools.path().join("called");
+    let cargo = format!("#!/bin/sh\ntouch {}\nexit 77\n", called.display());
+    write_program(&tools.path().join("cargo"), &cargo);
+    let path = path_with(tools.path());
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let mut tried = Vec::new();
     for name in [

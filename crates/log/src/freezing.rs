@@ -7,8 +7,8 @@ use super::storage::{Storage, StorageFile};
 use crate::SimDisk;
 use acklog_threads::{lock, wait_while};
 
-/// A simulated disk whose syncs, reads or length queries hang while it is frozen. A clone is the
-/// same disk.
+/// A simulated disk whose syncs, reads, length queries or questions for its free space hang while
+/// it is frozen. A clone is the same disk.
 #[derive(Clone, Debug, Default)]
 pub struct FreezingDisk {
     inner: SimDisk,
@@ -20,6 +20,8 @@ struct Frozen {
     syncs: bool,
     reads: bool,
     looks: bool,
+    space: bool,
+    space_asked: usize,
     reads_done: usize,
     longest_write: usize,
 }
@@ -31,6 +33,9 @@ struct FreezingFile {
 }
 
 impl FreezingDisk {
+    /// Bytes that it has left.
+    pub const FREE_BYTES: u64 = 1 << 40;
+
     fn state(&self) -> MutexGuard<'_, Frozen> {
         lock(&self.state.0)
     }
@@ -51,6 +56,17 @@ impl FreezingDisk {
     pub fn freeze_looks(&self, is_frozen: bool) {
         self.state().looks = is_frozen;
         self.state.1.notify_all();
+    }
+
+    /// Makes all questions for the free space hang from now on, or continue.
+    pub fn freeze_space(&self, is_frozen: bool) {
+        self.state().space = is_frozen;
+        self.state.1.notify_all();
+    }
+
+    /// Returns the number of questions for the free space so far, open ones among them.
+    pub fn space_asked(&self) -> usize {
+        self.state().space_asked
     }
 
     /// Returns the number of reads of files so far.
@@ -96,6 +112,12 @@ impl Storage for FreezingDisk {
 
     fn path_of(&self, name: &str) -> String {
         self.inner.path_of(name)
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.state().space_asked += 1;
+        self.wait(|frozen| frozen.space);
+        Some(Self::FREE_BYTES)
     }
 }
 

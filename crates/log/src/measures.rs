@@ -1,7 +1,5 @@
 //! The numbers of a log that operators watch: times of syncs, sizes, free space.
 
-use std::sync::atomic::Ordering;
-
 use acklog_types::{DurationCounts, LogEnd};
 
 use super::LogReader;
@@ -24,16 +22,9 @@ impl LogReader {
     }
 
     /// Returns the bytes that the file system of a log on disk has left for this process; none if
-    /// it does not tell, if another caller waits for the same, and for a log in memory. May wait
-    /// for the file system: call it [aside](Self::aside).
+    /// it does not tell, and for a log in memory. Waits for the file system, which may hang.
     pub fn free_bytes(&self) -> Option<u64> {
-        let disk = self.shared.disk.as_ref()?;
-        if disk.asks_free_bytes.swap(true, Ordering::Acquire) {
-            return None;
-        }
-        let free = disk.segments.free_bytes();
-        disk.asks_free_bytes.store(false, Ordering::Release);
-        free
+        self.shared.disk.as_ref()?.segments.free_bytes()
     }
 
     /// Returns the bytes of the records from `from` on and below `until`, durable or not. What is

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use acklog_log::LogReader;
 use acklog_types::WriteConcern;
 
 use super::host::HostNames;
@@ -40,4 +41,14 @@ pub enum ServedNode {
     Master(MasterHandle),
     /// Shows messages.
     Secondary(SecondaryHandle),
+}
+
+impl ServedNode {
+    /// Returns the reader of the node's log.
+    pub(super) fn reader(&self) -> &LogReader {
+        match self {
+            Self::Master(master) => master.reader(),
+            Self::Secondary(secondary) => secondary.reader(),
+        }
+    }
 }

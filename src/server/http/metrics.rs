@@ -14,6 +14,7 @@
 
 mod families;
 mod format;
+mod free_space;
 mod master;
 mod node;
 mod process;
@@ -21,14 +22,13 @@ mod secondary;
 mod snapshot;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use acklog_log::LogReader;
 use hyper::Response;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use tokio::time::timeout;
 
 use self::format::{MetricsFormat, render};
+pub(super) use self::free_space::FreeSpace;
 use self::process::ProcessNumbers;
 use self::snapshot::{NodeMeasures, Snapshot};
 use super::config::ServedNode;
@@ -38,16 +38,13 @@ use super::response::ResponseBody;
 use super::tally::{Tallies, TallySums};
 use crate::server::node::NodeStopped;
 
-/// Time for the file system to tell its free space. Shorter: a busy one does not answer in time.
-/// Longer: a scrape of a node whose disk hangs takes that long, which is when it is needed.
-const FREE_SPACE_TIME: Duration = Duration::from_millis(100);
-
 /// The places where a scrape finds its numbers.
 pub(super) struct MetricsSources {
     pub(super) node: ServedNode,
     pub(super) followers: FollowerLimit,
     pub(super) connections: Arc<Connections>,
     pub(super) tallies: Tallies,
+    pub(super) free_space: FreeSpace,
     /// When the process started.
     pub(super) started: SystemTime,
 }
@@ -72,17 +69,14 @@ impl MetricsSources {
         &self,
         headers: &HeaderMap,
     ) -> Result<Response<ResponseBody>, NodeStopped> {
-        let log = match &self.node {
-            ServedNode::Master(master) => master.reader(),
-            ServedNode::Secondary(secondary) => secondary.reader(),
-        };
-        let (node, free_bytes) = tokio::join!(NodeMeasures::of(&self.node), free_bytes(log));
+        let (node, free_bytes) =
+            tokio::join!(NodeMeasures::of(&self.node), self.free_space.bytes());
         let http = HttpNumbers {
             sums: self.tallies.sums(),
             followers: self.followers.count(),
             connections: self.connections.count(),
         };
-        let (log, process) = (log.measures(), ProcessNumbers::read(self.started));
+        let (log, process) = (self.node.reader().measures(), ProcessNumbers::read(self.started));
         let snapshot = Snapshot { node: node?, log, free_bytes, http, process };
         let format = MetricsFormat::by(headers.get_all(ACCEPT));
         let mut response = Response::new(ResponseBody::full(render(snapshot, format).into_bytes()));
@@ -90,14 +84,4 @@ impl MetricsSources {
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         Ok(response)
     }
-}
-
-/// Returns the bytes that the file system of the log has left; none where it does not tell in time,
-/// and for a log in memory.
-async fn free_bytes(log: &LogReader) -> Option<u64> {
-    if !log.is_on_disk() {
-        return None;
-    }
-    let asked = timeout(FREE_SPACE_TIME, log.aside(LogReader::free_bytes)).await;
-    asked.ok()?.ok()?
 }

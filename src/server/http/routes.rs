@@ -31,7 +31,7 @@ use super::forward::{forward, was_passed_on};
 use super::host::HostCheck;
 use super::known_master::KnownMaster;
 use super::listing::ListingRoom;
-use super::metrics::MetricsSources;
+use super::metrics::{FreeSpace, MetricsSources};
 use super::paths::{Path, ServedRole};
 use super::peer::PeerConnections;
 use super::problem::{NO_STORE, RequestProblem, clip};
@@ -75,6 +75,7 @@ pub(super) struct SharedByThreads {
     pub(super) peers: PeerConnections,
     pub(super) connections: Arc<Connections>,
     pub(super) tallies: Tallies,
+    pub(super) free_space: FreeSpace,
 }
 
 enum NodeHandle {
@@ -85,10 +86,12 @@ enum NodeHandle {
 impl App {
     /// Creates the view of the calling HTTP thread; must be called inside that thread's runtime.
     pub(super) fn new(node: ServedNode, shared: SharedByThreads, config: &HttpConfig) -> Self {
-        let SharedByThreads { limits, room, followers, peers, connections, tallies } = shared;
-        let (log, positions, secondary) = match &node {
-            ServedNode::Master(master) => (master.reader(), master.positions(), None),
-            ServedNode::Secondary(node) => (node.reader(), node.positions(), Some(node.clone())),
+        let SharedByThreads { limits, room, followers, peers, connections, tallies, free_space } =
+            shared;
+        let log = node.reader();
+        let (positions, secondary) = match &node {
+            ServedNode::Master(master) => (master.positions(), None),
+            ServedNode::Secondary(node) => (node.positions(), Some(node.clone())),
         };
         let hub = FollowHub::new(positions.clone());
         let tally = Rc::new(tallies.register(positions.clone()));
@@ -97,6 +100,7 @@ impl App {
             followers: followers.clone(),
             connections,
             tallies,
+            free_space,
             started: config.started,
         };
         tokio::task::spawn_local(hub.clone().run());

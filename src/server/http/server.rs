@@ -23,6 +23,7 @@ use super::connection::{self, Handler};
 use super::connections::{Connections, Slot};
 use super::follow::FollowerLimit;
 use super::listing::ListingRoom;
+use super::metrics::FreeSpace;
 use super::peer::PeerConnections;
 use super::routes::{App, SharedByThreads};
 use super::tally::Tallies;
@@ -94,6 +95,7 @@ impl Server {
             peers: PeerConnections::new(),
             connections: connections.clone(),
             tallies: Tallies::default(),
+            free_space: FreeSpace::new(node.reader().clone()),
         };
         let make = move || App::new(node.clone(), shared.clone(), &config);
         let server = Self::start_with(workers, connections, listener, make)?;

@@ -37,9 +37,8 @@ fn show(ledger: &Ledger, node: usize, texts: &[&str]) {
     ledger.hold_to(node, || texts.iter().map(|text| (*text).to_owned()).collect());
 }
 
-/// Creates a ledger in which the truth was sent, and was acked by the master, which shows it.
-fn ledger() -> Ledger {
-    let ledger = Ledger::default();
+/// Fills a ledger in which the truth was sent, and was acked by the master, which shows it.
+fn with_truth(ledger: Ledger) -> Ledger {
     for (id, batch) in truth() {
         let numbers = ledger.sends(&batch);
         ledger.answered(numbers, terms(1), committed(id, &["master"]), true);
@@ -140,7 +139,7 @@ fn tell(ledger: &Ledger, lie: Lie) {
 fn every_lie_that_nodes_can_tell_is_found() {
     for lie in Lie::ALL {
         let Some(word) = word(lie) else { continue };
-        let ledger = ledger();
+        let ledger = with_truth(Ledger::of_lies());
         let told = catch_unwind(AssertUnwindSafe(|| tell(&ledger, lie)));
         let panic = told.expect_err("it is found").downcast_ref::<String>().cloned();
         assert!(panic.as_ref().is_some_and(|it| it.starts_with(word)), "{lie:?}: {panic:?}");
@@ -149,7 +148,7 @@ fn every_lie_that_nodes_can_tell_is_found() {
 
 #[test]
 fn what_is_true_passes() {
-    let ledger = ledger();
+    let ledger = with_truth(Ledger::default());
     let numbers = ledger.sends(&"g".into());
     ledger.answered(numbers.clone(), terms(2), AppendOutcome::Refused, true);
     ledger.sends_again(numbers.clone());

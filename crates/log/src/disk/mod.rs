@@ -157,8 +157,6 @@ pub(super) struct DiskState {
     pub(super) published_bytes: AtomicU64,
     /// The times that syncs of the log took.
     pub(super) syncs: DurationReader,
-    /// Whether somebody asks for the free bytes: one that hangs must not hold up all readers.
-    pub(super) asks_free_bytes: AtomicBool,
 }
 
 /// Work for the background threads.
@@ -193,7 +191,6 @@ impl DiskState {
             scrubber_wanted: Condvar::new(),
             published_bytes: AtomicU64::new(0),
             syncs,
-            asks_free_bytes: AtomicBool::new(false),
         }
     }
 
