@@ -57,6 +57,8 @@ pub struct RecordedItem {
 words! {
     /// How far a step of a scenario is.
     StepState {
+        /// It is the next one, and begins when whoever plays the scenario presses a key.
+        Waits = "waits",
         /// It begins.
         Begins = "begins",
         /// It is done, and holds where it is an expectation.

@@ -132,7 +132,7 @@ fn serve<B>(
         match key {
             Some(key) => tokio::select! {
                 () = server.seen() => {}
-                () = key.pressed() => {}
+                _ = key.pressed() => {}
             },
             None => server.seen().await,
         }
