@@ -31,6 +31,7 @@ use super::page_feed::Entered;
 use super::run_stream::RunStream;
 use crate::contract::sse;
 use crate::page;
+use crate::server::patience::{self, UnreadLimit};
 
 /// Most connections. Fewer: a few browsers that show the page keep others out. More: a program that
 /// opens connections uses up this program's descriptors.
@@ -135,9 +136,10 @@ async fn serve(stream: TcpStream, served: &Served, closing: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let service = service_fn(async |request| Ok::<_, Infallible>(served.answer(&request)));
-    // What is written is wanted at once; a failure shows when it is used.
-    let _ = stream.set_nodelay(true);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    // A failure shows when it is used.
+    let _ = patience::set_up(&stream);
+    let stream = TokioIo::new(UnreadLimit::new(stream));
+    let mut connection = pin!(http.serve_connection(stream, service));
     // The end of a connection needs no report.
     let _ = tokio::select! {
         () = closing.cancelled() => {
@@ -231,4 +233,47 @@ fn refusal(code: ProblemCode, detail: &str) -> Response<PageBody> {
     let kind = HeaderValue::from_static(headers::PROBLEM_JSON);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use acklog_api::RecordedItem;
+    use acklog_api::recording::STEP_EVENT;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
+
+    use super::*;
+    use crate::cli::scenario::page_feed::PageFeed;
+
+    async fn ask(server: &PageServer, path: &str) -> TcpStream {
+        let client = TcpSocket::new_v4().unwrap();
+        // So that little fits into it.
+        client.set_recv_buffer_size(4096).unwrap();
+        let mut client = client.connect(server.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        // The head of the answer: it is served.
+        client.read_exact(&mut [0; 12]).await.unwrap();
+        client
+    }
+
+    async fn begin() -> (PageServer, RunStream) {
+        let stream = RunStream::new(None, Some(PageFeed::default()));
+        let address = "127.0.0.1:0".parse().unwrap();
+        (PageServer::start(address, stream.clone()).await.unwrap(), stream)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_takes_nothing_gives_its_place_back() {
+        let (server, stream) = begin().await;
+        let _client = ask(&server, paths::EVENTS).await;
+        assert_eq!(server.connections.len(), 1);
+        // More than the system keeps for a reader.
+        for _ in 0..80 {
+            let data = serde_json::Value::String("long ".repeat(50_000));
+            stream.add(vec![RecordedItem { at: 0, event: STEP_EVENT.to_owned(), data }]);
+        }
+        server.connections.close();
+        timeout(HEAD_TIMEOUT * 4, server.connections.wait()).await.expect("a free place");
+    }
 }
