@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{begin_raw, get, request};
+use crate::support::{Answer, begin_raw, get, request};
 
 /// Creates a run of `acklog scenario run` in the project's folder.
 fn command(folder: &TempDir, args: &[&str]) -> Command {
@@ -127,6 +127,13 @@ impl WatchedRun {
         let page = said.split("http://").nth(1).and_then(|url| url.split('/').next());
         let page = page.unwrap_or_else(|| panic!("{said:?} has a URL")).parse().unwrap();
         Self { child: Some(child), page }
+    }
+
+    /// Loads the page, without which its stream does not begin the run.
+    fn load(&self) -> Answer {
+        let page = get(self.page, "/");
+        assert_eq!(page.status, 200);
+        page
     }
 
     async fn connect(&self) -> NodeEvents {
@@ -328,9 +335,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 fn a_page_watches_a_run_of_real_nodes_from_its_begin_to_its_end() {
     let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/crash.txt");
     let run = WatchedRun::begin(&folder, &[file]);
-    let page = get(run.page, "/");
-    assert_eq!(page.status, 200);
-    assert!(page.header("content-security-policy").is_some());
+    assert!(run.load().header("content-security-policy").is_some());
     let append = request(run.page, "POST", "/messages", r#"{"message":"Msg1"}"#);
     assert_eq!((append.status, append.header("allow")), (405, Some("GET, HEAD")));
     assert!(append.json()["detail"].as_str().unwrap().contains("only shows a scenario"));
@@ -361,6 +366,7 @@ fn a_simulation_that_is_watched_is_shown_by_the_clock_and_recorded_as_any_other(
     let file = folder.path().join("watched");
     let args = [&scenario, "--simulate", "--record", &file.display().to_string()];
     let (run, mut items) = (WatchedRun::begin(&folder, &args), Vec::new());
+    run.load();
     let before = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
     block_on(async { rest(run.connect().await, &mut items).await });
     run.story();

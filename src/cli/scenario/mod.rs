@@ -97,7 +97,7 @@ struct RunArgs {
     record: Option<PathBuf>,
 
     /// Serve a page that shows the run, at a free port of 127.0.0.1 or at ADDR, and begin when it
-    /// is open or at the Enter key
+    /// is opened or reloaded, or at the Enter key
     #[arg(long, env = "ACKLOG_WATCH", value_name = "ADDR", default_missing_value = "127.0.0.1:0")]
     #[arg(num_args = 0..=1, require_equals = true)]
     watch: Option<SocketAddr>,

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use acklog_api::view::MISSED_EVENT;
@@ -60,7 +61,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The server of the page.
 pub(super) struct PageServer {
     address: SocketAddr,
-    /// Whether a page has connected.
+    /// Whether a page of this run reads the stream.
     is_seen: watch::Receiver<bool>,
     listening: AbortHandle,
     connections: TaskTracker,
@@ -78,7 +79,7 @@ impl PageServer {
         let address = listener.local_addr()?;
         let (seen, is_seen) = watch::channel(false);
         let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
-        let served = Arc::new(Served { stream, seen });
+        let served = Arc::new(Served { stream, is_loaded: AtomicBool::new(false), seen });
         let listening = listen(listener, served, connections.clone(), closing.clone());
         let listening = tokio::spawn(listening).abort_handle();
         Ok(Self { address, is_seen, listening, connections, closing })
@@ -89,7 +90,8 @@ impl PageServer {
         format!("http://{}/", self.address)
     }
 
-    /// Waits until a page has connected.
+    /// Waits until a page reads the stream that was loaded from here. One of an earlier run at this
+    /// address, which connects again by itself, does not count: perhaps nobody looks at it.
     pub(super) async fn seen(&self) {
         let mut is_seen = self.is_seen.clone();
         // The sender lives as long as the task that accepts.
@@ -108,6 +110,8 @@ impl PageServer {
 /// What connections are served with.
 struct Served {
     stream: RunStream,
+    /// Whether the page was loaded.
+    is_loaded: AtomicBool,
     seen: watch::Sender<bool>,
 }
 
@@ -164,6 +168,9 @@ impl Served {
         match page::at(path) {
             _ if path == paths::EVENTS && *method == Method::GET => self.stream(),
             Some(file) if is_read => {
+                if path == paths::PAGE && *method == Method::GET {
+                    self.is_loaded.store(true, Ordering::Relaxed);
+                }
                 file.answer(request.headers()).map(Full::new).map(Either::Left)
             }
             _ if is_read => {
@@ -185,7 +192,9 @@ impl Served {
         let Some(entered) = self.stream.enter() else {
             return refusal(ProblemCode::Stopping, "the scenario has ended");
         };
-        self.seen.send_replace(true);
+        if self.is_loaded.load(Ordering::Relaxed) {
+            self.seen.send_replace(true);
+        }
         let (sender, pieces) = Channel::new(PIECES_MAX);
         tokio::spawn(pump(entered, sender));
         let mut response = Response::new(Either::Right(pieces));
@@ -261,6 +270,17 @@ mod tests {
         let stream = RunStream::new(None, Some(PageFeed::default()));
         let address = "127.0.0.1:0".parse().unwrap();
         (PageServer::start(address, stream.clone()).await.unwrap(), stream)
+    }
+
+    #[tokio::test]
+    async fn only_a_page_that_was_loaded_from_here_begins_the_run() {
+        let (server, _stream) = begin().await;
+        let _old_page = ask(&server, paths::EVENTS).await;
+        assert!(!*server.is_seen.borrow());
+        let _page = ask(&server, paths::PAGE).await;
+        assert!(!*server.is_seen.borrow(), "nothing of the run would be shown yet");
+        let _stream = ask(&server, paths::EVENTS).await;
+        server.seen().await;
     }
 
     #[tokio::test(start_paused = true)]
