@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
-use acklog_api::recording::{RECORDING_VERSION, STEP_EVENT, UNNAMED_EVENT};
+use acklog_api::recording::{PAST_EVENT, RECORDING_VERSION, STEP_EVENT, UNNAMED_EVENT};
 use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
 use acklog_api::{
-    EventBody, EventKind, EventsRequest, NodeMessages, NodeState, RecordedItem, RecordingClock,
-    RecordingHead, ScenarioStep, StepState,
+    EventBody, EventKind, EventsRequest, NodeMessages, NodeState, PastItem, RecordedItem,
+    RecordingClock, RecordingHead, ScenarioStep, StepState,
 };
 use acklog_client::{NodeEvents, NodeEventsError, StreamedItem};
 use serde::Serialize;
@@ -161,6 +161,10 @@ impl Drop for WatchedRun {
 
 /// Returns an item of a stream as one of a recording.
 fn as_recorded(StreamedItem { name, data }: StreamedItem) -> RecordedItem {
+    if name == PAST_EVENT {
+        let PastItem { event, data, .. } = serde_json::from_str(&data).unwrap();
+        return RecordedItem { at: 0, event, data };
+    }
     let event = if name.is_empty() { UNNAMED_EVENT.to_owned() } else { name };
     RecordedItem { at: 0, event, data: serde_json::from_str(&data).unwrap() }
 }
@@ -344,6 +348,7 @@ fn a_page_watches_a_run_of_real_nodes_from_its_begin_to_its_end() {
     assert_eq!(begin_raw(run.page, foreign).answer().status, 421);
 
     let told = block_on(told_twice(&run));
+    assert!(told[0] == told[1], "a page that comes later is told the same");
     let unwatched = command(&folder, &[file, "--simulate"]).output().unwrap().stdout;
     assert!(run.story() == unwatched, "a watched run tells the same story");
     for told in told.map(Told::new) {

@@ -5,8 +5,8 @@
 //! `line_stream` is an append stream to one,
 //! `log_files` changes their files. `invariants` reports what a simulation breaks. `performance`
 //! tells the story and the steps, and waits for `keys`; `run_stream` is what a recording holds and
-//! what the page is told (`page_feed`, over `page_server`); `simulated_news` adds to it what
-//! simulated nodes tell, and `live` what real nodes do. `act` puts all of it together.
+//! what the page is told (`page_feed` with `past_items`, over `page_server`); `simulated_news` adds
+//! to it what simulated nodes tell, and `live` what real nodes do. `act` puts all of it together.
 
 mod act;
 mod compose;
@@ -20,6 +20,7 @@ mod log_files;
 mod nodes;
 mod page_feed;
 mod page_server;
+mod past_items;
 mod performance;
 mod processes;
 mod proxy;

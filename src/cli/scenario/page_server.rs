@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use acklog_api::view::MISSED_EVENT;
 use acklog_api::{MissedEvents, Problem, ProblemCode, headers, paths};
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::page_feed::Entered;
+use super::past_items::ToldItem;
 use super::run_stream::RunStream;
 use crate::contract::sse;
 use crate::page;
@@ -49,6 +50,10 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Pieces that wait for one page, beside those of the feed. Fewer: a page is served in more turns.
 /// More: memory for one that takes nothing.
 const PIECES_MAX: usize = 16;
+
+/// Items from before a page came that are sent to it at once. Fewer: more turns. More: memory for
+/// one that takes nothing.
+const PAST_AT_ONCE: usize = 128;
 
 /// Longest wait for pages to take the end of the stream. Shorter: a slow one misses it. Longer: one
 /// that takes nothing holds up the end of the program.
@@ -166,7 +171,7 @@ impl Served {
             return refusal(ProblemCode::WrongHost, detail);
         }
         match page::at(path) {
-            _ if path == paths::EVENTS && *method == Method::GET => self.stream(),
+            _ if path == paths::EVENTS && *method == Method::GET => self.stream(request.headers()),
             Some(file) if is_read => {
                 if path == paths::PAGE && *method == Method::GET {
                     self.is_loaded.store(true, Ordering::Relaxed);
@@ -188,8 +193,8 @@ impl Served {
     }
 
     /// Returns the answer with the stream of the run.
-    fn stream(&self) -> Response<PageBody> {
-        let Some(entered) = self.stream.enter() else {
+    fn stream(&self, headers: &HeaderMap) -> Response<PageBody> {
+        let Some(entered) = self.stream.enter(sse::last_id(headers)) else {
             return refusal(ProblemCode::Stopping, "the scenario has ended");
         };
         if self.is_loaded.load(Ordering::Relaxed) {
@@ -216,18 +221,31 @@ fn is_for_this_machine(headers: &HeaderMap) -> bool {
 }
 
 /// Passes the stream on to one page until either ends.
-async fn pump((first, mut news): Entered, mut sender: Sender<Bytes>) {
-    let mut next = first;
+async fn pump(Entered { past, mut news }: Entered, mut sender: Sender<Bytes>) {
+    let mut first = Vec::new();
+    sse::write_opening(&mut first, "a scenario");
+    let mut next = Bytes::from(first);
+    let mut past = past.chunks(PAST_AT_ONCE);
     while sender.send_data(next).await.is_ok() {
-        next = match timeout(SILENCE, news.recv()).await {
-            Ok(Ok(piece)) => piece,
-            Ok(Err(RecvError::Lagged(count))) => {
-                sse::event(MISSED_EVENT, &MissedEvents { count, node: None })
-            }
-            Ok(Err(RecvError::Closed)) => return,
-            Err(_) => sse::comment(),
+        next = match past.next() {
+            Some(items) => past_piece(items),
+            None => match timeout(SILENCE, news.recv()).await {
+                Ok(Ok(piece)) => piece,
+                Ok(Err(RecvError::Lagged(count))) => {
+                    sse::event(MISSED_EVENT, &MissedEvents { count, node: None })
+                }
+                Ok(Err(RecvError::Closed)) => return,
+                Err(_) => sse::comment(),
+            },
         };
     }
+}
+
+/// Returns items that came before now.
+fn past_piece(items: &[Arc<ToldItem>]) -> Bytes {
+    let (mut out, now) = (Vec::new(), Instant::now());
+    items.iter().for_each(|item| item.write(&mut out, now));
+    out.into()
 }
 
 /// Returns an answer that refuses a request, in the form of a node's.
