@@ -9,7 +9,7 @@ use std::io::Write;
 use acklog_api::follow::RETRY_MS;
 use acklog_api::headers;
 use bytes::Bytes;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::json::write_on_one_line;
@@ -17,6 +17,14 @@ use super::json::write_on_one_line;
 /// The content type of a stream of events.
 pub(crate) const TEXT_EVENT_STREAM: HeaderValue =
     HeaderValue::from_static(headers::TEXT_EVENT_STREAM);
+
+/// The header with the id of the last event that a reader got.
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static(headers::LAST_EVENT_ID);
+
+/// Returns the id of the last event that a reader got; none where it names none of this form.
+pub(crate) fn last_id(headers: &HeaderMap) -> Option<u64> {
+    headers.get(&LAST_EVENT_ID)?.to_str().ok()?.trim().parse().ok()
+}
 
 /// Returns a comment that only shows that the node is there, or finds out whether the reader is.
 pub(crate) fn comment() -> Bytes {

@@ -205,7 +205,7 @@ export class App {
     const news = this.#live.take(item);
     if (this.model === this.#live && this.live) this.#isNews = true;
     this.#ask();
-    if (news === null || this.recording || this.#live.now(item.at) - news.t > NEWS) return;
+    if (news === null || this.recording || this.#live.now(pageTime()) - news.t > NEWS) return;
     for (const listener of this.#eventListeners) listener(news);
   }
 

@@ -3,7 +3,7 @@
 import { isWellFormed } from "./items.js";
 
 // The names of the stream's events; those without a name are events of nodes.
-const NAMES = ["state", "messages", "sampled", "missed", "step"];
+const NAMES = ["state", "messages", "sampled", "missed", "step", "past"];
 
 const ADDRESS = "/events?nodes=all&include=state,messages";
 
@@ -24,24 +24,29 @@ export function pageTime() {
 
 // Reads the stream until `close()` is called, and connects again by itself. `onItem(item)` gets
 // what comes, `onStatus({state, detail})` whether there is a connection: "connecting", "open",
-// "lost".
+// "lost". Items come in the order of their times: what came before this page did has the time at
+// which it came to a page that was there, and what was missed while there was no connection the time
+// at which there was one again.
 export function liveSource({ onItem, onStatus }) {
   let source = null;
   let timer = null;
+  let latest = 0;
   const take = (event, text) => {
-    let data;
-    try {
-      data = JSON.parse(text);
-    } catch {
-      return;
-    }
-    onItem({ at: pageTime(), event, data });
+    const data = parsed(text);
+    if (data === undefined) return;
+    const isPast = event === "past";
+    if (isPast && !isPastItem(data)) return;
+    latest = Math.max(latest, pageTime() - (isPast ? data.ago : 0));
+    onItem({ at: latest, ...(isPast ? { event: data.event, data: data.data } : { event, data }) });
   };
   const open = () => {
     source = new EventSource(ADDRESS);
     source.addEventListener("message", ({ data }) => take("event", data));
     for (const name of NAMES) source.addEventListener(name, ({ data }) => take(name, data));
-    source.addEventListener("open", () => onStatus({ state: "open", detail: null }));
+    source.addEventListener("open", () => {
+      if (latest > 0) latest = pageTime();
+      onStatus({ state: "open", detail: null });
+    });
     source.addEventListener("error", () => {
       // After an answer that is no stream a browser does not try again by itself.
       const isRefused = source.readyState === EventSource.CLOSED;
@@ -118,6 +123,11 @@ function parsed(line) {
   } catch {
     return undefined;
   }
+}
+
+// Whether data are an item that came before the page did, `ago` microseconds ago.
+function isPastItem(data) {
+  return Number.isFinite(data?.ago) && typeof data.event === "string";
 }
 
 function faultOf(item) {

@@ -6,6 +6,9 @@ const MOST_SHOWN = 12;
 // Lines that only tell something, with their text between quotes.
 const HEADING = /^(story|step|moral)\s+"?(.*?)"?$/;
 
+// States of a step after which another one follows.
+const GOES_ON = new Set(["waits", "begins"]);
+
 // Returns `{heading, moral, steps}` of the steps that were told so far, the oldest first: `heading`
 // is that of the part that is played, or null; `moral` is whether it is the end of the story;
 // `steps` are those of the part, each as `{line, text, state, seen}` with its latest state.
@@ -17,7 +20,7 @@ export function story(told) {
     const [, kind, words] = HEADING.exec(text) ?? [];
     const last = steps.at(-1);
     if (kind === undefined) {
-      if (last?.line === line && last.state === "begins")
+      if (last?.line === line && GOES_ON.has(last.state))
         steps[steps.length - 1] = { line, text, state, seen };
       else steps.push({ line, text, state, seen });
     } else if (state === "begins") {

@@ -8,7 +8,7 @@ import { shown } from "./words.js";
 // Longest text of a step, in characters. A line of a scenario is not longer.
 const STEP_CHARACTERS = 200;
 
-const STATES = { begins: "now", done: "done", broken: "not as expected" };
+const STATES = { waits: "next", begins: "now", done: "done", broken: "not as expected" };
 
 export class StoryView {
   constructor({ heading, root }) {
@@ -36,6 +36,7 @@ export class StoryView {
           {},
           make("span", { class: "unseen" }),
           make("span"),
+          make("p", {}),
           make("p", { class: "alarm" }),
         );
       },
@@ -48,10 +49,11 @@ export class StoryView {
   }
 
   #draw(row, { text, state, seen }) {
-    const [told, words, instead] = row.children;
+    const [told, words, hint, instead] = row.children;
     setData(row, "state", state);
     setText(told, `${STATES[state] ?? state}: `);
     setText(words, shown(text, STEP_CHARACTERS));
+    setText(hint, state === "waits" ? "Waits for Enter in the terminal." : "");
     setText(instead, seen ? `Seen instead: ${shown(seen, STEP_CHARACTERS)}` : "");
   }
 }

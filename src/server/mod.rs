@@ -12,6 +12,7 @@ mod descriptors;
 pub mod http;
 pub mod net;
 pub mod node;
+pub(crate) mod patience;
 pub mod run;
 
 pub use daemon::{master_node, secondary_node};

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
-use acklog_api::recording::{RECORDING_VERSION, STEP_EVENT, UNNAMED_EVENT};
+use acklog_api::recording::{PAST_EVENT, RECORDING_VERSION, STEP_EVENT, UNNAMED_EVENT};
 use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
 use acklog_api::{
-    EventBody, EventKind, EventsRequest, NodeMessages, NodeState, RecordedItem, RecordingClock,
-    RecordingHead, ScenarioStep, StepState,
+    EventBody, EventKind, EventsRequest, NodeMessages, NodeState, PastItem, RecordedItem,
+    RecordingClock, RecordingHead, ScenarioStep, StepState,
 };
 use acklog_client::{NodeEvents, NodeEventsError, StreamedItem};
 use serde::Serialize;
@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{begin_raw, get, request};
+use crate::support::{Answer, begin_raw, get, request};
 
 /// Creates a run of `acklog scenario run` in the project's folder.
 fn command(folder: &TempDir, args: &[&str]) -> Command {
@@ -129,6 +129,13 @@ impl WatchedRun {
         Self { child: Some(child), page }
     }
 
+    /// Loads the page, without which its stream does not begin the run.
+    fn load(&self) -> Answer {
+        let page = get(self.page, "/");
+        assert_eq!(page.status, 200);
+        page
+    }
+
     async fn connect(&self) -> NodeEvents {
         let request = EventsRequest { all_nodes: true, state: true, messages: true };
         NodeEvents::open(self.page.to_string().parse().unwrap(), request).await.unwrap()
@@ -154,6 +161,10 @@ impl Drop for WatchedRun {
 
 /// Returns an item of a stream as one of a recording.
 fn as_recorded(StreamedItem { name, data }: StreamedItem) -> RecordedItem {
+    if name == PAST_EVENT {
+        let PastItem { event, data, .. } = serde_json::from_str(&data).unwrap();
+        return RecordedItem { at: 0, event, data };
+    }
     let event = if name.is_empty() { UNNAMED_EVENT.to_owned() } else { name };
     RecordedItem { at: 0, event, data: serde_json::from_str(&data).unwrap() }
 }
@@ -328,9 +339,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 fn a_page_watches_a_run_of_real_nodes_from_its_begin_to_its_end() {
     let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/crash.txt");
     let run = WatchedRun::begin(&folder, &[file]);
-    let page = get(run.page, "/");
-    assert_eq!(page.status, 200);
-    assert!(page.header("content-security-policy").is_some());
+    assert!(run.load().header("content-security-policy").is_some());
     let append = request(run.page, "POST", "/messages", r#"{"message":"Msg1"}"#);
     assert_eq!((append.status, append.header("allow")), (405, Some("GET, HEAD")));
     assert!(append.json()["detail"].as_str().unwrap().contains("only shows a scenario"));
@@ -339,6 +348,7 @@ fn a_page_watches_a_run_of_real_nodes_from_its_begin_to_its_end() {
     assert_eq!(begin_raw(run.page, foreign).answer().status, 421);
 
     let told = block_on(told_twice(&run));
+    assert!(told[0] == told[1], "a page that comes later is told the same");
     let unwatched = command(&folder, &[file, "--simulate"]).output().unwrap().stdout;
     assert!(run.story() == unwatched, "a watched run tells the same story");
     for told in told.map(Told::new) {
@@ -361,6 +371,7 @@ fn a_simulation_that_is_watched_is_shown_by_the_clock_and_recorded_as_any_other(
     let file = folder.path().join("watched");
     let args = [&scenario, "--simulate", "--record", &file.display().to_string()];
     let (run, mut items) = (WatchedRun::begin(&folder, &args), Vec::new());
+    run.load();
     let before = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
     block_on(async { rest(run.connect().await, &mut items).await });
     run.story();

@@ -58,5 +58,7 @@ pub use health::{
 pub use message::{AckedMessage, Message};
 pub use problem::{Outcome, Problem, ProblemCode};
 pub use receipt::{MessageCopy, MessageReceipt, Storage};
-pub use recording::{RecordedItem, RecordingClock, RecordingHead, ScenarioStep, StepState};
+pub use recording::{
+    PastItem, RecordedItem, RecordingClock, RecordingHead, ScenarioStep, StepState,
+};
 pub use view::{EventsRequest, NodeMessages, NodeState};

@@ -14,6 +14,9 @@ pub const RECORDING_VERSION: u64 = 1;
 /// Name of the event [`ScenarioStep`].
 pub const STEP_EVENT: &str = "step";
 
+/// Name of the event [`PastItem`].
+pub const PAST_EVENT: &str = "past";
+
 /// The name of an item of a recording that is an event without a name.
 pub const UNNAMED_EVENT: &str = "event";
 
@@ -54,9 +57,22 @@ pub struct RecordedItem {
     pub data: serde_json::Value,
 }
 
+/// What came before a page that watches a scenario did, as the `data` of an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastItem {
+    /// The time since it came, in microseconds.
+    pub ago: u64,
+    /// As [`RecordedItem::event`].
+    pub event: String,
+    /// Its data.
+    pub data: serde_json::Value,
+}
+
 words! {
     /// How far a step of a scenario is.
     StepState {
+        /// It is the next one, and begins when whoever plays the scenario presses a key.
+        Waits = "waits",
         /// It begins.
         Begins = "begins",
         /// It is done, and holds where it is an expectation.

@@ -115,7 +115,7 @@ impl Act<'_> {
     }
 }
 
-/// Serves the page, and waits until it is open, or for the Enter key.
+/// Serves the page, and waits until it is loaded and reads the stream, or for the Enter key.
 fn serve<B>(
     source: &mut impl Source<B>,
     backend: &mut B,
@@ -125,14 +125,14 @@ fn serve<B>(
     let interrupted = |_: Trouble| PlayFailure::Interrupted;
     let started = source.wait_for(backend, PageServer::start(address, stream.clone()));
     let server = started.map_err(interrupted)?.map_err(unusable)?;
-    let or = if key.is_some() { ", or press Enter" } else { "" };
-    let line = format!("{PROGRAM}: open {} and the scenario begins{or}", server.url());
+    let or = if key.is_some() { ", or for Enter" } else { "" };
+    let line = format!("{PROGRAM}: waits until {} is opened or reloaded{or}", server.url());
     let _ = writeln!(std::io::stderr(), "{line}");
     let begun = async {
         match key {
             Some(key) => tokio::select! {
                 () = server.seen() => {}
-                () = key.pressed() => {}
+                _ = key.pressed() => {}
             },
             None => server.seen().await,
         }

@@ -29,14 +29,17 @@ impl EnterKey {
         Ok(Self(lines))
     }
 
-    /// Creates one whose input has ended.
+    /// Creates one whose input ends after so many lines.
     #[cfg(test)]
-    pub(super) fn of_test() -> Self {
-        Self(mpsc::channel(1).1)
+    pub(super) fn of_test(count: usize) -> Self {
+        let (sender, lines) = mpsc::channel(count.max(1));
+        (0..count).for_each(|_| sender.try_send(()).expect("there is room"));
+        Self(lines)
     }
 
-    /// Waits for a line. At the end of the input it returns at once. Cancel safe.
-    pub(super) async fn pressed(&mut self) {
-        self.0.recv().await;
+    /// Waits for a line, and returns whether one came: at the end of the input none does. Cancel
+    /// safe.
+    pub(super) async fn pressed(&mut self) -> bool {
+        self.0.recv().await.is_some()
     }
 }

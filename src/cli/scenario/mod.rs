@@ -5,8 +5,8 @@
 //! `line_stream` is an append stream to one,
 //! `log_files` changes their files. `invariants` reports what a simulation breaks. `performance`
 //! tells the story and the steps, and waits for `keys`; `run_stream` is what a recording holds and
-//! what the page is told (`page_feed`, over `page_server`); `simulated_news` adds to it what
-//! simulated nodes tell, and `live` what real nodes do. `act` puts all of it together.
+//! what the page is told (`page_feed` with `past_items`, over `page_server`); `simulated_news` adds
+//! to it what simulated nodes tell, and `live` what real nodes do. `act` puts all of it together.
 
 mod act;
 mod compose;
@@ -20,6 +20,7 @@ mod log_files;
 mod nodes;
 mod page_feed;
 mod page_server;
+mod past_items;
 mod performance;
 mod processes;
 mod proxy;
@@ -97,7 +98,7 @@ struct RunArgs {
     record: Option<PathBuf>,
 
     /// Serve a page that shows the run, at a free port of 127.0.0.1 or at ADDR, and begin when it
-    /// is open or at the Enter key
+    /// is opened or reloaded, or at the Enter key
     #[arg(long, env = "ACKLOG_WATCH", value_name = "ADDR", default_missing_value = "127.0.0.1:0")]
     #[arg(num_args = 0..=1, require_equals = true)]
     watch: Option<SocketAddr>,

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use acklog_api::view::MISSED_EVENT;
 use acklog_api::{MissedEvents, Problem, ProblemCode, headers, paths};
@@ -28,9 +29,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::page_feed::Entered;
+use super::past_items::ToldItem;
 use super::run_stream::RunStream;
 use crate::contract::sse;
 use crate::page;
+use crate::server::patience::{self, UnreadLimit};
 
 /// Most connections. Fewer: a few browsers that show the page keep others out. More: a program that
 /// opens connections uses up this program's descriptors.
@@ -48,6 +51,10 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// More: memory for one that takes nothing.
 const PIECES_MAX: usize = 16;
 
+/// Items from before a page came that are sent to it at once. Fewer: more turns. More: memory for
+/// one that takes nothing.
+const PAST_AT_ONCE: usize = 128;
+
 /// Longest wait for pages to take the end of the stream. Shorter: a slow one misses it. Longer: one
 /// that takes nothing holds up the end of the program.
 const ENDING: Duration = Duration::from_secs(2);
@@ -59,7 +66,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The server of the page.
 pub(super) struct PageServer {
     address: SocketAddr,
-    /// Whether a page has connected.
+    /// Whether a page of this run reads the stream.
     is_seen: watch::Receiver<bool>,
     listening: AbortHandle,
     connections: TaskTracker,
@@ -77,7 +84,7 @@ impl PageServer {
         let address = listener.local_addr()?;
         let (seen, is_seen) = watch::channel(false);
         let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
-        let served = Arc::new(Served { stream, seen });
+        let served = Arc::new(Served { stream, is_loaded: AtomicBool::new(false), seen });
         let listening = listen(listener, served, connections.clone(), closing.clone());
         let listening = tokio::spawn(listening).abort_handle();
         Ok(Self { address, is_seen, listening, connections, closing })
@@ -88,7 +95,8 @@ impl PageServer {
         format!("http://{}/", self.address)
     }
 
-    /// Waits until a page has connected.
+    /// Waits until a page reads the stream that was loaded from here. One of an earlier run at this
+    /// address, which connects again by itself, does not count: perhaps nobody looks at it.
     pub(super) async fn seen(&self) {
         let mut is_seen = self.is_seen.clone();
         // The sender lives as long as the task that accepts.
@@ -107,6 +115,8 @@ impl PageServer {
 /// What connections are served with.
 struct Served {
     stream: RunStream,
+    /// Whether the page was loaded.
+    is_loaded: AtomicBool,
     seen: watch::Sender<bool>,
 }
 
@@ -135,9 +145,10 @@ async fn serve(stream: TcpStream, served: &Served, closing: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let service = service_fn(async |request| Ok::<_, Infallible>(served.answer(&request)));
-    // What is written is wanted at once; a failure shows when it is used.
-    let _ = stream.set_nodelay(true);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    // A failure shows when it is used.
+    let _ = patience::set_up(&stream);
+    let stream = TokioIo::new(UnreadLimit::new(stream));
+    let mut connection = pin!(http.serve_connection(stream, service));
     // The end of a connection needs no report.
     let _ = tokio::select! {
         () = closing.cancelled() => {
@@ -160,8 +171,11 @@ impl Served {
             return refusal(ProblemCode::WrongHost, detail);
         }
         match page::at(path) {
-            _ if path == paths::EVENTS && *method == Method::GET => self.stream(),
+            _ if path == paths::EVENTS && *method == Method::GET => self.stream(request.headers()),
             Some(file) if is_read => {
+                if path == paths::PAGE && *method == Method::GET {
+                    self.is_loaded.store(true, Ordering::Relaxed);
+                }
                 file.answer(request.headers()).map(Full::new).map(Either::Left)
             }
             _ if is_read => {
@@ -179,11 +193,13 @@ impl Served {
     }
 
     /// Returns the answer with the stream of the run.
-    fn stream(&self) -> Response<PageBody> {
-        let Some(entered) = self.stream.enter() else {
+    fn stream(&self, headers: &HeaderMap) -> Response<PageBody> {
+        let Some(entered) = self.stream.enter(sse::last_id(headers)) else {
             return refusal(ProblemCode::Stopping, "the scenario has ended");
         };
-        self.seen.send_replace(true);
+        if self.is_loaded.load(Ordering::Relaxed) {
+            self.seen.send_replace(true);
+        }
         let (sender, pieces) = Channel::new(PIECES_MAX);
         tokio::spawn(pump(entered, sender));
         let mut response = Response::new(Either::Right(pieces));
@@ -205,18 +221,31 @@ fn is_for_this_machine(headers: &HeaderMap) -> bool {
 }
 
 /// Passes the stream on to one page until either ends.
-async fn pump((first, mut news): Entered, mut sender: Sender<Bytes>) {
-    let mut next = first;
+async fn pump(Entered { past, mut news }: Entered, mut sender: Sender<Bytes>) {
+    let mut first = Vec::new();
+    sse::write_opening(&mut first, "a scenario");
+    let mut next = Bytes::from(first);
+    let mut past = past.chunks(PAST_AT_ONCE);
     while sender.send_data(next).await.is_ok() {
-        next = match timeout(SILENCE, news.recv()).await {
-            Ok(Ok(piece)) => piece,
-            Ok(Err(RecvError::Lagged(count))) => {
-                sse::event(MISSED_EVENT, &MissedEvents { count, node: None })
-            }
-            Ok(Err(RecvError::Closed)) => return,
-            Err(_) => sse::comment(),
+        next = match past.next() {
+            Some(items) => past_piece(items),
+            None => match timeout(SILENCE, news.recv()).await {
+                Ok(Ok(piece)) => piece,
+                Ok(Err(RecvError::Lagged(count))) => {
+                    sse::event(MISSED_EVENT, &MissedEvents { count, node: None })
+                }
+                Ok(Err(RecvError::Closed)) => return,
+                Err(_) => sse::comment(),
+            },
         };
     }
+}
+
+/// Returns items that came before now.
+fn past_piece(items: &[Arc<ToldItem>]) -> Bytes {
+    let (mut out, now) = (Vec::new(), Instant::now());
+    items.iter().for_each(|item| item.write(&mut out, now));
+    out.into()
 }
 
 /// Returns an answer that refuses a request, in the form of a node's.
@@ -231,4 +260,58 @@ fn refusal(code: ProblemCode, detail: &str) -> Response<PageBody> {
     let kind = HeaderValue::from_static(headers::PROBLEM_JSON);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use acklog_api::RecordedItem;
+    use acklog_api::recording::STEP_EVENT;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
+
+    use super::*;
+    use crate::cli::scenario::page_feed::PageFeed;
+
+    async fn ask(server: &PageServer, path: &str) -> TcpStream {
+        let client = TcpSocket::new_v4().unwrap();
+        // So that little fits into it.
+        client.set_recv_buffer_size(4096).unwrap();
+        let mut client = client.connect(server.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        // The head of the answer: it is served.
+        client.read_exact(&mut [0; 12]).await.unwrap();
+        client
+    }
+
+    async fn begin() -> (PageServer, RunStream) {
+        let stream = RunStream::new(None, Some(PageFeed::default()));
+        let address = "127.0.0.1:0".parse().unwrap();
+        (PageServer::start(address, stream.clone()).await.unwrap(), stream)
+    }
+
+    #[tokio::test]
+    async fn only_a_page_that_was_loaded_from_here_begins_the_run() {
+        let (server, _stream) = begin().await;
+        let _old_page = ask(&server, paths::EVENTS).await;
+        assert!(!*server.is_seen.borrow());
+        let _page = ask(&server, paths::PAGE).await;
+        assert!(!*server.is_seen.borrow(), "nothing of the run would be shown yet");
+        let _stream = ask(&server, paths::EVENTS).await;
+        server.seen().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_takes_nothing_gives_its_place_back() {
+        let (server, stream) = begin().await;
+        let _client = ask(&server, paths::EVENTS).await;
+        assert_eq!(server.connections.len(), 1);
+        // More than the system keeps for a reader.
+        for _ in 0..80 {
+            let data = serde_json::Value::String("long ".repeat(50_000));
+            stream.add(vec![RecordedItem { at: 0, event: STEP_EVENT.to_owned(), data }]);
+        }
+        server.connections.close();
+        timeout(HEAD_TIMEOUT * 4, server.connections.wait()).await.expect("a free place");
+    }
 }

@@ -1,7 +1,7 @@
 //! Tells what a player does: the story on standard output, the steps in the stream of the run; and
 //! waits before a step where that is wanted.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use acklog_api::recording::STEP_EVENT;
@@ -13,6 +13,10 @@ use tokio::time::sleep_until;
 use super::keys::EnterKey;
 use super::run_stream::RunStream;
 use crate::contract::wall_clock_us;
+
+/// What is said at a terminal before a step waits. Its line ends with the key, which the terminal
+/// shows.
+const PROMPT: &str = "press Enter for this step (Ctrl-D: for all that follow, Ctrl-C: end) ";
 
 /// What a backend adds to the stream of a run.
 pub(super) trait Source<B> {
@@ -41,7 +45,10 @@ pub(super) struct Performance<S> {
     out: Box<dyn Write>,
     source: S,
     stream: Option<RunStream>,
+    /// What each step waits for; none where it does not, or the input has ended.
     key: Option<EnterKey>,
+    /// Where it is said that a step waits; none where nobody sits at a terminal.
+    terminal: Option<Box<dyn Write>>,
     /// When virtual time was zero, where it passes as fast as the clock.
     pace: Option<Instant>,
 }
@@ -56,7 +63,8 @@ impl<S> Performance<S> {
         by_the_clock: bool,
     ) -> Self {
         let (out, pace) = (Box::new(std::io::stdout()), by_the_clock.then(Instant::now));
-        let performance = Self { out, source, stream, key, pace };
+        let terminal = terminal().map(|terminal| -> Box<dyn Write> { Box::new(terminal) });
+        let performance = Self { out, source, stream, key, terminal, pace };
         performance.shift();
         performance
     }
@@ -80,6 +88,35 @@ impl<S> Performance<S> {
         let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
 
+    /// Says something to whoever sits at the terminal, if there is one.
+    fn say(&mut self, words: &str) {
+        if let Some(terminal) = &mut self.terminal {
+            let _ = terminal.write_all(words.as_bytes()).and_then(|()| terminal.flush());
+        }
+    }
+
+    /// Waits for a key, and keeps it for the next step until its input ends.
+    ///
+    /// # Errors
+    /// When the run is ended meanwhile.
+    fn wait_for<B>(&mut self, mut key: EnterKey, backend: &mut B) -> Result<(), Trouble>
+    where
+        S: Source<B>,
+    {
+        self.say(PROMPT);
+        let began = Instant::now();
+        let pressed = self.source.wait_for(backend, key.pressed());
+        // Virtual time stands still meanwhile.
+        self.pace = self.pace.map(|start| start + began.elapsed());
+        self.shift();
+        match pressed {
+            Ok(true) => self.key = Some(key),
+            // No key ended the line.
+            _ => self.say("\n"),
+        }
+        pressed.map(drop)
+    }
+
     /// Adds to the stream how far a step is, behind what its nodes told until now.
     fn tell<B>(&mut self, backend: &mut B, step: &ScenarioStep, mut told: Vec<RecordedItem>)
     where
@@ -101,18 +138,12 @@ impl<S> Performance<S> {
 impl<B, S: Source<B>> Audience<B> for Performance<S> {
     fn begins(&mut self, backend: &mut B, line: &ScriptLine, shown: &str) -> Result<(), Trouble> {
         self.show(shown);
-        self.tell(backend, &step(line.number, &line.text, StepState::Begins), Vec::new());
-        match &mut self.key {
-            Some(key) if !is_heading(&line.step) => {
-                let began = Instant::now();
-                let pressed = self.source.wait_for(backend, key.pressed());
-                // Virtual time stands still meanwhile.
-                self.pace = self.pace.map(|start| start + began.elapsed());
-                self.shift();
-                pressed
-            }
-            _ => Ok(()),
+        if let Some(key) = self.key.take_if(|_| !is_heading(&line.step)) {
+            self.tell(backend, &step(line.number, &line.text, StepState::Waits), Vec::new());
+            self.wait_for(key, backend)?;
         }
+        self.tell(backend, &step(line.number, &line.text, StepState::Begins), Vec::new());
+        Ok(())
     }
 
     fn done(&mut self, backend: &mut B, line: &ScriptLine, shown: &str) {
@@ -131,6 +162,12 @@ impl<B, S: Source<B>> Audience<B> for Performance<S> {
     }
 }
 
+/// Returns standard error, where it is a terminal at which somebody can press a key.
+fn terminal() -> Option<std::io::Stderr> {
+    let err = std::io::stderr();
+    (err.is_terminal() && std::io::stdin().is_terminal()).then_some(err)
+}
+
 fn step(line: usize, text: &str, state: StepState) -> ScenarioStep {
     ScenarioStep { line: line as u64, text: text.to_owned(), state, seen: None }
 }
@@ -142,6 +179,8 @@ fn is_heading(step: &Step) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use acklog_sim::scenario::{Backend, Player, Recorded, Script, Simulated};
 
     use super::*;
@@ -177,18 +216,48 @@ mod tests {
         fn end(&mut self, _: &mut Simulated) {}
     }
 
+    /// A terminal that keeps what it shows.
+    #[derive(Clone, Default)]
+    struct Screen(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn stepping(key: EnterKey) -> Performance<Waits> {
+        let mut performance = Performance::new(Waits(vec![]), None, Some(key), false);
+        (performance.out, performance.terminal) = (Box::new(std::io::sink()), None);
+        performance
+    }
+
     #[test]
     fn each_step_that_does_something_waits_before_it_is_done_until_the_run_is_ended() {
         let text = "story one\nrun 1s\nstep two\nrun 2s\nrun 4s\nrun 8s\n";
         let (script, mut backend) = (Script::parse(text).unwrap(), Simulated::new(0));
-        let key = Some(EnterKey::of_test());
-        let mut performance = Performance::new(Waits(vec![]), None, key, false);
-        performance.out = Box::new(std::io::sink());
+        let mut performance = stepping(EnterKey::of_test(9));
         let mut player = Player::new(&mut backend);
         let broken = player.play_to(&script, Recorded::Ignore, &mut performance).unwrap_err();
         assert_eq!((broken.line, broken.trouble), (5, Trouble::Interrupted));
         let seconds: Vec<_> = performance.source.0.iter().map(Duration::as_secs).collect();
         assert_eq!(seconds, [0, 1, 3]);
         assert_eq!(backend.now().as_secs(), 3, "the step that waits is not played");
+    }
+
+    #[test]
+    fn a_terminal_says_what_a_step_waits_for_until_the_input_ends() {
+        let script = Script::parse("story one\nrun 1s\nrun 2s\nrun 4s\n").unwrap();
+        let (mut backend, screen) = (Simulated::new(0), Screen::default());
+        let mut performance = stepping(EnterKey::of_test(1));
+        performance.terminal = Some(Box::new(screen.clone()));
+        let mut player = Player::new(&mut backend);
+        player.play_to(&script, Recorded::Ignore, &mut performance).unwrap();
+        let said = screen.0.lock().unwrap();
+        assert_eq!(str::from_utf8(&said).unwrap(), format!("{PROMPT}{PROMPT}\n"));
     }
 }

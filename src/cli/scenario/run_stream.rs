@@ -48,9 +48,9 @@ impl RunStream {
         lock(&self.0).pages.iter_mut().for_each(|pages| pages.shift(by));
     }
 
-    /// Lets a page in; none where the stream has ended.
-    pub(super) fn enter(&self) -> Option<Entered> {
-        lock(&self.0).pages.as_ref().map(PageFeed::enter)
+    /// Lets a page in that has heard everything up to a place; none where the stream has ended.
+    pub(super) fn enter(&self, heard: Option<u64>) -> Option<Entered> {
+        lock(&self.0).pages.as_mut().map(|pages| pages.enter(heard))
     }
 
     /// Ends the stream for pages.

@@ -27,16 +27,12 @@ use tokio::time::{Instant, Sleep, sleep};
 
 pub(super) use self::refusal::RefusedBytes;
 use self::refusal::{RequestHead, refusal};
-pub(super) use self::socket::{OnClose, Stream, detect_silence};
+pub(super) use self::socket::{OnClose, Stream};
 use super::response::Presence;
+use crate::server::patience::UnreadLimit;
 
 /// Longest head of a request, in bytes: far more than any request to a node needs.
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
-
-/// Longest time for which a client may read none of the bytes that wait for it. Shorter: a reader
-/// that pauses for a while loses its listing. Longer: readers that stopped hold memory that others
-/// wait for.
-const UNREAD_MAX: Duration = Duration::from_secs(60);
 
 /// Time for the answer after the client's half has ended, before the client is probed. Shorter:
 /// clients that shut down their sending half see interim answers where the final one is a moment
@@ -69,7 +65,7 @@ enum Doubt {
 
 /// The state that hyper's end and the watching end of a connection share.
 struct ClientState<S> {
-    stream: RefCell<S>,
+    stream: RefCell<UnreadLimit<S>>,
     /// Whether all that hyper wrote was accepted, so that an interim answer stands between two
     /// answers and not inside one.
     is_flushed: Cell<bool>,
@@ -87,17 +83,8 @@ struct ClientState<S> {
 /// hyper's end of a connection.
 pub(super) struct ClientStream<S: Stream> {
     shared: Rc<ClientState<S>>,
-    /// Set while the client reads nothing.
-    unread: Option<Unread>,
     /// Bytes of hyper's that are replaced by another answer.
     replaced: Option<usize>,
-}
-
-/// The state of a client that reads nothing of what waits for it.
-struct Unread {
-    /// The time at which it last read something.
-    since: Instant,
-    timer: Pin<Box<Sleep>>,
 }
 
 /// The watching end of a connection.
@@ -112,7 +99,7 @@ impl<S> Clone for ClientWatch<S> {
 impl<S: Stream> ClientStream<S> {
     pub(super) fn new(stream: S) -> (Self, ClientWatch<S>) {
         let shared = Rc::new(ClientState {
-            stream: RefCell::new(stream),
+            stream: RefCell::new(UnreadLimit::new(stream)),
             is_flushed: Cell::new(true),
             interim: Cell::new(&[]),
             ends_answer: Cell::new(false),
@@ -120,25 +107,7 @@ impl<S: Stream> ClientStream<S> {
             refused: Cell::default(),
         });
         let watch = ClientWatch(shared.clone());
-        (Self { shared, unread: None, replaced: None }, watch)
-    }
-
-    /// Fails once the client has read nothing for [`UNREAD_MAX`].
-    fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let unread = self.unread.get_or_insert_with(|| Unread {
-            since: Instant::now(),
-            timer: Box::pin(sleep(UNREAD_MAX)),
-        });
-        loop {
-            ready!(unread.timer.as_mut().poll(cx));
-            let due = unread.since + UNREAD_MAX;
-            if due <= Instant::now() {
-                let seconds = UNREAD_MAX.as_secs();
-                let text = format!("the client took nothing of its answer for {seconds} s");
-                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, text));
-            }
-            unread.timer.as_mut().reset(due);
-        }
+        (Self { shared, replaced: None }, watch)
     }
 
     /// Writes what `write` writes, after the rest of an interim answer.
@@ -146,7 +115,7 @@ impl<S: Stream> ClientStream<S> {
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
-        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+        write: impl FnOnce(Pin<&mut UnreadLimit<S>>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         let begins = self.shared.is_flushed.replace(false);
         if self.replaced.is_none()
@@ -161,30 +130,13 @@ impl<S: Stream> ClientStream<S> {
         }
         let mut stream = self.shared.stream.borrow_mut();
         while let rest @ [_, ..] = self.shared.interim.get() {
-            match Pin::new(&mut *stream).poll_write(cx, rest) {
-                Poll::Ready(sent) => {
-                    self.shared.interim.set(rest.get(sent?..).unwrap_or_default());
-                }
-                Poll::Pending => {
-                    drop(stream);
-                    return self.poll_unread(cx).map(Err);
-                }
-            }
+            let sent = ready!(Pin::new(&mut *stream).poll_write(cx, rest))?;
+            self.shared.interim.set(rest.get(sent..).unwrap_or_default());
         }
         if let Some(written) = self.replaced.take() {
             return Poll::Ready(Ok(written));
         }
-        let sent = write(Pin::new(&mut *stream), cx);
-        drop(stream);
-        match sent {
-            Poll::Ready(sent) => {
-                if let Some(unread) = &mut self.unread {
-                    unread.since = Instant::now();
-                }
-                Poll::Ready(sent)
-            }
-            Poll::Pending => self.poll_unread(cx).map(Err),
-        }
+        write(Pin::new(&mut *stream), cx)
     }
 }
 
@@ -233,7 +185,7 @@ impl<S: Stream> AsyncWrite for ClientStream<S> {
     /// Called by hyper once the last answer is complete, and never after an error.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.shared.ends_answer.take() {
-            self.shared.stream.borrow().set_on_close(OnClose::End);
+            self.shared.stream.borrow().get_ref().set_on_close(OnClose::End);
         }
         Pin::new(&mut *self.shared.stream.borrow_mut()).poll_shutdown(cx)
     }
@@ -262,7 +214,7 @@ impl<S: Stream> ClientWatch<S> {
     /// make an incomplete answer look complete.
     pub(super) fn ends_answer(&self) {
         self.0.ends_answer.set(true);
-        self.0.stream.borrow().set_on_close(OnClose::Reset);
+        self.0.stream.borrow().get_ref().set_on_close(OnClose::Reset);
     }
 
     /// Returns what tells an answer that is streamed whether its client is there.
@@ -278,7 +230,7 @@ impl<S: Stream> ClientWatch<S> {
     pub(super) async fn gone(&self, version: Version) -> io::Error {
         let mut next = NextProbe::default();
         loop {
-            let state = poll_fn(|cx| self.0.stream.borrow().poll_is_closed(cx)).await;
+            let state = poll_fn(|cx| self.0.stream.borrow().get_ref().poll_is_closed(cx)).await;
             let doubt = match state.and_then(|is_closed| self.doubt(is_closed)) {
                 Err(error) => return error,
                 Ok(doubt) => doubt,
@@ -296,6 +248,7 @@ impl<S: Stream> ClientWatch<S> {
     /// Returns why the client may be gone; none where it is there.
     fn doubt(&self, is_closed: bool) -> io::Result<Option<Doubt>> {
         let stream = self.0.stream.borrow();
+        let stream = stream.get_ref();
         if is_closed {
             return stream.check().map(|()| Some(Doubt::HalfClosed));
         }
@@ -315,7 +268,7 @@ impl<S: Stream> ClientWatch<S> {
         if !self.0.is_flushed.get() || !self.0.interim.get().is_empty() {
             return Ok(());
         }
-        match self.0.stream.borrow().try_send(INTERIM) {
+        match self.0.stream.borrow().get_ref().try_send(INTERIM) {
             Ok(sent) => self.0.interim.set(INTERIM.get(sent..).unwrap_or_default()),
             // A full socket buffer has bytes that serve as a probe as well.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -362,7 +315,7 @@ impl<S: Stream> Presence for ClientPresence<S> {
                 ready!(timer.as_mut().poll(cx));
                 self.timer = None;
             }
-            let is_closed = ready!(self.watch.0.stream.borrow().poll_is_closed(cx))?;
+            let is_closed = ready!(self.watch.0.stream.borrow().get_ref().poll_is_closed(cx))?;
             let doubt = self.watch.doubt(is_closed)?;
             self.timer = Some(Box::pin(sleep(CHECK_EVERY)));
             if self.next.is_due(doubt) {

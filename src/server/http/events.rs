@@ -5,10 +5,10 @@ mod relay;
 mod state;
 mod stream;
 
-use acklog_api::{EventsRequest, headers};
+use acklog_api::EventsRequest;
 use acklog_log::LogReader;
 use hyper::Response;
-use hyper::header::{HeaderMap, HeaderName};
+use hyper::header::HeaderMap;
 
 use self::stream::EventStream;
 use super::config::ServedNode;
@@ -18,9 +18,6 @@ use super::problem::RequestProblem;
 use super::response::{ResponseBody, streamed};
 use crate::contract::sse;
 use crate::server::node::ReadPositions;
-
-/// The header with the id of the last event that a reader got.
-static LAST_EVENT_ID: HeaderName = HeaderName::from_static(headers::LAST_EVENT_ID);
 
 /// The node, as far as it is told of in its events.
 #[derive(Clone)]
@@ -39,11 +36,6 @@ impl ToldNode {
     }
 }
 
-/// Returns the id of the last event that the client heard; none where it names none of this form.
-fn last_id(headers: &HeaderMap) -> Option<u64> {
-    headers.get(&LAST_EVENT_ID)?.to_str().ok()?.trim().parse().ok()
-}
-
 /// Answers with the events of a node, from here on or behind the one that the client names. The
 /// answer ends when the node stops.
 ///
@@ -57,6 +49,6 @@ pub(super) fn answer(
 ) -> Result<Response<ResponseBody>, RequestProblem> {
     let max = followers.max();
     let follower = followers.enter().ok_or(RequestProblem::TooManyFollowers { max })?;
-    let body = EventStream::new(told, request, last_id(headers), follower);
+    let body = EventStream::new(told, request, sse::last_id(headers), follower);
     Ok(streamed(sse::TEXT_EVENT_STREAM, ResponseBody::pieces(body)))
 }

@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::body::BodyLimits;
-use super::client;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::{self, Handler};
 use super::connections::{Connections, Slot};
@@ -28,16 +27,11 @@ use super::peer::PeerConnections;
 use super::routes::{App, SharedByThreads};
 use super::tally::Tallies;
 use crate::server::accepting::Accepting;
+use crate::server::patience;
 
 /// Most connections that wait for their thread. A thread takes them at once; when it does not, the
 /// accept loop waits, and the kernel's own queue fills.
 const CONNECTION_QUEUE: usize = 64;
-
-/// Bytes of an answer that the kernel accepts before it has sent them, approximately. Smaller: more
-/// wake-ups for a listing. Larger: for each blocked reader, that much is copied; without a limit it
-/// is megabytes, and thousands of such readers keep all others waiting.
-#[cfg(target_os = "linux")]
-const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
 /// A running HTTP server. Dropping it stops it at once, without waiting for anything.
 #[derive(Debug)]
@@ -248,12 +242,7 @@ impl<M> Worker<M> {
 
 /// Registers a connection with the calling thread's runtime.
 fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-    // Answers are written as a whole; waiting for more bytes to join them would only delay them.
-    stream.set_nodelay(true)?;
-    client::detect_silence(&stream)?;
-    // On other systems the kernel buffers more; nothing else is different.
-    #[cfg(target_os = "linux")]
-    socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    patience::set_up(&stream)?;
     TcpStream::from_std(stream)
 }
 
@@ -278,39 +267,5 @@ impl Acceptor {
                 return;
             }
         }
-    }
-}
-
-#[cfg(test)]
-#[cfg(target_os = "linux")]
-mod tests {
-    use super::*;
-
-    /// Returns a connection as it is served, and its client.
-    fn connected() -> (TcpStream, std::net::TcpStream) {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (accepted, _) = listener.accept().unwrap();
-        accepted.set_nonblocking(true).unwrap();
-        (prepare(accepted).unwrap(), client)
-    }
-
-    #[tokio::test]
-    async fn the_kernel_takes_little_for_a_reader_that_takes_nothing() {
-        let (prepared, _client) = connected();
-        let limit = socket2::SockRef::from(&prepared).tcp_notsent_lowat().unwrap();
-        assert_eq!(limit, UNSENT_BYTES_MAX);
-    }
-
-    #[tokio::test]
-    async fn a_client_whose_machine_vanished_is_given_up_within_two_minutes() {
-        let (prepared, _client) = connected();
-        let socket = socket2::SockRef::from(&prepared);
-        assert!(socket.keepalive().unwrap());
-        let asked = socket.tcp_keepalive_interval().unwrap();
-        let asked = asked * socket.tcp_keepalive_retries().unwrap();
-        let patience = Duration::from_secs(120);
-        assert!(socket.tcp_keepalive_time().unwrap() + asked <= patience);
-        assert!(socket.tcp_user_timeout().unwrap().is_some_and(|unacked| unacked <= patience));
     }
 }

@@ -41,6 +41,20 @@ test("a step that does not hold says what was seen, and the moral leaves the las
   assert.deepEqual([heading, moral, steps.length], ["late, never wrong", true, 1]);
 });
 
+test("a step that waits for a key is the next one, and stands once", () => {
+  const waits = { line: 4, text: "kill bonnie", state: "waits", seen: null };
+  const told = [...played(3, "append a w=3"), waits];
+  assert.deepEqual(story(told).steps.at(-1), waits);
+  const { steps } = story([...told, ...played(4, "kill bonnie")]);
+  assert.deepEqual(
+    steps.map(({ line, state }) => [line, state]),
+    [
+      [3, "done"],
+      [4, "done"],
+    ],
+  );
+});
+
 test("a long part shows its newest steps, and a line that is played again stands twice", () => {
   const many = Array.from({ length: 50 }, (_, at) => played(at, `append ${at}`)).flat();
   assert.equal(story(many).steps.at(-1).line, 49);

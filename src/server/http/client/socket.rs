@@ -5,26 +5,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::TcpStream;
-
-/// Idle time of a connection after which the system probes the peer. Shorter: idle clients are
-/// woken more often. Longer: vanished ones are noticed later.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
-
-/// Time between two probes.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// Probes without a response after which the connection counts as broken. On Linux
-/// [`UNACKNOWLEDGED_MAX`] applies instead.
-const KEEPALIVE_RETRIES: u32 = 3;
-
-/// Longest time for which sent bytes, or probes, may stay unacknowledged before the system closes
-/// the connection. Longer than [`UNREAD_MAX`](super::UNREAD_MAX), which logs the reason; below two
-/// minutes, within which a vanished client is to be noticed.
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(90);
 
 /// The end that the client sees when its connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,20 +77,4 @@ impl Stream for TcpStream {
         let _ =
             SockRef::from(self).set_linger((effect == OnClose::Reset).then_some(Duration::ZERO));
     }
-}
-
-/// Sets up the system to detect a client that vanished without closing the connection.
-///
-/// # Errors
-/// The system's: the connection is gone.
-pub(in crate::server::http) fn detect_silence(stream: &std::net::TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_RETRIES);
-    socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
-    Ok(())
 }
