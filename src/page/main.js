@@ -36,7 +36,7 @@ app.onFrame((now) => {
   const from = app.recording ? app.recording.from : -Infinity;
   const isMoving = live || app.rate > 0;
   timeline.draw({ model, t, isLive: live, isMoving, nodes: view.lanes(), from, end: app.range[1] });
-  rates.draw(model, t, now);
+  rates.draw(model, t, { now, isMoving });
 });
 mountViews(app);
 app.start();

@@ -8,7 +8,7 @@ import { isDark, tokenColor } from "./theme.js";
 const SECONDS = 60;
 
 // Time between two drawings, in milliseconds: the values are those of whole seconds.
-const EVERY_MS = 500;
+const EVERY_MS = 1000;
 
 const CHARTS = [
   { name: "appends/s", of: ({ appends }) => appends, color: "--node-0" },
@@ -26,9 +26,10 @@ export class RatesChart {
     root.append(this.#canvas, this.#text);
   }
 
-  // Draws the minute before `t`. `now`: milliseconds, by which it draws at most twice a second.
-  draw(model, t, now) {
-    if (now - this.#drawnAt < EVERY_MS) return;
+  // Draws the minute before `t`. `now`: milliseconds, by which it draws at most once a second while
+  // the moment goes on.
+  draw(model, t, { now, isMoving }) {
+    if (isMoving && now - this.#drawnAt < EVERY_MS) return;
     this.#drawnAt = now;
     const second = Math.floor(t / 1_000_000);
     const series = model.rates.series(t, SECONDS);
@@ -37,10 +38,13 @@ export class RatesChart {
     const key = `${second} ${clientWidth} ${clientHeight} ${ratio} ${isDark()} ${JSON.stringify(series.at(-1))}`;
     if (key === this.#drawn || clientWidth === 0) return;
     this.#drawn = key;
-    this.#canvas.width = Math.round(clientWidth * ratio);
-    this.#canvas.height = Math.round(clientHeight * ratio);
+    const [wide, tall] = [clientWidth, clientHeight].map((length) => Math.round(length * ratio));
+    // A canvas of another size is a new one, which costs more than all that is drawn on it.
+    if (this.#canvas.width !== wide) this.#canvas.width = wide;
+    if (this.#canvas.height !== tall) this.#canvas.height = tall;
     const context = this.#canvas.getContext("2d");
-    context.scale(ratio, ratio);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, clientWidth, clientHeight);
     const gap = 32;
     const width = (clientWidth - gap * (CHARTS.length - 1)) / CHARTS.length;
     CHARTS.forEach((chart, index) =>
