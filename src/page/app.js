@@ -12,12 +12,10 @@ const NEWS = 5_000_000;
 // often: nobody reads as fast. The timeline is drawn each frame.
 const RENEW_MS = 100;
 
-// Time between two frames while nodes leave out events, in milliseconds. They have much to do then,
-// and each frame takes processor time from those on the same machine. Longer: time goes on in jerks.
-const BUSY_FRAME_MS = 250;
-
-// Time between two frames for whoever asks for less motion, in milliseconds.
-const STILL_FRAME_MS = 500;
+// Time between two frames for whoever asks for less motion, and while nodes leave out events, in
+// milliseconds. They have much to do then, and each frame takes processor time from those on the same
+// machine. Longer: time goes on in jerks.
+const CALM_FRAME_MS = 500;
 
 export class App {
   model = new Model();
@@ -240,15 +238,10 @@ export class App {
       this.#timer = null;
       requestAnimationFrame(() => this.#frame());
     };
-    const pause = this.#isChanged ? 0 : this.#drawnAt + this.#pause() - performance.now();
+    const isCalm = this.#isStill() || (this.live && this.#live.isBusy(pageTime()));
+    const pause = isCalm && !this.#isChanged ? this.#drawnAt + CALM_FRAME_MS - performance.now() : 0;
     if (pause > 0) this.#timer = setTimeout(draw, pause);
     else draw();
-  }
-
-  // Returns the time between two frames, in milliseconds; 0: as often as the screen shows one.
-  #pause() {
-    const busy = this.live && this.#live.isBusy(pageTime()) ? BUSY_FRAME_MS : 0;
-    return this.#isStill() ? STILL_FRAME_MS : busy;
   }
 
   #frame() {

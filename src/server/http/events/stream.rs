@@ -27,6 +27,15 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// happens later, up to this time.
 const GATHERING: Duration = Duration::from_millis(20);
 
+/// Time between two pieces of a node that leaves out events. It has much to do then, and nobody can
+/// follow it step by step. Shorter: each piece wakes the node, the master that relays it, and the
+/// reader. Longer: a reader sees what happens in jerks.
+const GATHERING_WHEN_BUSY: Duration = Duration::from_millis(200);
+
+/// Time after the word that events were left out in which a node counts as busy; such words come
+/// each second.
+const BUSY_FOR: Duration = Duration::from_secs(2);
+
 /// Pieces beside the node's own events that wait for a reader. Fewer: those who make them wait for
 /// each other. More: more memory for a slow reader, and older news.
 const PIECES_MAX: usize = 4;
@@ -45,6 +54,8 @@ struct Listening {
     begun: bool,
     /// The earliest time of the next piece of events.
     due: Instant,
+    /// Until when the node counts as busy.
+    busy_until: Instant,
 }
 
 impl Listening {
@@ -66,6 +77,7 @@ impl Listening {
         if let (true, ServedNode::Master(master)) = (request.all_nodes, &told.node) {
             makers.spawn_local(relay::tell((master.clone(), told.peers.clone()), request, sender));
         }
+        let now = Instant::now();
         Self {
             listener,
             role: told.node.role(),
@@ -74,7 +86,8 @@ impl Listening {
             _makers: makers,
             _follower: follower,
             begun: false,
-            due: Instant::now(),
+            due: now,
+            busy_until: now,
         }
     }
 
@@ -99,7 +112,12 @@ impl Listening {
                 }
                 Heard::Items(items) => {
                     items.iter().for_each(|item| self.render(&mut out, item));
-                    self.due = Instant::now() + GATHERING;
+                    let now = Instant::now();
+                    if items.iter().any(|item| matches!(**item, EventItem::Sampled { .. })) {
+                        self.busy_until = now + BUSY_FOR;
+                    }
+                    let is_busy = now < self.busy_until;
+                    self.due = now + if is_busy { GATHERING_WHEN_BUSY } else { GATHERING };
                 }
             },
             Some(piece) = self.pieces.recv() => return Some((self, piece)),

@@ -60,7 +60,9 @@ impl EventFeed {
             return;
         }
         // By the time at which it is told, as its listeners see it.
-        if !is_change && !(self.sampler.follows(event.ids()) && self.sampler.keep(Instant::now())) {
+        let is_told =
+            is_change || self.sampler.follows(event.ids()) && self.sampler.keep(Instant::now());
+        if !is_told {
             return self.roll(now);
         }
         self.is_stopping |= matches!(event, Event::Node(NodeEvent::Stopping { .. }));

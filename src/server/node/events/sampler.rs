@@ -11,12 +11,14 @@ const EVENTS_MAX: usize = 2000;
 
 /// Messages that the events of a second are about, one counted for each event about it, from which
 /// a node is so busy that it has better things to do than to tell of them. Lower: less is seen of a
-/// node that could tell more. Higher: whoever listens takes time from a node that has none to spare.
+/// node that could tell more. Higher: whoever listens takes time from a node that has none to
+/// spare.
 const BUSY_FROM: u64 = 20_000;
 
-/// Events that are enough in a second of a busy node: the journeys of some dozens of messages.
-/// Fewer: little is seen. More: each costs the node, the master that relays it and the page.
-const ENOUGH_WHEN_BUSY: u64 = 250;
+/// Events that are enough in a second of a busy node: the journeys of a dozen messages, twice as
+/// many as a page draws. Fewer: little is seen. More: each costs the node, the master that relays
+/// it, and the page.
+const ENOUGH_WHEN_BUSY: u64 = 100;
 
 /// The factor by which fewer messages are followed each time that the bound comes nearer by half.
 /// 2: on a busy node the bound is reached, and what comes then is cut off. More: less is seen of
@@ -168,7 +170,7 @@ mod tests {
             told.push(left_out.every);
         }
         let every = *told.last().unwrap();
-        assert_eq!(every, 512, "a quarter of a thousand is enough for that");
+        assert_eq!(every, 1024, "a hundred events are enough for that");
         assert!(told.iter().skip(1).all(|&told| told == every), "{told:?}");
         let (whole, recorded) = pass(&mut sampler, start + 11 * WINDOW, 0, 50_000);
         let followed: Vec<u64> = (0..50_000).filter(|id| id % every == 0).collect();
@@ -265,7 +267,7 @@ mod tests {
         };
         assert!(second(&mut sampler, start) > 500, "it is not known to be busy yet");
         sampler.roll(start + WINDOW);
-        assert_eq!(second(&mut sampler, start + 2 * WINDOW), 250, "one message of 512");
+        assert_eq!(second(&mut sampler, start + 2 * WINDOW), 64, "one message of 2048");
         // A few long runs need no choice.
         let mut sampler = Sampler::new(start);
         assert!((0..1000).all(|run| keep(&mut sampler, start, ids(run * 100, run * 100 + 100))));
