@@ -9,12 +9,11 @@ import { liveSource, pageTime, RecordingError } from "./source.js";
 const NEWS = 5_000_000;
 
 // Time between two renewals of what has words and lists, in milliseconds, while things come. More
-// often: nobody reads as fast. The timeline is drawn each frame.
+// often: nobody reads as fast.
 const RENEW_MS = 100;
 
-// Time between two frames for whoever asks for less motion, and while nodes leave out events, in
-// milliseconds. They have much to do then, and each frame takes processor time from those on the same
-// machine. Longer: time goes on in jerks.
+// Time between two frames for whoever asks for less motion, and while nodes are busy, in milliseconds:
+// each frame takes processor time from nodes on the same machine. Longer: time goes on in jerks.
 const CALM_FRAME_MS = 500;
 
 export class App {
@@ -107,7 +106,8 @@ export class App {
     this.#eventListeners.push(listener);
   }
 
-  // Calls `draw(now)` each frame while time goes on, and when somebody did something.
+  // Calls `draw(now, isChanged)` each frame while time goes on, and when somebody did something:
+  // `isChanged`.
   onFrame(draw) {
     this.#drawers.push(draw);
   }
@@ -201,8 +201,10 @@ export class App {
 
   #take(item) {
     const news = this.#live.take(item);
-    if (this.model === this.#live && this.live) this.#isNews = true;
-    this.#ask();
+    if (this.model === this.#live && this.live) {
+      this.#isNews = true;
+      this.#ask();
+    }
     if (news === null || this.recording || this.#live.now(pageTime()) - news.t > NEWS) return;
     for (const listener of this.#eventListeners) listener(news);
   }
@@ -249,15 +251,16 @@ export class App {
     const now = performance.now();
     this.#drawnAt = now;
     if (this.#rate > 0) this.#advance(now);
+    const isChanged = this.#isChanged;
     const isDue = this.#isNews && now - this.#renewedAt >= RENEW_MS;
-    if (this.#isChanged || isDue) {
+    if (isChanged || isDue) {
       if (isDue || this.#rate > 0) this.#view = null;
       this.#isChanged = false;
       this.#isNews = false;
       this.#renewedAt = now;
       for (const listener of this.#listeners) listener(this);
     }
-    for (const draw of this.#drawers) draw(now);
+    for (const draw of this.#drawers) draw(now, isChanged);
     if (this.live || this.#rate > 0) this.#ask();
   }
 

@@ -31,12 +31,12 @@ app.onChange(() => {
   controls.update();
   timeline.choose(app.selected);
 });
-app.onFrame((now) => {
+app.onFrame((now, isChanged) => {
   const { model, t, live, view } = app;
   const from = app.recording ? app.recording.from : -Infinity;
   const isMoving = live || app.rate > 0;
   timeline.draw({ model, t, isLive: live, isMoving, nodes: view.lanes(), from, end: app.range[1] });
-  rates.draw(model, t, { now, isMoving });
+  rates.draw(model, t, { now, isChanged });
 });
 mountViews(app);
 app.start();

@@ -36,8 +36,9 @@ const MOST_HELD = 400_000;
 // makes a page that nobody can use.
 const MOST_NODES = 64;
 
-// Time after the last word of a node that it left out events in which it counts as busy, in
-// microseconds: such words come each second.
+// A node that follows one of so many messages, or of more, is busy, and for so long after it said so,
+// in microseconds; it says so each second.
+const BUSY_EVERY = 64;
 const BUSY_FOR = 2_500_000;
 
 // Number of colors of nodes.
@@ -92,8 +93,8 @@ export class Model {
   // Whether nothing is forgotten for the time being.
   #isHeld = false;
   #sampled = new Map();
-  // When a node last said that it left out events.
-  #sampledAt = -Infinity;
+  // When a node last said that it is busy.
+  #busyAt = -Infinity;
   #missed = 0;
   // The color that the next node gets.
   #colored = 1;
@@ -199,9 +200,9 @@ export class Model {
     return { events, messages, every, missed: this.#missed };
   }
 
-  // Returns whether there are so many events at this arrival time that nodes leave some out.
+  // Returns whether a node is so busy at this arrival time that it leaves out most events.
   isBusy(at) {
-    return at - this.#sampledAt < BUSY_FOR;
+    return at - this.#busyAt < BUSY_FOR;
   }
 
   #event(event, at) {
@@ -285,7 +286,7 @@ export class Model {
     counts.events += leftOut ?? 0;
     counts.every = every ?? 1;
     this.#sampled.set(name, counts);
-    this.#sampledAt = at;
+    if (counts.every >= BUSY_EVERY) this.#busyAt = at;
     this.rates.leftOut(leftOut ?? 0, this.now(at));
   }
 

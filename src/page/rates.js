@@ -26,10 +26,10 @@ export class RatesChart {
     root.append(this.#canvas, this.#text);
   }
 
-  // Draws the minute before `t`. `now`: milliseconds, by which it draws at most once a second while
-  // the moment goes on.
-  draw(model, t, { now, isMoving }) {
-    if (isMoving && now - this.#drawnAt < EVERY_MS) return;
+  // Draws the minute before `t`. `now`: milliseconds, by which it draws at most once a second, and at
+  // once where somebody did something: `isChanged`.
+  draw(model, t, { now, isChanged }) {
+    if (!isChanged && now - this.#drawnAt < EVERY_MS) return;
     this.#drawnAt = now;
     const second = Math.floor(t / 1_000_000);
     const series = model.rates.series(t, SECONDS);

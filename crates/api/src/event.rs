@@ -222,6 +222,11 @@ pub struct SampledEvents {
     pub node: Option<String>,
 }
 
+impl SampledEvents {
+    /// The least number of messages of which a busy node follows one.
+    pub const EVERY_WHEN_BUSY: u64 = 64;
+}
+
 /// The data of the SSE event `missed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissedEvents {

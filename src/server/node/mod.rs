@@ -32,7 +32,7 @@ use std::time::Instant;
 use acklog_protocol::Wait;
 use acklog_types::{Batch, IdempotencyKey, KeyHash, LogEnd, Share, record_bytes};
 pub use appender::{Appender, NoOutcome};
-pub use events::{EventHub, EventItem, EventListener, Heard, KeptEvent};
+pub use events::{EventHub, EventItem, EventListener, Heard, ITEMS_MAX, KeptEvent};
 pub use faults::NodeFaults;
 pub use line_appender::{LineAppender, LineOutcome, LineOutcomes};
 #[cfg(test)]

@@ -79,31 +79,50 @@ test("whoever looks back at the end of a scenario stays there", (t) => {
   assert.deepEqual([app.isOver, app.t], [true, moment]);
 });
 
-test("a page draws each frame, few while nodes leave out events, and at once what somebody does", (t) => {
-  const { app, hear, pass, drawn } = started(t);
-  const drawnIn = (milliseconds) => {
-    const before = drawn();
-    pass(milliseconds);
-    return drawn() - before;
-  };
-  hear("open");
-  assert.equal(drawnIn(1000), 50);
-  for (let second = 0; second < 3; second += 1) {
-    hear("sampled", { leftOut: 1000, every: 8, node: "master" });
-    if (second > 0) assert.equal(drawnIn(1000), 2, "a busy node");
-    else pass(1000);
+// Returns the number of frames that are drawn while time passes and a node tells something ten times a
+// second.
+function drawnIn({ hear, pass, drawn }, milliseconds) {
+  const before = drawn();
+  for (let passed = 0; passed < milliseconds; passed += 100) {
+    hear("missed", { count: 0, node: "master" });
+    pass(100);
   }
-  app.changed();
-  assert.equal(drawnIn(20), 1, "somebody did something");
-  pass(2000);
-  assert.equal(drawnIn(1000), 50, "calm again");
+  return drawn() - before;
+}
+
+test("a page draws each frame, few while a node is busy, and at once what somebody does", (t) => {
+  const page = started(t);
+  page.hear("open");
+  assert.equal(drawnIn(page, 1000), 50);
+  page.hear("sampled", { leftOut: 1000, every: 2, node: "master" });
+  assert.equal(drawnIn(page, 1000), 50, "a node that leaves out some events");
+  for (const frames of [2, 2, 2]) {
+    page.hear("sampled", { leftOut: 100_000, every: 1024, node: "master" });
+    page.pass(20);
+    assert.equal(drawnIn(page, 1000), frames, "a busy node");
+  }
+  const before = page.drawn();
+  page.app.changed();
+  page.pass(20);
+  assert.equal(page.drawn() - before, 1, "somebody did something");
+  page.pass(2000);
+  assert.equal(drawnIn(page, 1000), 50, "calm again");
 });
 
 test("a page draws twice a second for whoever asks for less motion", (t) => {
-  const { hear, pass, drawn } = started(t, { isStill: true });
-  hear("open");
-  pass(1000);
-  const before = drawn();
-  pass(2000);
-  assert.equal(drawn() - before, 4);
+  const page = started(t, { isStill: true });
+  page.hear("open");
+  page.pass(1000);
+  assert.equal(drawnIn(page, 2000), 4);
+});
+
+test("a frozen page draws only what somebody does", (t) => {
+  const page = started(t);
+  page.hear("open");
+  page.pass(1000);
+  page.app.freeze(true);
+  page.pass(1000);
+  assert.equal(drawnIn(page, 1000), 0);
+  page.app.seek(page.app.t - 1_000_000);
+  assert.equal(drawnIn(page, 1000), 1);
 });

@@ -18,12 +18,12 @@ use crate::server::node::ReadLevel;
 /// are seen later.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Time until the next look where messages were left out. Shorter: nobody reads as fast, and a node
-/// at full load has better things to do. Longer: the list stands still in between.
-const RUSH_LOOK: Duration = Duration::from_millis(500);
-
 /// Most messages of one look. Fewer: more are left out. More: more bytes than anybody can follow.
 const LOOK_MAX: u64 = 100;
+
+/// Looks in one while messages are left out. Fewer: nobody reads as fast, and a node at full load
+/// has better things to do. More: the list stands still in between.
+const RUSH_LOOKS: u32 = 5;
 
 /// Most bytes of the messages of one look, about; one message may be longer. Fewer: a list of long
 /// messages begins with few of them. More: each reader makes the node read that much, also from its
@@ -48,8 +48,8 @@ pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
         // Behind the end: a message that is shown is of this log.
         let (log, start) = (told.positions.log(), told.positions.log_start());
         let Some((from, end)) = place.next(log, start, end) else { continue };
-        if place.leaves_out(from) {
-            looks.reset_after(RUSH_LOOK);
+        if place.is_rush {
+            looks.reset_after(LOOK * RUSH_LOOKS);
         }
         let Ok(read) = told.log.aside(move |log| read_texts(log, from, end)).await else {
             // There is no thread at the moment: these messages come with the next look.
@@ -72,25 +72,25 @@ pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
 struct ListPlace {
     /// The log, and the end of what was read; none at the begin.
     at: Option<(Option<LogId>, LogEnd)>,
+    /// Whether messages come faster than they are told.
+    is_rush: bool,
 }
 
 impl ListPlace {
     /// Returns what is to be read; none where nothing is new.
-    fn next(&self, log: Option<LogId>, start: LogEnd, end: LogEnd) -> Option<(LogEnd, LogEnd)> {
+    fn next(&mut self, log: Option<LogId>, start: LogEnd, end: LogEnd) -> Option<(LogEnd, LogEnd)> {
         let last = |count: u64| LogEnd::new(end.get().saturating_sub(count)).max(start);
+        let looks = if std::mem::take(&mut self.is_rush) { u64::from(RUSH_LOOKS) } else { 1 };
         match self.at {
             Some((known, at)) if known == log && at == end => None,
             Some((known, at)) if known == log && at < end => {
-                Some((at.max(last(LOOK_MAX)).min(end), end))
+                self.is_rush = at < last(LOOK_MAX * looks);
+                let from = if self.is_rush { last(LOOK_MAX) } else { at };
+                Some((from, end))
             }
             // Its begin, another log, or one that was cut.
             _ => Some((last(FIRST_MESSAGES_MAX as u64).min(end), end)),
         }
-    }
-
-    /// Returns whether messages before this position come too fast to be told.
-    fn leaves_out(&self, from: LogEnd) -> bool {
-        self.at.is_some_and(|(_, at)| at < from)
     }
 
     fn take(&mut self, log: Option<LogId>, end: LogEnd) {

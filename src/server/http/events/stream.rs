@@ -16,7 +16,7 @@ use crate::contract::sse;
 use crate::server::http::config::ServedNode;
 use crate::server::http::follow::Follower;
 use crate::server::http::response::{Attendance, BodyError, BodyPieces, Presence};
-use crate::server::node::{EventItem, EventListener, Heard};
+use crate::server::node::{EventItem, EventListener, Heard, ITEMS_MAX};
 
 /// Silence after which a comment is sent. Longer: proxies cut the connection. Shorter: more bytes
 /// for nothing.
@@ -27,13 +27,11 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// happens later, up to this time.
 const GATHERING: Duration = Duration::from_millis(20);
 
-/// Time between two pieces of a node that leaves out events. It has much to do then, and nobody can
-/// follow it step by step. Shorter: each piece wakes the node, the master that relays it, and the
-/// reader. Longer: a reader sees what happens in jerks.
+/// Time between two pieces of a busy node, which leaves out most events. Shorter: each piece wakes
+/// the node, the master that relays it, and the reader. Longer: a reader sees what happens later.
 const GATHERING_WHEN_BUSY: Duration = Duration::from_millis(200);
 
-/// Time after the word that events were left out in which a node counts as busy; such words come
-/// each second.
+/// Time for which a node counts as busy after it said so; it says so each second.
 const BUSY_FOR: Duration = Duration::from_secs(2);
 
 /// Pieces beside the node's own events that wait for a reader. Fewer: those who make them wait for
@@ -113,11 +111,12 @@ impl Listening {
                 Heard::Items(items) => {
                     items.iter().for_each(|item| self.render(&mut out, item));
                     let now = Instant::now();
-                    if items.iter().any(|item| matches!(**item, EventItem::Sampled { .. })) {
+                    if items.iter().any(|item| says_busy(item)) {
                         self.busy_until = now + BUSY_FOR;
                     }
-                    let is_busy = now < self.busy_until;
-                    self.due = now + if is_busy { GATHERING_WHEN_BUSY } else { GATHERING };
+                    // More waits behind a full piece.
+                    let gathers = now < self.busy_until && items.len() < ITEMS_MAX;
+                    self.due = now + if gathers { GATHERING_WHEN_BUSY } else { GATHERING };
                 }
             },
             Some(piece) = self.pieces.recv() => return Some((self, piece)),
@@ -147,6 +146,11 @@ impl Listening {
             }
         }
     }
+}
+
+/// Returns whether a node says that it leaves out most events.
+fn says_busy(item: &EventItem) -> bool {
+    matches!(item, EventItem::Sampled { every, .. } if *every >= SampledEvents::EVERY_WHEN_BUSY)
 }
 
 /// What a listener waits for, and the listener with it.

@@ -50,6 +50,10 @@ impl EventFeed {
         }
         // Numbers of requests begin anew with each connection.
         self.recorder.forget_frames();
+        if is_heard {
+            // What was left out before is not missed by those who listen now.
+            self.sampler = Sampler::new(Instant::now());
+        }
         Some(if is_heard { logged().max(LISTENED_DETAIL) } else { logged() })
     }
 

@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 
 use super::ring::{EventItem, EventRing};
 
-/// Items that a listener gets at once. Fewer: more wake-ups. More: more memory for each listener.
-const ITEMS_MAX: usize = 256;
+/// Most items that a listener gets at once. Fewer: more wake-ups. More: more memory for each
+/// listener.
+pub const ITEMS_MAX: usize = 256;
 
 /// The events of a node, for any number of listeners.
 #[derive(Debug)]

@@ -15,5 +15,5 @@ mod ring;
 mod sampler;
 
 pub(super) use self::feed::EventFeed;
-pub use self::hub::{EventHub, EventListener, Heard};
+pub use self::hub::{EventHub, EventListener, Heard, ITEMS_MAX};
 pub use self::ring::{EventItem, KeptEvent};

@@ -10,15 +10,21 @@ use acklog_types::IdRange;
 const EVENTS_MAX: usize = 2000;
 
 /// Messages that the events of a second are about, one counted for each event about it, from which
-/// a node is so busy that it has better things to do than to tell of them. Lower: less is seen of a
-/// node that could tell more. Higher: whoever listens takes time from a node that has none to
-/// spare.
+/// a node is busy. Lower: less is seen of a node that has time to tell more. Higher: whoever
+/// listens takes time from a node that needs it for its senders.
 const BUSY_FROM: u64 = 20_000;
+
+/// Most messages of one event that count for that: a page with which a secondary catches up is not
+/// much work.
+const COUNTED_MAX: u64 = 256;
 
 /// Events that are enough in a second of a busy node: the journeys of a dozen messages, twice as
 /// many as a page draws. Fewer: little is seen. More: each costs the node, the master that relays
 /// it, and the page.
 const ENOUGH_WHEN_BUSY: u64 = 100;
+
+/// The largest number of messages of which one is followed.
+const EVERY_MAX: u64 = 1 << 32;
 
 /// The factor by which fewer messages are followed each time that the bound comes nearer by half.
 /// 2: on a busy node the bound is reached, and what comes then is cut off. More: less is seen of
@@ -37,6 +43,53 @@ pub(super) struct LeftOut {
     pub(super) every: u64,
 }
 
+/// The events of a second, by the number of messages that each is about.
+#[derive(Debug)]
+struct EventCounts {
+    /// At n the number of events about at most 2^n messages, and more than 2^(n-1).
+    by_length: [u64; 65],
+    /// The messages that they are about, of each at most [`COUNTED_MAX`].
+    messages: u64,
+}
+
+impl Default for EventCounts {
+    fn default() -> Self {
+        Self { by_length: [0; 65], messages: 0 }
+    }
+}
+
+impl EventCounts {
+    /// Adds an event about so many messages, one at least.
+    fn add(&mut self, messages: u64) {
+        let length = u64::BITS - messages.saturating_sub(1).leading_zeros();
+        if let Some(count) = self.by_length.get_mut(length as usize) {
+            *count += 1;
+        }
+        self.messages += messages.min(COUNTED_MAX);
+    }
+
+    /// Returns the number of messages of which one is to be followed, so that of as many events in
+    /// the next second enough are recorded, and no more.
+    fn every(&self) -> u64 {
+        let half = EVENTS_MAX as u64 / 2;
+        let all: u64 = self.by_length.iter().sum();
+        if all <= half {
+            return 1;
+        }
+        let enough = if self.messages < BUSY_FROM { half } else { ENOUGH_WHEN_BUSY };
+        let recorded = |shift: usize| -> u64 {
+            let each = |(length, count): (usize, &u64)| match shift.checked_sub(length) {
+                // An event about n messages is recorded n times in `every`.
+                Some(less) => count.div_ceil(1 << less),
+                None => *count,
+            };
+            self.by_length.iter().enumerate().map(each).sum()
+        };
+        let most = EVERY_MAX.trailing_zeros() as usize;
+        1 << (0..most).find(|&shift| recorded(shift) <= enough).unwrap_or(most)
+    }
+}
+
 /// Chooses the events of messages and frames that are recorded.
 ///
 /// Of a busy node every k-th message is followed, with all of its events: an event is recorded if
@@ -47,9 +100,8 @@ pub(super) struct Sampler {
     began: Instant,
     /// The times of the events that were recorded in the last second.
     recorded: VecDeque<Instant>,
-    /// Events since `began`, and the messages that they are about, one counted for each of them.
-    events: u64,
-    messages: u64,
+    /// The events since `began`.
+    events: EventCounts,
     /// Those of them that were not recorded.
     left_out: u64,
     every: u64,
@@ -63,16 +115,22 @@ impl Sampler {
     pub(super) fn new(now: Instant) -> Self {
         let recorded = VecDeque::with_capacity(EVENTS_MAX);
         let raise_at = EVENTS_MAX / 2;
-        Self { began: now, recorded, events: 0, messages: 0, left_out: 0, every: 1, raise_at }
+        Self {
+            began: now,
+            recorded,
+            events: EventCounts::default(),
+            left_out: 0,
+            every: 1,
+            raise_at,
+        }
     }
 
     /// Returns whether an event about these messages belongs to one that is followed; one about
     /// none does. Otherwise it is left out. Without a look at a clock, since most events of a busy
     /// node end here.
     pub(super) fn follows(&mut self, ids: Option<IdRange>) -> bool {
-        self.events += 1;
         let ids = ids.filter(|ids| !ids.is_empty());
-        self.messages = self.messages.saturating_add(ids.map_or(1, IdRange::len));
+        self.events.add(ids.map_or(1, IdRange::len));
         let is_followed = ids.is_none_or(|ids| {
             let followed = ids.start().get().checked_next_multiple_of(self.every);
             followed.is_some_and(|id| id < ids.end().get())
@@ -93,7 +151,7 @@ impl Sampler {
         }
         self.recorded.push_back(now);
         if self.recorded.len() >= self.raise_at {
-            self.every = self.every.saturating_mul(RAISE_FACTOR).min(1 << 32);
+            self.every = (self.every * RAISE_FACTOR).min(EVERY_MAX);
             self.raise_at = self.next_raise();
         }
         true
@@ -112,12 +170,7 @@ impl Sampler {
             return None;
         }
         let left_out = LeftOut { count: std::mem::take(&mut self.left_out), every: self.every };
-        let (events, messages) =
-            (std::mem::take(&mut self.events), std::mem::take(&mut self.messages));
-        let half = EVENTS_MAX as u64 / 2;
-        let enough = if messages < BUSY_FROM { half } else { ENOUGH_WHEN_BUSY };
-        // An event about n messages is recorded once in k / n times, or always.
-        self.every = if events <= half { 1 } else { messages.div_ceil(enough).next_power_of_two() };
+        self.every = std::mem::take(&mut self.events).every();
         self.began = now;
         self.raise_at = self.next_raise().max(EVENTS_MAX / 2);
         Some(left_out).filter(|left_out| left_out.count > 0)
@@ -268,6 +321,16 @@ mod tests {
         assert!(second(&mut sampler, start) > 500, "it is not known to be busy yet");
         sampler.roll(start + WINDOW);
         assert_eq!(second(&mut sampler, start + 2 * WINDOW), 64, "one message of 2048");
+        // A page with which a secondary catches up makes no node busy.
+        let mut sampler = Sampler::new(start);
+        for id in 0..1001 {
+            sampler.follows(ids(id, id + 1));
+        }
+        for page in 0..2 {
+            sampler.follows(ids(page * 10_000, (page + 1) * 10_000));
+        }
+        sampler.roll(start + WINDOW);
+        assert_eq!(sampler.every, 2);
         // A few long runs need no choice.
         let mut sampler = Sampler::new(start);
         assert!((0..1000).all(|run| keep(&mut sampler, start, ids(run * 100, run * 100 + 100))));

@@ -17,18 +17,33 @@ fn at(end: u64) -> LogEnd {
 fn a_reader_begins_with_the_last_messages_and_is_told_at_most_so_many_at_once() {
     let (log, mut place) = (Some(LogId::new(7)), ListPlace::default());
     assert_eq!(place.next(log, at(0), at(0)), Some((at(0), at(0))), "an empty list is told");
-    assert!(!place.leaves_out(at(800)), "its begin is no rush");
+    assert!(!place.is_rush);
     assert_eq!(place.next(log, at(0), at(1000)), Some((at(800), at(1000))));
     assert_eq!(place.next(log, at(900), at(1000)), Some((at(900), at(1000))), "trimmed");
     place.take(log, at(1000));
     assert_eq!(place.next(log, at(0), at(1000)), None);
     assert_eq!(place.next(log, at(0), at(1003)), Some((at(1000), at(1003))));
     assert_eq!(place.next(log, at(0), at(9000)), Some((at(8900), at(9000))), "some are left out");
-    assert!(place.leaves_out(at(8900)) && !place.leaves_out(at(1000)));
+    assert!(place.is_rush);
     assert_eq!(place.next(log, at(0), at(10)), Some((at(0), at(10))), "it was cut");
     let other = Some(LogId::new(8));
     assert_eq!(place.next(other, at(0), at(1000)), Some((at(800), at(1000))), "another log");
     assert_eq!(place.next(None, at(0), at(0)), Some((at(0), at(0))), "none any more");
+}
+
+#[test]
+fn after_a_burst_nothing_is_left_out_where_messages_come_no_faster_than_they_are_told() {
+    let (log, mut place) = (Some(LogId::new(7)), ListPlace::default());
+    let mut look = |end| {
+        let (from, _) = place.next(log, at(0), at(end)).unwrap();
+        place.take(log, at(end));
+        (from.get(), place.is_rush)
+    };
+    look(0);
+    assert_eq!(look(101), (1, true));
+    assert_eq!(look(701), (601, true), "600 within five looks");
+    assert_eq!(look(1201), (701, false), "500 within five looks");
+    assert_eq!(look(1301), (1201, false));
 }
 
 #[test]
