@@ -217,6 +217,8 @@ export class Model {
     const horizon = this.now(at) - this.#kept;
     let t = this.clocks.place(event.node, event.time);
     if (NOTE_KINDS.has(kind)) this.#note(event, t);
+    // What began long ago may still hold.
+    this.#bands.takeEvent(event, t);
     if (t < horizon) return null;
     if (FRAME_KINDS.has(kind) && event.peer !== undefined && event.request !== undefined) {
       this.#exchanges.take(event, t);
@@ -235,7 +237,6 @@ export class Model {
       this.#nodes.get(event.peer)?.acks.set(t, event.ids[1]);
     }
     if (kind === "held" || kind === "gap-closed" || kind === "stored") this.#gap(node, t);
-    this.#bands.takeEvent(event, t);
     if (POINT_KINDS.has(kind) && kind !== "store-delayed") this.#exchanges.done(event, t);
     if (POINT_KINDS.has(kind) || NOTE_KINDS.has(kind)) {
       const { peer, ids } = event;

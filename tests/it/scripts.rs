@@ -1,12 +1,13 @@
 //! The project's scripts, as far as they run without a build.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::support::wait_until;
 
@@ -30,6 +31,17 @@ cd "$STUBS"
 trap 'rm -f engine; exit' TERM
 touch engine
 while :; do sleep 0.1 & wait; done
+"#;
+
+/// An `acklog` that plays a demo for 10 s. Told to end, it needs a moment to take its nodes down.
+/// In steps it takes two lines of its input.
+const ACKLOG: &str = r#"#!/bin/bash
+case "$*" in
+  *--step*) read -r one && read -r other && echo "$one, $other" && exit ;;
+esac
+trap 'sleep 0.2; touch "$STUBS/down"; exit 1' TERM
+touch "$STUBS/up"
+for _ in $(seq 100); do sleep 0.1 & wait $!; done
 "#;
 
 /// Writes a program into a folder.
@@ -65,6 +77,42 @@ fn containers_are_taken_down_before_their_engine_when_the_gate_ends_their_tests(
     assert_eq!(run.wait().unwrap().code(), Some(143));
     assert!(!is_there("containers"), "they are left behind");
     assert!(!is_there("engine"), "it goes on");
+}
+
+/// Returns a run of a demo with these options and a program that only looks like one.
+fn demo(stubs: &Path, options: &[&str]) -> Command {
+    write_program(&stubs.join("acklog"), ACKLOG);
+    // A test that runs in the background may ignore a Ctrl-C.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo"));
+    command.args(options).arg("crash").env("ACKLOG_BIN", stubs).env("STUBS", stubs);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_demo_that_is_told_to_end_takes_its_nodes_down_at_once() {
+    for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let stubs = tempfile::tempdir().unwrap();
+        let mut run = demo(stubs.path(), &[]).spawn().unwrap();
+        wait_until("the demo to run", || stubs.path().join("up").exists());
+        // The script alone, as by its number.
+        kill_process(Pid::from_child(&run), signal).unwrap();
+        assert_eq!(run.wait().unwrap().code(), Some(status));
+        assert!(stubs.path().join("down").exists(), "the nodes are not taken down");
+    }
+}
+
+#[test]
+fn a_demo_in_steps_has_the_input_of_the_script() {
+    let stubs = tempfile::tempdir().unwrap();
+    let mut run = demo(stubs.path(), &["--step"]).spawn().unwrap();
+    run.stdin.take().unwrap().write_all(b"one\nother\n").unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("one, other\n"), "{said}");
 }
 
 #[test]

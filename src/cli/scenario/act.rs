@@ -1,5 +1,6 @@
 //! A run of a scenario: its story, its stream, and those who watch.
 
+use std::future::pending;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 
@@ -128,19 +129,51 @@ fn serve<B>(
     let or = if key.is_some() { ", or for Enter" } else { "" };
     let line = format!("{PROGRAM}: waits until {} is opened or reloaded{or}", server.url());
     let _ = writeln!(std::io::stderr(), "{line}");
-    let begun = async {
-        match key {
-            Some(key) => tokio::select! {
-                () = server.seen() => {}
-                _ = key.pressed() => {}
-            },
-            None => server.seen().await,
+    source.wait_for(backend, seen_or_pressed(server.seen(), key)).map_err(interrupted)?;
+    Ok(server)
+}
+
+/// Waits for the first of a page and the Enter key. The end of the input is no key: nobody would
+/// see the run that it begins.
+async fn seen_or_pressed(seen: impl Future<Output = ()>, key: &mut Option<EnterKey>) {
+    let pressed = async {
+        let is_pressed = match key {
+            Some(key) => key.pressed().await,
+            None => false,
+        };
+        if !is_pressed {
+            pending().await
         }
     };
-    source.wait_for(backend, begun).map_err(interrupted)?;
-    Ok(server)
+    tokio::select! {
+        () = seen => {}
+        () = pressed => {}
+    }
 }
 
 fn unusable(error: anyhow::Error) -> PlayFailure {
     PlayFailure::Unusable(format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn is_begun(seen: impl Future<Output = ()>, mut key: Option<EnterKey>) -> bool {
+        let begun = pin!(seen_or_pressed(seen, &mut key));
+        begun.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    #[test]
+    fn a_run_begins_with_its_page_or_a_key_and_not_with_the_end_of_the_input() {
+        let (key, ended) = (|| Some(EnterKey::of_test(1)), || Some(EnterKey::of_test(0)));
+        assert!(is_begun(pending(), key()));
+        assert!(!is_begun(pending(), ended()), "nobody watches it");
+        assert!(!is_begun(pending(), None));
+        assert!(is_begun(ready(()), ended()) && is_begun(ready(()), None));
+    }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use acklog_api::recording::{PAST_EVENT, STEP_EVENT};
+use acklog_api::recording::{PAST_EVENT, STEP_EVENT, UNNAMED_EVENT};
 use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
-use acklog_api::{NodeMessages, PastItem};
+use acklog_api::{EventKind, NodeMessages, PastItem};
 use serde_json::{Value, json};
 
 use crate::cli::list_tail::ListTail;
@@ -25,9 +25,21 @@ const ITEMS_MAX: usize = 20_000;
 /// memory, some five times as much, in which they are kept ready to be told.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Steps that are kept for longer. Fewer: the beginning of a long scenario is missing. More: a
-/// longer beginning of a page's stream.
-const STEPS_MAX: usize = 2000;
+/// Items of steps that are kept for longer: as many as a page keeps, which shows the last part of a
+/// story. Fewer: the beginning of a long part is missing. More: no page shows them.
+const STEPS_MAX: usize = 100;
+
+/// Kinds of events whose last one tells how a node stands. Its faults are in no state here, and the
+/// others tell since when something is as its state says.
+const STANDING: [EventKind; 7] = [
+    EventKind::Started,
+    EventKind::Faults,
+    EventKind::Epoch,
+    EventKind::Mode,
+    EventKind::Quorum,
+    EventKind::Members,
+    EventKind::Disk,
+];
 
 /// An item that pages were told.
 #[derive(Debug)]
@@ -52,6 +64,12 @@ impl ToldItem {
     fn node(&self) -> String {
         self.data.get("node").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
+
+    /// Returns the kind of an event that tells how its node stands; none of others.
+    fn standing(&self) -> Option<&'static str> {
+        let kind = self.data.get("kind").and_then(Value::as_str)?;
+        STANDING.iter().map(EventKind::as_str).find(|standing| *standing == kind)
+    }
 }
 
 /// The items of a run until now.
@@ -68,6 +86,8 @@ pub(super) struct PastItems {
 struct Before {
     /// The last state of each node.
     states: BTreeMap<String, Arc<ToldItem>>,
+    /// The last event of each node and kind that tells how the node stands.
+    events: BTreeMap<(String, &'static str), Arc<ToldItem>>,
     /// The list of each node, with the place and the time of what was last told of it.
     lists: BTreeMap<String, (u64, Instant, ListTail)>,
     steps: VecDeque<Arc<ToldItem>>,
@@ -91,8 +111,8 @@ impl PastItems {
             let event = MESSAGES_EVENT.to_owned();
             Arc::new(ToldItem { id: *id, came: *came, event, data, bytes: 0 })
         });
-        let Before { states, steps, .. } = &self.before;
-        let before = states.values().chain(steps).cloned().chain(lists);
+        let Before { states, events, steps, .. } = &self.before;
+        let before = states.values().chain(events.values()).chain(steps).cloned().chain(lists);
         let all = before.chain(self.items.iter().cloned());
         let mut behind: Vec<_> = all.filter(|item| item.id > id).collect();
         behind.sort_by_key(|item| item.id);
@@ -117,6 +137,11 @@ impl Before {
     fn take(&mut self, item: Arc<ToldItem>) {
         match item.event.as_str() {
             STATE_EVENT => drop(self.states.insert(item.node(), item)),
+            UNNAMED_EVENT => {
+                if let Some(kind) = item.standing() {
+                    self.events.insert((item.node(), kind), item);
+                }
+            }
             STEP_EVENT => {
                 if self.steps.len() == STEPS_MAX {
                     self.steps.pop_front();
@@ -139,8 +164,6 @@ impl Before {
 
 #[cfg(test)]
 mod tests {
-    use acklog_api::recording::UNNAMED_EVENT;
-
     use super::*;
 
     /// Adds an item whose place is its time, in seconds.
@@ -185,6 +208,24 @@ mod tests {
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         let rest = past.behind(6, begin + Duration::from_secs(100));
         assert_eq!(rest.iter().map(|item| item.id).collect::<Vec<_>>(), [90, 91]);
+    }
+
+    #[test]
+    fn the_faults_of_each_node_are_told_however_long_ago_they_were_set() {
+        let (mut past, begin) = (PastItems::default(), Instant::now());
+        let event = |node: &str, kind: &str| (UNNAMED_EVENT, json!({"node": node, "kind": kind}));
+        for (second, item) in [
+            (1, event("bonnie", "faults")),
+            (2, event("bonnie", "faults")),
+            (3, event("clyde", "faults")),
+            (4, event("bonnie", "stored")),
+            (5, event("bonnie", "started")),
+            (90, event("bonnie", "stored")),
+        ] {
+            add(&mut past, begin, second, item);
+        }
+        let told = past.behind(0, begin + Duration::from_secs(100));
+        assert_eq!(told.iter().map(|item| item.id).collect::<Vec<_>>(), [2, 3, 5, 90]);
     }
 
     #[test]

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Model } from "../../../src/page/model.js";
 import { liveSource, pageTime } from "../../../src/page/source.js";
-import { row, Story } from "./items.js";
+import { NO_FAULTS, row, Story } from "./items.js";
 
 const SECOND = 1_000_000;
 
@@ -63,6 +63,41 @@ test("a page that comes late shows what came before, when it was, and no clock i
   const [append] = model.view(now, true).appends();
   assert.equal(append.acks.length, 2);
   assert.ok(Math.abs(now - append.acceptedAt - 30 * SECOND) < SECOND / 2);
+});
+
+// Returns the kinds of the bands that go on.
+function bandsThatHold(model) {
+  const bands = model.things.between(-Infinity, Infinity).filter(({ type, open }) => type === "band" && open);
+  return bands.map(({ kind }) => kind);
+}
+
+// Returns what a cluster told whose one node was paused two minutes before now.
+function longPaused() {
+  const story = new Story();
+  story.time = pageTime() - 120 * SECOND;
+  story.begin("bonnie").pass(1000);
+  story.tell("bonnie", "faults", { faults: { ...NO_FAULTS, paused: true } });
+  story.pass(100_000).state("bonnie", { role: "secondary" });
+  return story.items;
+}
+
+function tellPast(source, items) {
+  for (const { at, event, data } of items) source.tell("past", { ago: pageTime() - at, event, data });
+}
+
+test("a fault that was set long ago holds on a page that comes late", () => {
+  const { source, model } = opened();
+  tellPast(source, longPaused());
+  assert.deepEqual(bandsThatHold(model), ["paused"]);
+});
+
+test("a fault that was set long ago holds on a page that was away meanwhile", () => {
+  const { source, model } = opened();
+  const items = longPaused();
+  tellPast(source, items.slice(0, 2));
+  source.tell("open");
+  tellPast(source, items.slice(2));
+  assert.deepEqual(bandsThatHold(model), ["paused"]);
 });
 
 test("what was missed while there was no connection comes when there is one again", () => {

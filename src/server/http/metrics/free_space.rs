@@ -12,10 +12,16 @@ use tokio::time::{Instant, timeout_at};
 /// Longer: a scrape of a node whose disk hangs takes that long, which is when it is needed.
 const FREE_SPACE_TIME: Duration = Duration::from_millis(100);
 
+/// Age up to which an answer that came too late for its scrapes is told to the next ones. Shorter:
+/// a slow file system that is rarely scraped never tells its free space. Longer: one that hangs
+/// tells of a space that was filled or freed long since.
+const LATE_ANSWER_AGE: Duration = Duration::from_secs(120);
+
 /// Asks the file system of a log for its free space. A clone asks with the same thread.
 ///
 /// There is one question at a time, which all scrapes share that come while it is open. So a file
-/// system that hangs costs one thread and one wait; nothing queues up behind it.
+/// system that hangs costs one thread and one wait; nothing queues up behind it. One that is slow
+/// each time is one scrape behind: its late answer is told while it is asked again.
 #[derive(Clone, Debug)]
 pub(in crate::server::http) struct FreeSpace {
     log: LogReader,
@@ -28,11 +34,21 @@ pub(in crate::server::http) struct FreeSpace {
 #[derive(Debug)]
 struct Question {
     /// The answer. Its sender is dropped with it, or without one if there is no thread.
-    answer: watch::Receiver<Option<u64>>,
+    answer: watch::Receiver<Option<Answer>>,
     /// When scrapes stop waiting for it.
     deadline: Instant,
+    /// The answer to the question before, where no scrape got it in time.
+    late: Option<Answer>,
     /// Keeps the question on its way, also when no scrape waits for it any more.
     _work: WorkHandle<()>,
+}
+
+/// An answer of the file system.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    /// None: it cannot tell.
+    bytes: Option<u64>,
+    came: Instant,
 }
 
 impl FreeSpace {
@@ -47,30 +63,42 @@ impl FreeSpace {
         if !self.log.is_on_disk() {
             return None;
         }
-        let (mut answer, deadline) = self.ask();
+        let (mut answer, deadline, late) = self.ask();
+        if let Some(late) = late.filter(|late| late.came.elapsed() <= LATE_ANSWER_AGE) {
+            return late.bytes;
+        }
         timeout_at(deadline, answer.changed()).await.ok()?.ok()?;
-        *answer.borrow()
+        answer.borrow().and_then(|answer| answer.bytes)
     }
 
-    /// Asks, unless a question is open. Returns where the answer comes, and until when to wait.
-    fn ask(&self) -> (watch::Receiver<Option<u64>>, Instant) {
+    /// Asks, unless a question is open. Returns where the answer comes, until when to wait, and the
+    /// answer before, if that was late.
+    fn ask(&self) -> (watch::Receiver<Option<Answer>>, Instant, Option<Answer>) {
         let mut last = lock(&self.last);
         let question = match last.take() {
             // Neither answered nor dropped.
             Some(open) if matches!(open.answer.has_changed(), Ok(false)) => open,
-            _ => self.new_question(),
+            before => self.new_question(before.and_then(|before| before.late_answer())),
         };
         let question = last.insert(question);
-        (question.answer.clone(), question.deadline)
+        (question.answer.clone(), question.deadline, question.late)
     }
 
-    fn new_question(&self) -> Question {
+    fn new_question(&self, late: Option<Answer>) -> Question {
         let (tell, answer) = watch::channel(None);
         let (log, deadline) = (self.log.clone(), Instant::now() + FREE_SPACE_TIME);
         let work = self.thread.run(move || {
-            tell.send_replace(log.free_bytes());
+            let bytes = log.free_bytes();
+            tell.send_replace(Some(Answer { bytes, came: Instant::now() }));
         });
-        Question { answer, deadline, _work: work }
+        Question { answer, deadline, late, _work: work }
+    }
+}
+
+impl Question {
+    /// Returns the answer if it came when no scrape waited for it any more.
+    fn late_answer(&self) -> Option<Answer> {
+        self.answer.borrow().filter(|answer| answer.came > self.deadline)
     }
 }
 
@@ -98,7 +126,7 @@ mod tests {
     async fn answered(space: &FreeSpace) -> Option<u64> {
         let mut answer = space.ask().0;
         answer.changed().await.unwrap();
-        *answer.borrow()
+        answer.borrow().unwrap().bytes
     }
 
     #[tokio::test]
@@ -133,6 +161,29 @@ mod tests {
         assert_eq!(disk.space_asked(), 1);
         disk.freeze_space(false);
         assert_eq!(answered(&space).await, Some(FreezingDisk::FREE_BYTES));
+        background.close();
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_late_is_told_while_the_file_system_is_asked_again() {
+        let (disk, opened, background) = log();
+        let space = FreeSpace::new(opened.reader.clone());
+        let begin = async || {
+            disk.freeze_space(true);
+            (space.bytes().await, lock(&space.last).as_ref().unwrap().answer.clone())
+        };
+        let (told, mut answer) = begin().await;
+        assert_eq!(told, None);
+        disk.freeze_space(false);
+        answer.changed().await.unwrap();
+        let (told, mut answer) = begin().await;
+        assert_eq!(told, Some(FreezingDisk::FREE_BYTES));
+        assert_eq!(space.bytes().await, told, "the question is open");
+        tokio::time::pause();
+        tokio::time::advance(LATE_ANSWER_AGE * 2).await;
+        assert_eq!(space.bytes().await, None, "it is too old");
+        disk.freeze_space(false);
+        answer.changed().await.unwrap();
         background.close();
     }
 
