@@ -66,20 +66,30 @@ export function newestMark(marks, event) {
   return latest;
 }
 
+// Returns whether a box lies in the window, and not below the panel.
+function isInSight({ top, bottom, left, width, height }, panel) {
+  const isCovered = left >= panel.left && bottom > panel.top;
+  return width + height > 0 && top > 0 && bottom < innerHeight && !isCovered;
+}
+
 // The arrow, and the frame round what it points at. What lies below `panel` is not pointed at.
 export class Arrow {
   #panel;
   #target = null;
+  // Where it stands, as `placeOf` returns it, and the box of the panel then.
+  #place = null;
+  #covered = null;
   #element = make("div", { class: "pointer", "aria-hidden": "true", hidden: true });
 
   constructor(panel) {
     this.#panel = panel;
     document.body.append(this.#element);
-    addEventListener("scroll", () => this.follow(), { passive: true, capture: true });
-    addEventListener("resize", () => this.follow());
+    addEventListener("scroll", () => this.#choose(), { passive: true, capture: true });
+    addEventListener("resize", () => this.#choose());
   }
 
-  // Points at an element, and brings it in sight; null: at nothing.
+  // Points at an element, and brings it in sight; null: at nothing. To be called when the page changed,
+  // too: controls may be where there were none.
   point(target) {
     if (this.#target !== target) {
       if (this.#target) delete this.#target.dataset.pointed;
@@ -90,19 +100,31 @@ export class Arrow {
       }
       this.#target = target;
     }
-    if (target) this.follow();
+    if (target) this.#choose();
     else show(this.#element, false);
   }
 
-  // Keeps the arrow at what is pointed at, which may have moved. Where it would stand on a control,
-  // there is the frame alone.
+  // Keeps the arrow at a mark, which may move each frame. Controls move when the page changes. Nothing
+  // else is measured: that makes the browser lay out the page.
   follow() {
+    if (this.#target?.ownerSVGElement) this.#move(this.#target.getBoundingClientRect());
+  }
+
+  // Chooses where it stands. Where it would stand on a control, there is the frame alone.
+  #choose() {
     if (!this.#target) return;
     const box = this.#target.getBoundingClientRect();
-    const place = this.#isInSight(box) ? this.#placeAt(box) : null;
-    show(this.#element, place !== null);
-    if (place === null) return;
-    const { side, size } = place;
+    this.#covered = this.#panel.getBoundingClientRect();
+    this.#place = isInSight(box, this.#covered) ? this.#placeAt(box) : null;
+    this.#move(box);
+  }
+
+  // Moves it to a box, at the side that was chosen.
+  #move(box) {
+    const isShown = this.#place !== null && isInSight(box, this.#covered);
+    show(this.#element, isShown);
+    if (!isShown) return;
+    const { side, size } = this.#place;
     setData(this.#element, "side", side);
     setData(this.#element, "size", size);
     const x = { left: box.left, right: box.right }[side] ?? box.left + box.width / 2;
@@ -113,15 +135,8 @@ export class Arrow {
 
   #placeAt(box) {
     const others = [...document.querySelectorAll(KEPT_FREE)].filter((other) => !this.#target.contains(other));
-    const boxes = [this.#panel, ...others].map((element) => element.getBoundingClientRect());
+    const boxes = [this.#covered, ...others.map((element) => element.getBoundingClientRect())];
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
     return placeOf(box, boxes, { width: innerWidth, height: innerHeight }, rem);
-  }
-
-  // Whether a box lies in the window, and not below the panel.
-  #isInSight({ top, bottom, left, width, height }) {
-    const panel = this.#panel.getBoundingClientRect();
-    const isCovered = left >= panel.left && bottom > panel.top;
-    return width + height > 0 && top > 0 && bottom < innerHeight && !isCovered;
   }
 }

@@ -105,21 +105,28 @@ export function nextStart(start, t, span) {
 
 // The room for words beside each other on a line.
 export class Room {
+  // Line to what stands there, as `{key, from, to}`.
   #taken = new Map();
+  // Key to its line, and whether it has room there.
   #given = new Map();
 
   // Whether words from `from` to `to` have room on a line; those of a key keep theirs.
   has(key, line, from, to) {
-    if (this.#given.has(key)) return this.#given.get(key);
+    if (this.#given.has(key)) return this.#given.get(key).isFree;
     const taken = this.#taken.get(line) ?? [];
-    const isFree = taken.every(([low, high]) => to < low || from > high);
-    if (isFree) this.#taken.set(line, [...taken.slice(-MOST_WORDS), [from, to]]);
-    this.#given.set(key, isFree);
+    const isFree = taken.every((other) => to < other.from || from > other.to);
+    if (isFree) this.#taken.set(line, [...taken.slice(-MOST_WORDS), { key, from, to }]);
+    this.#given.set(key, { line, isFree });
     return isFree;
   }
 
+  // Leaves the room of a key to others, and to itself at another place.
   forget(key) {
+    const given = this.#given.get(key);
     this.#given.delete(key);
+    if (!given?.isFree) return;
+    const others = this.#taken.get(given.line).filter((other) => other.key !== key);
+    this.#taken.set(given.line, others);
   }
 }
 

@@ -5,6 +5,14 @@ import { isWellFormed } from "./items.js";
 // The names of the stream's events; those without a name are events of nodes.
 const NAMES = ["state", "messages", "sampled", "missed", "step", "past"];
 
+// The names of items that may have come before this page did.
+const PAST_NAMES = ["event", "state", "messages", "sampled", "missed", "step"];
+
+// Most time for which an item is taken to be older than the page, in microseconds: a day. Smaller: the
+// state of a scenario that stood still for longer, waiting for a key, would count as late, and move
+// "now". Larger: a wrong time is in force for longer, since none goes back behind it.
+const MOST_AGO = 86_400_000_000;
+
 const ADDRESS = "/events?nodes=all&include=state,messages";
 
 // Time after which a stream that was refused is asked for again, in milliseconds.
@@ -36,7 +44,7 @@ export function liveSource({ onItem, onStatus }) {
     if (data === undefined) return;
     const isPast = event === "past";
     if (isPast && !isPastItem(data)) return;
-    latest = Math.max(latest, pageTime() - (isPast ? data.ago : 0));
+    latest = Math.max(latest, pageTime() - (isPast ? Math.min(data.ago, MOST_AGO) : 0));
     onItem({ at: latest, ...(isPast ? { event: data.event, data: data.data } : { event, data }) });
   };
   const open = () => {
@@ -127,7 +135,7 @@ function parsed(line) {
 
 // Whether data are an item that came before the page did, `ago` microseconds ago.
 function isPastItem(data) {
-  return Number.isFinite(data?.ago) && typeof data.event === "string";
+  return Number.isFinite(data?.ago) && data.ago >= 0 && PAST_NAMES.includes(data.event);
 }
 
 function faultOf(item) {

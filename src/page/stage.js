@@ -105,8 +105,20 @@ export class Stage {
 
   #measure() {
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    const textWidth = this.size.textWidth ?? textWidths(getComputedStyle(document.body).fontFamily);
+    const textWidth = this.size.textWidth ?? textWidths(this.#fonts(rem));
     this.size = { width: Math.floor(this.#root.clientWidth), rem, tall: window.innerHeight, textWidth };
+  }
+
+  // Returns the fonts of words, as the style sheet has them: see `textWidths`.
+  #fonts(rem) {
+    const fontOf = (look) => {
+      const text = svg("text", { class: `tl-label tl-label-${look}` });
+      this.#layers.labels.append(text);
+      const { fontSize, fontWeight, fontFamily } = getComputedStyle(text);
+      text.remove();
+      return { size: parseFloat(fontSize) / rem, weight: fontWeight, family: fontFamily };
+    };
+    return { plain: fontOf("solid"), bold: fontOf("bar") };
   }
 
   // Begins an empty picture.

@@ -4,27 +4,25 @@
 // The size at which they are measured, in pixels. Smaller: widths are less exact.
 const MEASURED = 100;
 
-// The size of words on the timeline, in rem, and their weights: see .tl-label.
-const SIZE = 0.8333;
-const WEIGHTS = { thin: 400, bold: 600 };
-
-// Returns a function that gives the width of a text in rem, plain or bold. `family`: its fonts. What
-// a character takes is measured once.
-export function textWidths(family) {
+// Returns a function that gives the width of a text in rem, plain or bold. `fonts`: those of plain and
+// of bold words, `{plain, bold}`, each with `size` in rem, `weight` and `family`. What a character takes
+// is measured once.
+export function textWidths(fonts) {
   const context = document.createElement("canvas").getContext("2d");
-  const known = { thin: new Map(), bold: new Map() };
-  const widthOf = (character, weight) => {
-    let width = known[weight].get(character);
+  const known = { plain: new Map(), bold: new Map() };
+  const widthOf = (character, look) => {
+    let width = known[look].get(character);
     if (width === undefined) {
-      context.font = `${WEIGHTS[weight]} ${MEASURED}px ${family}`;
-      width = (context.measureText(character).width * SIZE) / MEASURED;
-      known[weight].set(character, width);
+      const { size, weight, family } = fonts[look];
+      context.font = `${weight} ${MEASURED}px ${family}`;
+      width = (context.measureText(character).width * size) / MEASURED;
+      known[look].set(character, width);
     }
     return width;
   };
   return (text, isBold = false) => {
     let width = 0;
-    for (const character of text) width += widthOf(character, isBold ? "bold" : "thin");
+    for (const character of text) width += widthOf(character, isBold ? "bold" : "plain");
     return width;
   };
 }

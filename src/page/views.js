@@ -71,12 +71,13 @@ export function mountViews(app) {
     played.update(steps);
     append.update(view, closed(view, mode, steps.length > 0));
     nodes.update(view, mode);
-    tour.update(view, mode);
     status.update({
       connection: connection(app),
       clock: view.clock,
       sampling: leftOutWords(view.leftOut),
     });
+    // Last: it points at where the others have put things.
+    tour.update(view, mode);
   });
   setInterval(() => {
     if (app.connection.state === "lost") app.changed();

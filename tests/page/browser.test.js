@@ -382,8 +382,8 @@ describe("the page of a node", options, () => {
       const [animation] = document.getElementById("unloaded")?.getAnimations() ?? [];
       return animation?.effect.getComputedTiming().delay;
     };
-    assert.ok((await without.until("the words are to come", delay)) >= 2000);
-    await without.says(/scripts were not loaded: load it again/);
+    assert.ok((await without.until("the words are to come", delay)) >= 10_000);
+    await without.says(/scripts are not here yet\. If this stays, load it again/);
     assert.doesNotMatch(await without.text(), /connecting/);
     assert.equal((await without.find("alert")).length, 1);
     assert.deepEqual(await without.faultsOfLayout(), []);

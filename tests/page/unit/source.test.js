@@ -117,7 +117,20 @@ test("what was missed while there was no connection comes when there is one agai
 
 test("what is no item from before changes nothing", () => {
   const { source, items } = opened();
-  for (const data of [null, 3, {}, { ago: "1", event: "step", data: {} }, { ago: 1, event: 2 }])
+  const step = { event: "step", data: {} };
+  for (const data of [null, 3, {}, { ago: "1", ...step }, { ago: -1, ...step }, { ago: 1, event: 2 }])
     source.tell("past", data);
+  // What only this page itself says, and what holds another.
+  for (const event of ["connection", "past", "toString"]) source.tell("past", { ago: 1, event, data: {} });
   assert.deepEqual(items, []);
+});
+
+test("an item is a day older than the page at most, and a scenario may have stood still for that long", () => {
+  const { source, items } = opened();
+  const told = pageTime();
+  for (const hours of [1e9, 23]) {
+    source.tell("past", { ago: hours * 3600 * SECOND, event: "missed", data: { count: 1 } });
+  }
+  const ages = items.map(({ at }) => Math.round((told - at) / SECOND / 3600));
+  assert.deepEqual(ages, [24, 23]);
 });

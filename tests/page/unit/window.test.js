@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Choice } from "../../../src/page/choice.js";
-import { Lanes, nextStart, Rows, windowStart } from "../../../src/page/lanes.js";
+import { Lanes, nextStart, Room, Rows, windowStart } from "../../../src/page/lanes.js";
 import { ceiling } from "../../../src/page/rate-counts.js";
 import { Timed } from "../../../src/page/timed.js";
 import { textWidth } from "./items.js";
@@ -78,6 +78,21 @@ test("words that become shorter leave their room to others", () => {
   assert.deepEqual(rows.place("second", 40, 50, 30), { row: 0, words: 40 });
   assert.deepEqual(rows.place("first", 0, 20, 35), { row: 0, words: 0 });
   assert.deepEqual(rows.place("third", 60, 80, 30), { row: 0, words: null });
+});
+
+test("words that are placed anew have the room that they had, and leave it to others", () => {
+  const room = new Room();
+  assert.ok(room.has("a", "bonnie", 0, 50));
+  assert.ok(!room.has("b", "bonnie", 40, 60));
+  room.forget("a");
+  assert.ok(room.has("a", "bonnie", 0, 50), "nothing else stands there");
+  room.forget("b");
+  assert.ok(!room.has("b", "bonnie", 40, 60), "those of another still do");
+  assert.ok(room.has("c", "clyde", 40, 60));
+  room.forget("a");
+  room.forget("b");
+  assert.ok(room.has("b", "bonnie", 40, 60));
+  room.forget("none");
 });
 
 test("of too many messages one of a power of two is drawn, with all that is about it", () => {

@@ -123,6 +123,9 @@ async fn only_what_the_node_tells_of_itself_is_passed_on_and_each_item_on_one_li
         "data: {}\ndata: \ndata: event: state\n\n",
         "event: state\rdata: {}\ndata: {}\n\n",
         "data: {\"text\":\"\r\"}\n\n",
+        "event: past\ndata: {\"node\":\"bonnie\",\"ago\":0,\"event\":\"state\",\"data\":{}}\n\n",
+        "event: step\ndata: {\"node\":\"bonnie\",\"text\":\"crash\"}\n\n",
+        "event: error\ndata: {}\n\n",
     ] {
         let (text, detail) = relayed(told).await;
         assert!(text.is_empty() && detail.contains("what no node does"), "{told}: {text}{detail}");
