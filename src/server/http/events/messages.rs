@@ -21,8 +21,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Most messages of one look. Fewer: more are left out. More: more bytes than anybody can follow.
 const LOOK_MAX: u64 = 100;
 
-/// Looks in one while messages are left out. Fewer: nobody reads as fast, and a node at full load
-/// has better things to do. More: the list stands still in between.
+/// Looks in one while messages are left out. Fewer: a list that nobody can read takes time from the
+/// node's senders. More: the list stands still in between.
 const RUSH_LOOKS: u32 = 5;
 
 /// Most bytes of the messages of one look, about; one message may be longer. Fewer: a list of long
