@@ -258,7 +258,7 @@ fn what_was_left_out_names_the_node() {
         of_all.wait_for("the end of the list", |item| item["node"] == node && is_last(item));
     }
     let lists = of_all.all().into_iter().filter(|item| item["event"] == "messages");
-    assert!(lists.into_iter().all(|list| list["messages"].as_array().unwrap().len() <= 500));
+    assert!(lists.into_iter().all(|list| list["messages"].as_array().unwrap().len() <= 1000));
 }
 
 #[test]

@@ -23,7 +23,7 @@ const LOOK_MAX: u64 = 100;
 
 /// Looks in one while messages are left out. Fewer: a list that nobody can read takes time from the
 /// node's senders. More: the list stands still in between.
-const RUSH_LOOKS: u32 = 5;
+const RUSH_LOOKS: u32 = 10;
 
 /// Most bytes of the messages of one look, about; one message may be longer. Fewer: a list of long
 /// messages begins with few of them. More: each reader makes the node read that much, also from its

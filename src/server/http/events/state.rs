@@ -22,8 +22,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// notices later that a node hangs. Fewer: more bytes for nothing.
 const LOOKS_MAX: u32 = 4;
 
-/// Tells the state of a node at once, when it changes, and at least once a second, until the node
-/// has stopped or nobody takes it any more.
+/// Tells the state of a node at once, when it changes, and at least once a second, that of a busy
+/// node no more often, until the node has stopped or nobody takes it any more.
 pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,7 +35,12 @@ pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
         let Ok(state) = state_of(&told).await else { return };
         let settled = Some(settled(state.clone()));
         same += 1;
-        if settled != last || same >= LOOKS_MAX {
+        let is_busy = told.node.events().is_busy();
+        if is_busy {
+            // It changes all the time, and each reader that is woken takes time from the senders.
+            looks.reset_after(LOOK * LOOKS_MAX);
+        }
+        if is_busy || settled != last || same >= LOOKS_MAX {
             (last, same) = (settled, 0);
             room.send(sse::event(view::STATE_EVENT, &state));
         }

@@ -29,10 +29,7 @@ const GATHERING: Duration = Duration::from_millis(20);
 
 /// Time between two pieces of a busy node, which leaves out most events. Shorter: each piece wakes
 /// the node, the master that relays it, and the reader. Longer: a reader sees what happens later.
-const GATHERING_WHEN_BUSY: Duration = Duration::from_millis(200);
-
-/// Time for which a node counts as busy after it said so; it says so each second.
-const BUSY_FOR: Duration = Duration::from_secs(2);
+const GATHERING_WHEN_BUSY: Duration = Duration::from_millis(500);
 
 /// Pieces beside the node's own events that wait for a reader. Fewer: those who make them wait for
 /// each other. More: more memory for a slow reader, and older news.
@@ -52,8 +49,6 @@ struct Listening {
     begun: bool,
     /// The earliest time of the next piece of events.
     due: Instant,
-    /// Until when the node counts as busy.
-    busy_until: Instant,
 }
 
 impl Listening {
@@ -75,7 +70,6 @@ impl Listening {
         if let (true, ServedNode::Master(master)) = (request.all_nodes, &told.node) {
             makers.spawn_local(relay::tell((master.clone(), told.peers.clone()), request, sender));
         }
-        let now = Instant::now();
         Self {
             listener,
             role: told.node.role(),
@@ -84,8 +78,7 @@ impl Listening {
             _makers: makers,
             _follower: follower,
             begun: false,
-            due: now,
-            busy_until: now,
+            due: Instant::now(),
         }
     }
 
@@ -110,13 +103,10 @@ impl Listening {
                 }
                 Heard::Items(items) => {
                     items.iter().for_each(|item| self.render(&mut out, item));
-                    let now = Instant::now();
-                    if items.iter().any(|item| says_busy(item)) {
-                        self.busy_until = now + BUSY_FOR;
-                    }
                     // More waits behind a full piece.
-                    let gathers = now < self.busy_until && items.len() < ITEMS_MAX;
-                    self.due = now + if gathers { GATHERING_WHEN_BUSY } else { GATHERING };
+                    let gathers = items.len() < ITEMS_MAX && self.listener.hub().is_busy();
+                    let gathering = if gathers { GATHERING_WHEN_BUSY } else { GATHERING };
+                    self.due = Instant::now() + gathering;
                 }
             },
             Some(piece) = self.pieces.recv() => return Some((self, piece)),
@@ -146,11 +136,6 @@ impl Listening {
             }
         }
     }
-}
-
-/// Returns whether a node says that it leaves out most events.
-fn says_busy(item: &EventItem) -> bool {
-    matches!(item, EventItem::Sampled { every, .. } if *every >= SampledEvents::EVERY_WHEN_BUSY)
 }
 
 /// What a listener waits for, and the listener with it.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use acklog_threads::lock;
 use acklog_types::NodeName;
@@ -13,6 +14,9 @@ use super::ring::{EventItem, EventRing};
 /// Most items that a listener gets at once. Fewer: more wake-ups. More: more memory for each
 /// listener.
 pub const ITEMS_MAX: usize = 256;
+
+/// Time for which a node counts as busy after it said so; it says so each second.
+const BUSY_FOR: Duration = Duration::from_secs(2);
 
 /// The events of a node, for any number of listeners.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub struct EventHub {
 #[derive(Debug, Default)]
 struct HubState {
     ring: EventRing,
+    /// When the node last said that it leaves out most events.
+    busy_at: Option<Instant>,
     is_closed: bool,
 }
 
@@ -67,10 +73,21 @@ impl EventHub {
         self.listeners.load(Ordering::Relaxed) > 0
     }
 
+    /// Returns whether the node is so busy that it leaves out most events: its senders need the
+    /// time that it takes to tell more.
+    pub fn is_busy(&self) -> bool {
+        lock(&self.state).busy_at.is_some_and(|at| at.elapsed() < BUSY_FOR)
+    }
+
     /// Adds items, each with whether it is kept for those who come later.
     pub(super) fn add(&self, items: impl Iterator<Item = (EventItem, bool)>) {
         let mut state = lock(&self.state);
-        items.for_each(|(item, is_change)| state.ring.push(Arc::new(item), is_change));
+        for (item, is_change) in items {
+            if item.says_busy() {
+                state.busy_at = Some(Instant::now());
+            }
+            state.ring.push(Arc::new(item), is_change);
+        }
         drop(state);
         self.changed.notify_waiters();
     }
@@ -135,6 +152,8 @@ impl Drop for EventListener {
 
 #[cfg(test)]
 mod tests {
+    use acklog_api::SampledEvents;
+
     use super::super::ring::KeptEvent;
     use super::*;
 
@@ -171,6 +190,18 @@ mod tests {
         assert_eq!((first.as_str(), second.as_str()), ("2 items", "closed"));
         drop(late);
         assert!(!hub.is_heard(), "both are gone");
+    }
+
+    #[test]
+    fn a_node_is_busy_for_a_while_after_it_said_that_it_leaves_out_most_events() {
+        let hub = EventHub::new("bonnie".parse().unwrap());
+        let sampled = |every| (EventItem::Sampled { left_out: 1, every }, false);
+        hub.add([sampled(SampledEvents::EVERY_WHEN_BUSY / 2)].into_iter());
+        assert!(!hub.is_busy(), "it leaves out some");
+        hub.add([sampled(SampledEvents::EVERY_WHEN_BUSY)].into_iter());
+        assert!(hub.is_busy());
+        lock(&hub.state).busy_at = Instant::now().checked_sub(BUSY_FOR);
+        assert!(!hub.is_busy(), "it has not said so for a while");
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
+use acklog_api::SampledEvents;
 use bytes::Bytes;
 
 use crate::contract::RecordedEvent;
@@ -62,6 +63,11 @@ impl EventItem {
             Self::Event(kept) => Some(kept.event.id),
             Self::Sampled { .. } => None,
         }
+    }
+
+    /// Returns whether the node says that it leaves out most events.
+    pub(super) fn says_busy(&self) -> bool {
+        matches!(self, Self::Sampled { every, .. } if *every >= SampledEvents::EVERY_WHEN_BUSY)
     }
 }
 

@@ -18,10 +18,10 @@ const BUSY_FROM: u64 = 20_000;
 /// much work.
 const COUNTED_MAX: u64 = 256;
 
-/// Events that are enough in a second of a busy node: the journeys of a dozen messages, twice as
+/// Events that are enough in a second of a busy node: the journeys of half a dozen messages, as
 /// many as a page draws. Fewer: little is seen. More: each costs the node, the master that relays
 /// it, and the page.
-const ENOUGH_WHEN_BUSY: u64 = 100;
+const ENOUGH_WHEN_BUSY: u64 = 50;
 
 /// The largest number of messages of which one is followed.
 const EVERY_MAX: u64 = 1 << 32;
@@ -223,7 +223,7 @@ mod tests {
             told.push(left_out.every);
         }
         let every = *told.last().unwrap();
-        assert_eq!(every, 1024, "a hundred events are enough for that");
+        assert_eq!(every, 2048, "fifty events are enough for that");
         assert!(told.iter().skip(1).all(|&told| told == every), "{told:?}");
         let (whole, recorded) = pass(&mut sampler, start + 11 * WINDOW, 0, 50_000);
         let followed: Vec<u64> = (0..50_000).filter(|id| id % every == 0).collect();
@@ -320,7 +320,7 @@ mod tests {
         };
         assert!(second(&mut sampler, start) > 500, "it is not known to be busy yet");
         sampler.roll(start + WINDOW);
-        assert_eq!(second(&mut sampler, start + 2 * WINDOW), 64, "one message of 2048");
+        assert_eq!(second(&mut sampler, start + 2 * WINDOW), 32, "one message of 4096");
         // A page with which a secondary catches up makes no node busy.
         let mut sampler = Sampler::new(start);
         for id in 0..1001 {

@@ -41,9 +41,9 @@ fn after_a_burst_nothing_is_left_out_where_messages_come_no_faster_than_they_are
     };
     look(0);
     assert_eq!(look(101), (1, true));
-    assert_eq!(look(701), (601, true), "600 within five looks");
-    assert_eq!(look(1201), (701, false), "500 within five looks");
-    assert_eq!(look(1301), (1201, false));
+    assert_eq!(look(1102), (1002, true), "1001 within ten looks");
+    assert_eq!(look(2102), (1102, false), "1000 within ten looks");
+    assert_eq!(look(2202), (2102, false));
 }
 
 #[test]
