@@ -2,8 +2,9 @@
 // frame, and only if something changed or time goes on.
 
 import { Model, KEPT } from "./model.js";
+import { RecordingError } from "./recording-format.js";
 import { download, opened, saved } from "./recording.js";
-import { liveSource, pageTime, RecordingError } from "./source.js";
+import { liveSource, pageTime } from "./source.js";
 
 // Events that come later than this are no news, in microseconds.
 const NEWS = 5_000_000;

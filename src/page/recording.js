@@ -1,7 +1,7 @@
 // Recordings: what is saved of the last minute, and how a file is opened and shown.
 
 import { Model } from "./model.js";
-import { recordingItems, recordingText, RecordingError, VERSION } from "./source.js";
+import { recordingItems, recordingText, RecordingError, VERSION } from "./recording-format.js";
 
 // Longest file that is opened, in bytes. Larger: the page would have no room for what it says.
 const LONGEST_FILE = 512 * 1024 * 1024;

@@ -1,12 +1,12 @@
-// Where items come from: the stream of events of the node that served the page, or a recording.
+// The stream of events of the node that served the page, as items.
 
-import { isWellFormed } from "./items.js";
+import { parsed } from "./json.js";
 
 // The names of the stream's events; those without a name are events of nodes.
 const NAMES = ["state", "messages", "sampled", "missed", "step", "past"];
 
 // The names of items that may have come before this page did.
-const PAST_NAMES = ["event", "state", "messages", "sampled", "missed", "step"];
+const PAST_NAMES = ["event", ...NAMES.filter((name) => name !== "past")];
 
 // Most time for which an item is taken to be older than the page, in microseconds: a day. Smaller: the
 // state of a scenario that stood still for longer, waiting for a key, would count as late, and move
@@ -17,13 +17,6 @@ const ADDRESS = "/events?nodes=all&include=state,messages";
 
 // Time after which a stream that was refused is asked for again, in milliseconds.
 const AGAIN_MS = 3000;
-
-// The version of the format of recordings that is read and written.
-export const VERSION = 1;
-
-// Most items of a recording. Smaller: longer recordings are refused. Larger: the page takes longer
-// to open them, and more memory, some 0.5 kB each.
-const MOST_ITEMS = 1_000_000;
 
 // Returns the time of the page in microseconds since 1970, which never goes back.
 export function pageTime() {
@@ -72,76 +65,7 @@ export function liveSource({ onItem, onStatus }) {
   };
 }
 
-// A recording that cannot be read. Its message is a sentence for people.
-export class RecordingError extends Error {}
-
-// Returns what a recording holds: `{head, items}`. An incomplete last line is left out. Throws a
-// `RecordingError` that names the line with a fault.
-export function recordingItems(text) {
-  const lines = text.split("\n");
-  const isCut = lines.at(-1) !== "";
-  if (!isCut) lines.pop();
-  const head = headOf(lines[0] ?? "");
-  const items = [];
-  let latest = 0;
-  for (let index = 1; index < lines.length; index += 1) {
-    if (lines[index].trim() === "") continue;
-    const item = parsed(lines[index]);
-    if (item === undefined && isCut && index === lines.length - 1) break;
-    const fault = item === undefined ? "is not JSON" : faultOf(item);
-    if (fault) throw new RecordingError(`This recording cannot be shown: line ${index + 1} ${fault}.`);
-    // Times that go back would move what was there before.
-    latest = Math.max(latest, item.at);
-    items.push({ at: latest, event: item.event, data: item.data });
-    if (items.length > MOST_ITEMS) {
-      throw new RecordingError(`This recording has more than ${MOST_ITEMS} lines; cut it with head or tail.`);
-    }
-  }
-  if (items.length === 0)
-    throw new RecordingError("This recording is empty: nothing follows its first line.");
-  return { head, items };
-}
-
-// Returns the text of a recording.
-export function recordingText(head, items) {
-  return [head, ...items].map((line) => `${JSON.stringify(line)}\n`).join("");
-}
-
-function headOf(line) {
-  const head = parsed(line);
-  const isHead = head !== null && typeof head === "object" && Number.isFinite(head.recording);
-  if (!isHead) {
-    throw new RecordingError('This file is no recording: its first line must be {"recording":1,…}.');
-  }
-  if (head.recording !== VERSION) {
-    throw new RecordingError(
-      `This recording has version ${head.recording} of the format; this page reads version ${VERSION}.`,
-    );
-  }
-  if (head.clock !== "wall" && head.clock !== "virtual") {
-    throw new RecordingError("This recording cannot be shown: the clock in line 1 must be wall or virtual.");
-  }
-  const { title, madeBy, clock } = head;
-  return { title: String(title ?? ""), madeBy: String(madeBy ?? ""), clock };
-}
-
-function parsed(line) {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
-}
-
 // Whether data are an item that came before the page did, `ago` microseconds ago.
 function isPastItem(data) {
   return Number.isFinite(data?.ago) && data.ago >= 0 && PAST_NAMES.includes(data.event);
-}
-
-function faultOf(item) {
-  if (item === null || typeof item !== "object") return "is no item";
-  if (!Number.isFinite(item.at)) return "has no time in at";
-  if (typeof item.event !== "string") return "has no name in event";
-  if (!isWellFormed(item)) return `has data that do not fit the name ${item.event}`;
-  return null;
 }

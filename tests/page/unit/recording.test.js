@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { played, saved } from "../../../src/page/recording.js";
-import { recordingItems, RecordingError } from "../../../src/page/source.js";
+import { recordingItems, RecordingError } from "../../../src/page/recording-format.js";
 import { Story } from "./items.js";
 
 const HEAD = '{"recording":1,"madeBy":"acklog 0.1.0","clock":"virtual","title":"a crash"}\n';
