@@ -23,14 +23,12 @@ export function pageTime() {
   return Math.round((performance.timeOrigin + performance.now()) * 1000);
 }
 
-// Reads the stream until `close()` is called, and connects again by itself. `onItem(item)` gets
+// Reads the stream as long as there is a page, and connects again by itself. `onItem(item)` gets
 // what comes, `onStatus({state, detail})` whether there is a connection: "connecting", "open",
 // "lost". Items come in the order of their times: what came before this page did has the time at
 // which it came to a page that was there, and what was missed while there was no connection the time
 // at which there was one again.
 export function liveSource({ onItem, onStatus }) {
-  let source = null;
-  let timer = null;
   let latest = 0;
   const take = (event, text) => {
     const data = parsed(text);
@@ -41,7 +39,7 @@ export function liveSource({ onItem, onStatus }) {
     onItem({ at: latest, ...(isPast ? { event: data.event, data: data.data } : { event, data }) });
   };
   const open = () => {
-    source = new EventSource(ADDRESS);
+    const source = new EventSource(ADDRESS);
     source.addEventListener("message", ({ data }) => take("event", data));
     for (const name of NAMES) source.addEventListener(name, ({ data }) => take(name, data));
     source.addEventListener("open", () => {
@@ -51,18 +49,12 @@ export function liveSource({ onItem, onStatus }) {
     source.addEventListener("error", () => {
       // After an answer that is no stream a browser does not try again by itself.
       const isRefused = source.readyState === EventSource.CLOSED;
-      if (isRefused) timer = setTimeout(open, AGAIN_MS);
+      if (isRefused) setTimeout(open, AGAIN_MS);
       onStatus({ state: "lost", detail: isRefused ? "the node refuses its events" : null });
     });
   };
   onStatus({ state: "connecting", detail: null });
   open();
-  return {
-    close() {
-      clearTimeout(timer);
-      source.close();
-    },
-  };
 }
 
 // Whether data are an item that came before the page did, `ago` microseconds ago.

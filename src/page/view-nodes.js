@@ -42,14 +42,13 @@ export class NodesView {
       { class: "soft", hidden: true },
       "Faults cannot be injected here. Start the nodes with --allow-faults to have buttons for them.",
     );
-    this.left = make("p", { class: "soft left-out", hidden: true });
     this.gutter = make(
       "div",
       { class: "gutter" },
       make("div", { class: "gutter-head" }, this.earlier, this.newest),
       this.ids,
     );
-    root.append(make("div", { class: "board" }, this.gutter, this.box), this.left, this.off);
+    root.append(make("div", { class: "board" }, this.gutter, this.box), this.off);
     addEventListener("resize", this.changed);
   }
 

@@ -21,8 +21,6 @@ class FakeSource {
     this.#listeners.set(name, listener);
   }
 
-  close() {}
-
   // Lets something come.
   tell(name, data) {
     this.#listeners.get(name)({ data: JSON.stringify(data) });
