@@ -1,4 +1,4 @@
-// What is not drawn of its own: how many messages, in columns under the lanes.
+// Counts messages that have no marks of their own, and draws the counts as columns below the lanes.
 
 // Width of a column, in rem.
 const COLUMN = 0.4;
