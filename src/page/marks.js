@@ -5,8 +5,9 @@
 // painted ("line", "thin", "dashed", "solid", "hollow", "bold"), `color` names the node whose color
 // it has.
 
-import { idsWords } from "./sentences.js";
+import { idsWords, sentence } from "./sentences.js";
 import * as shapes from "./shapes.js";
+import { plural } from "./words.js";
 
 // Share of the way that is drawn of a frame of which it is not known whether it came.
 const STUB = 0.3;
@@ -307,12 +308,14 @@ export function appendMarks(append, lanes, { row, now, label }) {
   const w = Math.max(1, append.w ?? 1);
   const base = { node: append.node, peer: null, ids, color: null };
   const marks = [];
-  const d = endedAt === null ? `M${x1} ${top}H${x0}v${height}H${x1}` : shapes.box(x0, top, x1 - x0, height);
   const state = endedAt === null ? "waiting" : append.state;
+  const isOpen = state === "waiting" || state === "unknown";
+  const d = isOpen ? `M${x1} ${top}H${x0}v${height}H${x1}` : shapes.box(x0, top, x1 - x0, height);
+  const kind = append.waits ? "waits" : "accepted";
   marks.push({
     ...base,
     key: "bar",
-    kind: append.waits ? "waits" : "accepted",
+    kind,
     look: "bar",
     state,
     d,
@@ -339,29 +342,37 @@ export function appendMarks(append, lanes, { row, now, label }) {
   if (endedAt !== null)
     marks.push({
       ...base,
-      ...endMark(append, x1, top, height, lanes),
+      ...endMark({ kind, state }, x1, top, height, lanes),
       t: endedAt,
       words: appendWords(append),
     });
   return marks;
 }
 
-// An answer ends the bar with a line; one that is no success with the shape of its reason.
-function endMark({ state }, x, top, height, { r }) {
+// An answer ends the bar with an edge; one that is no success with the shape of its reason, too. Where
+// nobody told how the wait ended, the bar has the kind that it had, and a dashed edge.
+function endMark({ kind, state }, x, top, height, { r }) {
   const [cx, cy] = [x + r * 1.5, top + height / 2];
   if (state === "canceled") return { key: "end", kind: state, look: "alarm", d: shapes.slash(cx, cy, r) };
   const edge = shapes.line(x, top - 2, x, top + height + 2);
+  if (state === "unknown") return { key: "end", kind, look: "dashed", d: edge };
   if (state === "acked") return { key: "end", kind: "answered", look: "bold", d: edge };
-  return { key: "end", kind: "answered", look: "alarm", d: edge + shapes.hourglass(cx, cy, r) };
+  const reason = state === "timed-out" ? shapes.hourglass : shapes.triangle;
+  return { key: "end", kind: "answered", look: "alarm", d: edge + reason(cx, cy, r) };
 }
 
 // Returns how an append is, in words.
 function appendWords({ ids, w, acks, state, acceptedAt, endedAt }) {
-  const what = idsWords(ids);
-  const needs = w === null ? "" : ` for ${w} ${w === 1 ? "node" : "nodes"}`;
+  const needs = w === null ? "" : ` for ${plural(w, "node")}`;
   const by =
     acks.length === 0 ? "no node has acked it" : `acked by ${acks.map(({ node }) => node).join(", ")}`;
-  if (endedAt === null) return `${what}${needs}: its client waits; ${by}`;
-  const took = `after ${((endedAt - acceptedAt) / 1000).toFixed(1)} ms`;
-  return `${what}${needs}: ${state === "acked" ? "answered" : state} ${took}; ${by}`;
+  if (endedAt === null) return `the client of ${idsWords(ids)} waits${needs}; ${by}`;
+  const waited = `it waited ${((endedAt - acceptedAt) / 1000).toFixed(1)} ms${needs}`;
+  return `${endWords(ids, state)}; ${waited}; ${by}`;
+}
+
+// Returns how the wait of a client ended, in words.
+function endWords(ids, state) {
+  if (state === "unknown") return `how the client of ${idsWords(ids)} was answered is not known`;
+  return sentence(state === "canceled" ? { kind: "canceled", ids } : { kind: "answered", ids, answer: state });
 }

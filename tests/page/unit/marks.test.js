@@ -1,0 +1,56 @@
+/** The marks of what ends in one way or another. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Lanes } from "../../../src/page/lanes.js";
+import { appendMarks } from "../../../src/page/marks.js";
+import { Story, textWidth } from "./items.js";
+
+// Returns the mark that ends a client's bar, `{look, letters, words}` with the commands of its path, where
+// `end(story)` ends its wait.
+function endOf(end) {
+  const story = new Story().begin("bonnie").append(0, 2).pass(100);
+  end(story);
+  const [append] = story.things("append");
+  const nodes = story.view.nodes();
+  const lanes = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth });
+  const marks = appendMarks(append, lanes, { row: 0, now: story.time, label: null });
+  const { look, kind, d, words } = marks.find(({ key }) => key === "end");
+  return { look, kind, letters: d.replaceAll(/[^A-Za-z]/g, ""), words };
+}
+
+const answered = (answer) => (story) => {
+  story.tell("master", "answered", { ids: [0, 1], writeConcern: 2, answer });
+};
+
+test("each way in which the wait of a client ends has a shape of its own, and words", () => {
+  const acked = endOf(answered("acked"));
+  const timedOut = endOf(answered("timed-out"));
+  const stopping = endOf(answered("stopping"));
+  const canceled = endOf((story) => story.tell("master", "canceled", { ids: [0, 1] }));
+  const unknown = endOf((story) => story.tell("master", "started", { role: "master" }));
+  assert.deepEqual(
+    [acked, timedOut, stopping, canceled, unknown].map(({ look, kind, letters }) => [look, kind, letters]),
+    [
+      ["bold", "answered", "ML"],
+      // An edge, and an hourglass or a triangle.
+      ["alarm", "answered", "MLMHLHZ"],
+      ["alarm", "answered", "MLMLHZ"],
+      ["alarm", "canceled", "ML"],
+      // Nobody tells that a client is answered whose master is gone.
+      ["dashed", "waits", "ML"],
+    ],
+  );
+  assert.match(acked.words, /^the client of message 0 is answered: its write concern holds; it waited 100\.0 ms/);
+  assert.match(timedOut.words, /is answered: its time limit passed; it waited 100\.0 ms for 2 nodes; acked by master$/);
+  assert.match(stopping.words, /is answered: the node stops;/);
+  assert.match(canceled.words, /^the client of message 0 stopped waiting;/);
+  assert.match(unknown.words, /^how the client of message 0 was answered is not known;/);
+});
+
+test("a failed disk and too many that wait are no time limits that passed", () => {
+  for (const answer of ["disk-failed", "too-many-waiting"]) {
+    assert.equal(endOf(answered(answer)).letters, "MLMLHZ", answer);
+  }
+});
