@@ -1,6 +1,11 @@
 // Makes elements. Texts become text nodes, never HTML, so whatever a message contains is shown as
 // it is.
 
+const SVG = "http://www.w3.org/2000/svg";
+
+// Returns the element of the page with an id; null: there is none.
+export const part = (id) => document.getElementById(id);
+
 // Returns a new element. Of `props`, `on` has listeners, `data` data attributes; a boolean sets or
 // leaves out an attribute, null and undefined leave it out. Children that are strings become text.
 export function make(tag, props = {}, ...children) {
@@ -16,6 +21,14 @@ export function make(tag, props = {}, ...children) {
     }
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+// Returns a new element of a drawing.
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
   return element;
 }
 

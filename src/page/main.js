@@ -1,6 +1,7 @@
 // Puts the page together.
 
 import { App } from "./app.js";
+import { part } from "./dom.js";
 import { RatesChart } from "./rates.js";
 import { TimeControls } from "./time-controls.js";
 import { Timeline } from "./timeline.js";
@@ -8,8 +9,6 @@ import { mountViews } from "./views.js";
 
 // Whether the user asks for less motion.
 const STILL = window.matchMedia("(prefers-reduced-motion: reduce)");
-
-const part = (id) => document.getElementById(id);
 
 const app = new App({ isStill: () => STILL.matches });
 const timeline = new Timeline(part("timeline"), {

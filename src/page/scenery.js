@@ -1,17 +1,8 @@
 // What the timeline is drawn on: the names and lines of the lanes, and the axis of time.
 
+import { svg } from "./dom.js";
 import { timeWords } from "./sentences.js";
 import { shown } from "./words.js";
-
-const SVG = "http://www.w3.org/2000/svg";
-
-// Returns a new element of a drawing.
-export function svg(tag, attributes = {}, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
 
 // Returns what stands still: the names and lines of the lanes.
 export function stillParts(lanes, nodes) {

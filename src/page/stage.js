@@ -1,7 +1,7 @@
 // The elements of the timeline: makes them, changes only what differs, and tells what they are.
 
-import { make, setText } from "./dom.js";
-import { stillParts, svg, tickParts } from "./scenery.js";
+import { make, setText, svg } from "./dom.js";
+import { stillParts, tickParts } from "./scenery.js";
 import { sentence, timeWords } from "./sentences.js";
 import { textWidths } from "./text-width.js";
 import { shown } from "./words.js";

@@ -2,7 +2,7 @@
 // notices by itself that a step was done, and heals what it broke.
 
 import { Arrow, newestMark } from "./arrow.js";
-import { make, setAttribute, setData, show } from "./dom.js";
+import { make, part, setAttribute, setData, show } from "./dom.js";
 import { Sight } from "./sight.js";
 import { experiments, hindrance } from "./tour-script.js";
 
@@ -270,9 +270,9 @@ export class Tour {
     const point = this.chosen.steps[this.at]?.point;
     if (!point) return null;
     if (point.id) {
-      const element = document.getElementById(point.id);
+      const element = part(point.id);
       // What is chosen already is appended next.
-      if (element?.checked) return document.getElementById("append-button");
+      if (element?.checked) return part("append-button");
       return element?.closest("label") ?? element;
     }
     const column = [...document.querySelectorAll("section[data-node]")].find(

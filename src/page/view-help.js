@@ -1,9 +1,7 @@
 // The legend: what each shape means. The shapes are those of the timeline.
 
-import { make } from "./dom.js";
+import { make, svg } from "./dom.js";
 import * as shapes from "./shapes.js";
-
-const SVG = "http://www.w3.org/2000/svg";
 
 // Shapes, each as parts of [look, path] in a field of 56 by 24, and what they mean.
 const SHAPES = [
@@ -95,15 +93,6 @@ export class Help {
 
 // Returns a picture of the parts of a shape.
 function picture(parts) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 56 24");
-  svg.setAttribute("aria-hidden", "true");
-  for (const [look, d] of parts) {
-    const path = document.createElementNS(SVG, "path");
-    path.setAttribute("class", "tl-mark");
-    path.setAttribute("data-look", look);
-    path.setAttribute("d", d);
-    svg.append(path);
-  }
-  return svg;
+  const paths = parts.map(([look, d]) => svg("path", { class: "tl-mark", "data-look": look, d }));
+  return svg("svg", { viewBox: "0 0 56 24", "aria-hidden": "true" }, ...paths);
 }

@@ -2,6 +2,7 @@
 // changed.
 
 import { sendFault } from "./commands.js";
+import { part } from "./dom.js";
 import { themeSwitch } from "./theme.js";
 import { Tour } from "./tour.js";
 import { AppendView } from "./view-append.js";
@@ -15,8 +16,6 @@ import { leftOutWords } from "./words.js";
 
 // Time between two drawings of how long ago a connection was lost, in milliseconds.
 const TICK_MS = 1000;
-
-const part = (id) => document.getElementById(id);
 
 // Mounts the views of `app`.
 export function mountViews(app) {
