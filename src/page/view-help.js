@@ -1,62 +1,115 @@
 // The legend: what each shape means. The shapes are those of the timeline.
 
-import { make, svg } from "./dom.js";
+import { make, setData, svg } from "./dom.js";
 import * as shapes from "./shapes.js";
 
-// Shapes, each as parts of [look, path] in a field of 56 by 24, and what they mean.
-const SHAPES = [
-  [[["solid", shapes.circle(28, 12, 6)]], "a node stored the message, or acked it"],
-  [[["ring-dashed", shapes.circle(28, 12, 6)]], "a node lacks it, or stores it later by a fault"],
-  [
-    [
-      ["line", shapes.line(4, 3, 52, 21)],
-      ["solid", shapes.head(4, 3, 52, 21, 11)],
-    ],
-    "a frame with messages, as long as it was on its way",
-  ],
-  [
-    [
-      ["thin", shapes.line(4, 21, 52, 3)],
-      ["solid", shapes.head(4, 21, 52, 3, 9)],
-    ],
-    "an ack on its way back",
-  ],
-  [
-    [["lost", shapes.line(4, 3, 28, 12) + shapes.cross(28, 12, 6)]],
-    "a frame that was lost on its way",
-  ],
-  [
-    [
-      ["line", shapes.line(12, 3, 52, 21)],
-      ["hollow", shapes.square(12, 6, 4.5)],
-    ],
-    "a frame that is sent again",
-  ],
-  [[["alarm", shapes.hourglass(28, 12, 7)]], "a time limit passed"],
-  [
-    [["hollow", shapes.circle(28, 12, 6)]],
-    "an answer after its time limit: it counts all the same",
-  ],
-  [[["hollow", shapes.doubleRing(28, 12, 7)]], "a message that the node had already"],
-  [
-    [
-      ["held", shapes.square(28, 12, 6)],
-      ["thin", shapes.line(23, 17, 33, 7)],
-    ],
-    "a message held back: one before it is missing",
-  ],
-  [[["solid", shapes.diamond(28, 12, 8)]], "the gap is closed, and what was held is stored"],
-  [[["alarm", shapes.triangle(28, 13, 8)]], "an answer with an error"],
-  [
-    [
-      ["bar", shapes.box(4, 6, 48, 12)],
-      ["step", shapes.box(14, 12, 38, 6)],
-      ["step", shapes.box(36, 6, 16, 6)],
-    ],
-    "a client that waits: its bar fills by a step with each ack",
-  ],
-  [[["bold", shapes.line(4, 12, 52, 12)]], "in a list: a majority has what stands above this line"],
+// The dotted line in which messages wait for being stored, and the edge of a bar.
+const STORING = [
+  ["wait", shapes.line(4, 12, 40, 12)],
+  ["solid", shapes.circle(46, 12, 6)],
 ];
+const BAR = ["bar", shapes.box(4, 6, 34, 12)];
+const EDGE = shapes.line(38, 4, 38, 20);
+
+// The part of a lane that a band covers, and the hatching and the dots in it.
+const BAND = shapes.box(2, 3, 52, 18);
+const HATCHING = [4, 14, 24, 34].map((x) => shapes.line(x, 21, x + 18, 3)).join("");
+const DOTS = [8, 18, 28, 38, 48].map((x, at) => shapes.circle(x, at % 2 === 0 ? 8 : 16, 2)).join("");
+
+// The color of bands, which have that of their node.
+const COLOR = 0;
+
+// Groups of shapes. A shape is its parts, as [look, path] in a field of 56 by 24, of bands with their
+// kind, and what it means.
+const GROUPS = {
+  "A frame, from node to node": [
+    [
+      [
+        ["line", shapes.line(4, 3, 52, 21)],
+        ["solid", shapes.head(4, 3, 52, 21, 11)],
+      ],
+      "a frame with messages, as long as it was on its way",
+    ],
+    [
+      [
+        ["thin", shapes.line(4, 21, 52, 3)],
+        ["solid", shapes.head(4, 21, 52, 3, 9)],
+      ],
+      "its answer: the ack",
+    ],
+    [[["lost", shapes.line(4, 3, 28, 12) + shapes.cross(28, 12, 6)]], "it was lost on its way"],
+    [
+      [
+        ["line", shapes.line(12, 3, 52, 21)],
+        ["hollow", shapes.square(12, 6, 4.5)],
+      ],
+      "it is sent again",
+    ],
+    [
+      [
+        ["line", shapes.line(4, 3, 40, 21)],
+        ["line", shapes.line(14, 3, 50, 21)],
+        ["solid", shapes.head(4, 3, 40, 21, 9) + shapes.head(14, 3, 50, 21, 9)],
+      ],
+      "it was sent twice by a fault",
+    ],
+    [
+      [["dashed", shapes.line(4, 3, 52, 21)]],
+      "only one side told of it; a short one: nobody knows yet whether it came",
+    ],
+    [[["alarm", shapes.hourglass(28, 12, 7)]], "a time limit passed"],
+    [[["hollow", shapes.circle(28, 12, 6)]], "an answer after its time limit: it counts all the same"],
+    [[["alarm", shapes.triangle(28, 13, 8)]], "an answer with an error"],
+  ],
+  "On the lane of a node": [
+    [[["solid", shapes.circle(28, 12, 6)]], "it stored the message, or acked it"],
+    [STORING, "it took so long to store it"],
+    [[["ring-dashed", shapes.circle(28, 12, 6)]], "it lacks the message, or stores it later by a fault"],
+    [
+      [
+        ["held", shapes.square(28, 12, 6)],
+        ["thin", shapes.line(23, 17, 33, 7)],
+      ],
+      "it holds the message back: one before it is missing",
+    ],
+    [[["solid", shapes.diamond(28, 12, 8)]], "the gap is closed, and what was held is stored"],
+    [[["hollow", shapes.doubleRing(28, 12, 7)]], "it had the message already, or an answer came twice"],
+    [
+      [
+        ["bold", shapes.line(20, 2, 20, 22)],
+        ["alarm", shapes.line(36, 2, 36, 22)],
+      ],
+      "it started, joined, is ready; or something ended",
+    ],
+    [[["epoch", shapes.line(28, 0, 28, 24)]], "across all lanes: a new epoch"],
+  ],
+  "As long as something holds for a node": [
+    [[["band", shapes.box(2, 9, 52, 5), "faults"]], "faults are in force"],
+    [[["band", BAND, "paused"]], "it is paused"],
+    [[["thin", HATCHING, "gap"]], "a gap: messages are held back"],
+    [[["solid", DOTS, "silence"]], "silence: the master hears nothing of it"],
+    [[["band", BAND, "unreachable"]], "nothing is known: it cannot be reached"],
+    [[["band", BAND, "read-only"]], "read-only, or its disk has a fault"],
+  ],
+  "A client that appends": [
+    [
+      [
+        ["bar", shapes.box(4, 6, 48, 12)],
+        ["step", shapes.box(14, 12, 38, 6)],
+        ["step", shapes.box(36, 6, 16, 6)],
+      ],
+      "it waits: its bar fills by a step with each ack",
+    ],
+    [[BAR, ["bold", EDGE]], "it is answered"],
+    [[BAR, ["alarm", EDGE + shapes.hourglass(47, 12, 5)]], "its time limit passed"],
+    [[BAR, ["alarm", EDGE + shapes.triangle(47, 12, 5)]], "it is answered with another error"],
+    [[BAR, ["alarm", shapes.slash(47, 12, 6)]], "it stopped waiting"],
+    [[["bar", "M38 6H4v12H38"], ["dashed", EDGE]], "nobody told how it was answered"],
+  ],
+  "In the lists": [
+    [[["bold", shapes.line(4, 12, 52, 12)]], "a majority has what stands above this line"],
+  ],
+};
 
 const ROWS =
   "A colour and a letter stand for a node, everywhere. The same message stands in the same row of every list; hatched rows are held back.";
@@ -71,13 +124,13 @@ export class Help {
       { type: "button", class: "main", on: { click: () => dialog.close() } },
       "close",
     );
-    const rows = SHAPES.map(([parts, meaning]) => {
-      return make("div", {}, make("dt", {}, picture(parts)), make("dd", {}, meaning));
-    });
+    const groups = Object.entries(GROUPS).map(([title, rows]) =>
+      make("section", {}, make("h3", {}, title), make("dl", {}, ...rows.map(row))),
+    );
     dialog.append(
       make("h2", { id: "help-title" }, "How to read this page"),
       make("p", {}, ROWS),
-      make("dl", { class: "legend" }, ...rows),
+      make("div", { class: "legend" }, ...groups),
       make("p", { class: "soft" }, KEYS),
       make("p", { class: "actions" }, close),
     );
@@ -87,12 +140,24 @@ export class Help {
     button.addEventListener("click", () => {
       dialog.showModal();
       close.focus();
+      // One reads from the top, also where the button is out of sight there.
+      dialog.scrollTop = 0;
     });
   }
 }
 
+// Returns a shape and what it means.
+function row([parts, meaning]) {
+  return make("div", {}, make("dt", {}, picture(parts)), make("dd", {}, meaning));
+}
+
 // Returns a picture of the parts of a shape.
 function picture(parts) {
-  const paths = parts.map(([look, d]) => svg("path", { class: "tl-mark", "data-look": look, d }));
+  const paths = parts.map(([look, d, kind]) => {
+    const path = svg("path", { class: "tl-mark", "data-look": look, d });
+    setData(path, "kind", kind);
+    setData(path, "color", kind && COLOR);
+    return path;
+  });
   return svg("svg", { viewBox: "0 0 56 24", "aria-hidden": "true" }, ...paths);
 }
