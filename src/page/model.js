@@ -272,7 +272,7 @@ export class Model {
 
   #connection(open, t) {
     for (const name of this.#nodes.keys()) {
-      this.#bands.set(name, "disconnected", open ? null : "no connection: this page was told nothing", t);
+      this.#bands.set(name, "untold", open ? null : "no connection: this page was told nothing", t);
     }
   }
 
