@@ -1,11 +1,12 @@
 // The five experiments of the tour. Pure: each step says what to do and what to watch, where the
 // control is, and notices by itself, from what the nodes tell, that it happened.
 //
-// A step is `{act, watch, point, done, mark, event, again}`: `act` and `watch` are sentences, `point`
+// A step is `{act, watch, point, done, mark, look, event, again}`: `act` and `watch` are sentences, `point`
 // names the control as {node, fault} or {id}, or is null where there is only something to watch;
 // `done(see)` returns the sentence of what happened, or null; `mark` is the kind of the mark on the
-// timeline that shows it, of `event(see)` where several nodes may have such marks; `again(see)`, where
-// there is one, returns why the step before must be done once more, or null. `see` is what `Sight` in
+// timeline that shows it, with `look` where marks of something else have that kind too, of `event(see)`
+// where several nodes may have such marks; `again(see)`, where there is one, returns why the step
+// before must be done once more, or null. `see` is what `Sight` in
 // tour.js makes: the nodes, the events and the appends of this page since the step began.
 
 import { idsWords } from "./sentences.js";
@@ -66,6 +67,8 @@ function lost(near) {
           see.event((one) => one.kind === "dropped" && one.node === near) &&
           "the cross is the lost frame.",
         mark: "lost",
+        // A node that comes back without its messages has a mark of this kind, too.
+        look: "lost",
       },
       {
         act: "Wait until the master gives up waiting for that ack.",
@@ -221,6 +224,11 @@ function twice(master) {
     ],
     why: "A node shows and acks only what has no gap below it: the same order everywhere, each message once.",
   };
+}
+
+// Returns the selector of the marks that may show that a step was done.
+export function marksOf({ mark, look }) {
+  return `.tl-svg [data-kind="${mark}"]${look === undefined ? "" : `[data-look="${look}"]`}`;
 }
 
 // Returns how a step notices an event of a kind, of any node: what it says of it, `words(event)`, and

@@ -4,7 +4,7 @@
 import { Arrow, newestMark } from "./arrow.js";
 import { make, part, setAttribute, setData, show } from "./dom.js";
 import { Sight } from "./sight.js";
-import { experiments, hindrance } from "./tour-script.js";
+import { experiments, hindrance, marksOf } from "./tour-script.js";
 
 // How long a mark on the timeline is pointed at, in milliseconds. Shorter: it is overlooked.
 // Longer: the next control is pointed at too late.
@@ -97,7 +97,7 @@ export class Tour {
     this.say(`There: ${happened}`);
     this.at += 1;
     const event = step.event?.(this.sight) ?? null;
-    this.shown = { mark: step.mark, event, until: performance.now() + SHOWN_MS };
+    this.shown = { marks: marksOf(step), event, until: performance.now() + SHOWN_MS };
     setTimeout(this.changed, SHOWN_MS);
     this.sight.begin(this.#lastNumber());
     if (this.at === this.chosen.steps.length) {
@@ -264,8 +264,8 @@ export class Tour {
   // Returns the element to point at, or null.
   #target() {
     if (this.shown && performance.now() < this.shown.until) {
-      const { mark, event } = this.shown;
-      return newestMark(document.querySelectorAll(`svg [data-kind="${mark}"]`), event);
+      const { marks, event } = this.shown;
+      return newestMark(document.querySelectorAll(marks), event);
     }
     const point = this.chosen.steps[this.at]?.point;
     if (!point) return null;

@@ -109,7 +109,7 @@ describe("the page of a node", options, () => {
     await cluster.master.inject({ dropRate: 1 });
     await page.append("lost on its way", 2);
     for (const peer of ["bonnie", "clyde"]) {
-      const [lost] = await page.marked({ kind: "lost", node: "master", peer, ids: "0-1" });
+      const [lost] = await page.marked({ kind: "lost", look: "lost", node: "master", peer, ids: "0-1" });
       assert.ok(lost.width > 0 && lost.height > 0, "the cross is drawn");
     }
     await page.press("heal", "master");

@@ -1,11 +1,17 @@
-/** The marks of what ends in one way or another. */
+/** Which mark stands for which outcome. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Lanes } from "../../../src/page/lanes.js";
-import { appendMarks } from "../../../src/page/marks.js";
+import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.js";
+import { experiments, marksOf } from "../../../src/page/tour-script.js";
 import { Story, textWidth } from "./items.js";
+
+function lanesOf(story) {
+  const nodes = story.view.nodes();
+  return new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth });
+}
 
 // Returns the mark that ends a client's bar, `{look, letters, words}` with the commands of its path, where
 // `end(story)` ends its wait.
@@ -13,9 +19,7 @@ function endOf(end) {
   const story = new Story().begin("bonnie").append(0, 2).pass(100);
   end(story);
   const [append] = story.things("append");
-  const nodes = story.view.nodes();
-  const lanes = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth });
-  const marks = appendMarks(append, lanes, { row: 0, now: story.time, label: null });
+  const marks = appendMarks(append, lanesOf(story), { row: 0, now: story.time, label: null });
   const { look, kind, d, words } = marks.find(({ key }) => key === "end");
   return { look, kind, letters: d.replaceAll(/[^A-Za-z]/g, ""), words };
 }
@@ -53,4 +57,23 @@ test("a failed disk and too many that wait are no time limits that passed", () =
   for (const answer of ["disk-failed", "too-many-waiting"]) {
     assert.equal(endOf(answered(answer)).letters, "MLMLHZ", answer);
   }
+});
+
+test("the tour points at the frame that was lost, not at a node that lost its messages", () => {
+  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1);
+  story.tell("master", "dropped", { peer: "bonnie", request: 1, frame: "AddMessage", ids: [0, 1] });
+  story.pass(10).tell("master", "lost", { peer: "bonnie", count: 1 });
+  const lanes = lanesOf(story);
+  const marks = [
+    ...story.things("exchange").flatMap((exchange) => exchangeMarks(exchange, lanes)),
+    ...story.things("point").flatMap((point) => pointMarks(point, lanes)),
+  ];
+  assert.equal(marks.filter(({ kind }) => kind === "lost").length, 2);
+  const [, experiment] = experiments({ master: "master", near: "bonnie", far: "bonnie", size: 2 });
+  const wanted = [...marksOf(experiment.steps[1]).matchAll(/data-(\w+)="(\w+)"/g)];
+  const fits = (mark) => wanted.every(([, name, value]) => mark[name] === value);
+  assert.deepEqual(
+    marks.filter(fits).map(({ key }) => key),
+    ["lost master"],
+  );
 });
