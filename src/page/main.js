@@ -28,7 +28,7 @@ const controls = new TimeControls({
 
 app.onChange(() => {
   controls.update();
-  timeline.choose(app.selected);
+  timeline.pick(app.selected);
 });
 app.onFrame((now, isChanged) => {
   const { model, t, live, view } = app;

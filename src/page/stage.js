@@ -43,7 +43,7 @@ export class Stage {
   #marks = new WeakMap();
   #density = new Map();
   #colors = new Map();
-  #chosen = null;
+  #picked = null;
   #isVirtual = false;
   #onPick;
   // The mark that was told last.
@@ -229,16 +229,16 @@ export class Stage {
   }
 
   // Lets the marks of messages `[first, end)` stand out; null: none.
-  choose(ids) {
-    if (ids === this.#chosen) return;
-    this.#chosen = ids;
-    this.svg.classList.toggle("tl-choosing", ids !== null);
-    for (const { element, mark } of this.#parts()) this.#setChosen(element, mark);
+  pick(ids) {
+    if (ids === this.#picked) return;
+    this.#picked = ids;
+    this.svg.classList.toggle("tl-picking", ids !== null);
+    for (const { element, mark } of this.#parts()) this.#setPicked(element, mark);
   }
 
-  #setChosen(element, { ids }) {
-    const chosen = this.#chosen;
-    element.classList.toggle("tl-chosen", Boolean(chosen && ids && ids[0] < chosen[1] && ids[1] > chosen[0]));
+  #setPicked(element, { ids }) {
+    const picked = this.#picked;
+    element.classList.toggle("tl-picked", Boolean(picked && ids && ids[0] < picked[1] && ids[1] > picked[0]));
   }
 
   *#parts() {
@@ -251,7 +251,7 @@ export class Stage {
     this.#change(part, mark);
     this.#layers[LAYER_OF.get(mark.look)].append(element);
     this.count += 1;
-    if (this.#chosen) this.#setChosen(element, mark);
+    if (this.#picked) this.#setPicked(element, mark);
     return part;
   }
 

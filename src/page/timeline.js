@@ -4,11 +4,11 @@
 // are made once and changed where their thing changes; nothing is drawn again as a whole unless the
 // window is another.
 
-import { Choice } from "./choice.js";
 import { Density } from "./density.js";
 import { Lanes, nextStart, Room, Rows, windowStart } from "./lanes.js";
 import { appendMarks, exchangeMarks, inWindow, LABELLED, pointMarks } from "./marks.js";
 import { appendLabel, bandMark, linesOf } from "./labels.js";
+import { Sampling } from "./sampling.js";
 import { Stage } from "./stage.js";
 
 // Most messages that are drawn in a window at 1,000 pixels of width, divided by the number of nodes
@@ -18,7 +18,7 @@ const JOURNEYS = 200;
 // Most marks at once. More: a slow machine draws fewer than 60 frames a second.
 const MOST_MARKS = 900;
 
-// Most things out of the ordinary that are drawn of a second although their messages are not chosen.
+// Most things out of the ordinary that are drawn of a second although their messages are not sampled.
 const MOST_ODD = 12;
 
 // What grows with time is drawn each frame if it is not more than so many things, else so seldom, in
@@ -38,7 +38,7 @@ export class Timeline {
   #model = null;
   #start = null;
   #span = 10_000_000;
-  #choice = null;
+  #sampling = null;
   #density = null;
   #rows = null;
   #room = null;
@@ -54,7 +54,7 @@ export class Timeline {
   #now = 0;
   #moment = null;
 
-  // `root` gets the timeline. `onPick(ids)` is called when a mark is chosen, `onResize()` when it is
+  // `root` gets the timeline. `onPick(ids)` is called when a mark is clicked, `onResize()` when it is
   // to be drawn again.
   constructor(root, { onPick, onResize }) {
     this.#stage = new Stage(root, { onPick, onResize });
@@ -90,7 +90,7 @@ export class Timeline {
     if (isLive) this.#take(changed, t);
     else if (changed.size > 0) this.#isBehind = true;
     if (isLive && this.#isBehind) this.#rebuild(model, lanes, start, nodes);
-    const { every } = this.#choice;
+    const { every } = this.#sampling;
     this.#stage.setLeft(every === 1 ? "" : `drawn: 1 of ${every} messages; the columns count the others`);
     this.#density.draw(this.#stage, this.#lanes, t);
     const future = isLive ? null : isMoving ? "unknown" : "known";
@@ -99,8 +99,8 @@ export class Timeline {
   }
 
   // Marks the messages `[first, end)`; null: none.
-  choose(ids) {
-    this.#stage.choose(ids);
+  pick(ids) {
+    this.#stage.pick(ids);
   }
 
   // Returns the time of the mark before or after `t`, also beyond the window; null: there is none.
@@ -166,14 +166,14 @@ export class Timeline {
     this.#density = new Density();
     this.#stage.begin(lanes, nodes, start, model.clocks.virtual);
     const others = Math.max(1, nodes.length - 1);
-    this.#choice = new Choice((JOURNEYS * (lanes.right - lanes.left)) / 1000 / (others + 2), lanes.span);
+    this.#sampling = new Sampling((JOURNEYS * (lanes.right - lanes.left)) / 1000 / (others + 2), lanes.span);
     const things = model.things.between(start, start + lanes.span);
     const messages = things.reduce(
       (sum, thing) => (thing.type === "append" ? sum + thing.end - thing.first : sum),
       0,
     );
     const filled = Math.min(lanes.span, Math.max(1_000_000, this.#now - start));
-    this.#choice.set((messages * 1_000_000) / filled);
+    this.#sampling.set((messages * 1_000_000) / filled);
     for (const thing of things) this.#update(thing, false);
   }
 
@@ -215,9 +215,9 @@ export class Timeline {
 
   #update(thing, isNews) {
     if (isNews && thing.type === "append" && !this.#drawn.has(thing)) {
-      if (!this.#density.knows(thing)) this.#choice.see(thing.ids, thing.t);
+      if (!this.#density.knows(thing)) this.#sampling.see(thing.ids, thing.t);
     }
-    if (!this.#drawn.has(thing) && !this.#isChosen(thing)) {
+    if (!this.#drawn.has(thing) && !this.#getsMarks(thing)) {
       this.#density.count(thing, this.#lanes);
       return;
     }
@@ -230,11 +230,11 @@ export class Timeline {
     this.#stage.show(thing, marks);
   }
 
-  // Whether a thing is drawn: one of its messages is chosen, or it is out of the ordinary.
-  #isChosen(thing) {
+  // Whether a thing has marks of its own: one of its messages is sampled, or it is out of the ordinary.
+  #getsMarks(thing) {
     if (thing.type === "band") return true;
     if (this.#stage.count > MOST_MARKS) return false;
-    if (this.#choice.has(thing.ids)) return true;
+    if (this.#sampling.has(thing.ids)) return true;
     const isOdd = thing.type === "point" ? ODD_POINTS.has(thing.kind) : isOddExchange(thing);
     if (!isOdd) return false;
     const second = Math.floor(thing.t / 1_000_000);
@@ -255,7 +255,7 @@ export class Timeline {
     const end = lanes.x(thing.endedAt ?? Math.max(this.#now, thing.last));
     const room = lanes.x(this.#start + lanes.span) - left;
     const fits = (text) => lanes.widthOf(text, true) <= room;
-    const words = appendLabel(thing, this.#choice.every, this.#stage.names, this.#moment ?? Infinity, fits);
+    const words = appendLabel(thing, this.#sampling.every, this.#stage.names, this.#moment ?? Infinity, fits);
     const width = lanes.widthOf(words, true);
     const space = lanes.rem * 0.5;
     const x = lanes.x(thing.t);

@@ -3,13 +3,13 @@
 import { make } from "./dom.js";
 import { plural, sentence, shown, span } from "./words.js";
 
-// The dialog. `node(name)` is a node as the page shows it, or null; `choose(ids)` marks messages on
+// The dialog. `node(name)` is a node as the page shows it, or null; `pick(ids)` marks messages on
 // the timeline.
 export class ReceiptView {
-  constructor({ dialog, node, choose }) {
+  constructor({ dialog, node, pick }) {
     this.dialog = dialog;
     this.node = node;
-    this.choose = choose;
+    this.pick = pick;
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog) dialog.close();
     });
@@ -36,7 +36,7 @@ export class ReceiptView {
   #fill(...parts) {
     const mark = make(
       "button",
-      { type: "button", on: { click: () => this.#choose() } },
+      { type: "button", on: { click: () => this.#pick() } },
       "mark on the timeline",
     );
     const again = make("button", { type: "button", on: { click: () => this.#ask() } }, "ask again");
@@ -54,9 +54,9 @@ export class ReceiptView {
     close.focus();
   }
 
-  #choose() {
+  #pick() {
     this.dialog.close();
-    this.choose([this.id, this.id + 1]);
+    this.pick([this.id, this.id + 1]);
   }
 
   #table(receipt) {

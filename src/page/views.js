@@ -35,7 +35,7 @@ export function mountViews(app) {
   const receipt = new ReceiptView({
     dialog: part("receipt"),
     node: (name) => app.view.node(name),
-    choose: (ids) => app.select(ids),
+    pick: (ids) => app.select(ids),
   });
   const nodes = new NodesView({
     root: part("nodes"),

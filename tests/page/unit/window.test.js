@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Choice } from "../../../src/page/choice.js";
 import { Lanes, nextStart, Room, Rows, windowStart } from "../../../src/page/lanes.js";
 import { ceiling } from "../../../src/page/rate-counts.js";
+import { Sampling } from "../../../src/page/sampling.js";
 import { Timed } from "../../../src/page/timed.js";
 import { textWidth } from "./items.js";
 
@@ -96,31 +96,31 @@ test("words that are placed anew have the room that they had, and leave it to ot
 });
 
 test("of too many messages one of a power of two is drawn, with all that is about it", () => {
-  const choice = new Choice(50, 10 * SECOND);
+  const sampling = new Sampling(50, 10 * SECOND);
   let id = 0;
   for (let second = 0; second < 5; second += 1) {
     for (let number = 0; number < 200; number += 1) {
-      choice.see([id, id + 1], second * SECOND + number * 5000);
+      sampling.see([id, id + 1], second * SECOND + number * 5000);
       id += 1;
     }
   }
-  assert.equal(choice.every, 64);
+  assert.equal(sampling.every, 64);
   const drawn = Array.from({ length: 200 }, (_, number) => id - 200 + number).filter((it) =>
-    choice.has([it, it + 1]),
+    sampling.has([it, it + 1]),
   );
   assert.ok(drawn.length >= 2 && drawn.length <= 5);
   // A run is drawn where it has a message that is.
-  assert.ok(choice.has([drawn[0] - 3, drawn[0] + 2]));
-  assert.ok(choice.has(null));
+  assert.ok(sampling.has([drawn[0] - 3, drawn[0] + 2]));
+  assert.ok(sampling.has(null));
 });
 
 test("with few messages all are drawn, also after many", () => {
-  const choice = new Choice(50, 10 * SECOND);
-  for (let id = 0; id < 500; id += 1) choice.see([id, id + 1], 1000 + id);
-  assert.ok(choice.every > 1);
-  for (let second = 1; second < 20; second += 1) choice.see([500 + second, 501 + second], second * SECOND);
-  assert.equal(choice.every, 1);
-  assert.ok(choice.has([517, 518]));
+  const sampling = new Sampling(50, 10 * SECOND);
+  for (let id = 0; id < 500; id += 1) sampling.see([id, id + 1], 1000 + id);
+  assert.ok(sampling.every > 1);
+  for (let second = 1; second < 20; second += 1) sampling.see([500 + second, 501 + second], second * SECOND);
+  assert.equal(sampling.every, 1);
+  assert.ok(sampling.has([517, 518]));
 });
 
 test("a value is known at each time since it was set", () => {

@@ -1,12 +1,12 @@
 // Which messages are drawn where there are too many: one of each 1, 2, 4, 8 and so on, by its id,
-// as nodes choose of which they tell.
+// as nodes do with what they tell.
 
 const SECOND = 1_000_000;
 
-// Changes of the choice that are remembered. Fewer: messages under way lose some of their marks.
+// Changes of the sampling that are remembered. Fewer: messages under way lose some of their marks.
 const MOST_CHANGES = 64;
 
-export class Choice {
+export class Sampling {
   // Of messages from `first` on, one of `every` is drawn.
   #changes = [{ first: 0, every: 1 }];
   #second = null;
@@ -23,7 +23,7 @@ export class Choice {
     return this.#changes.at(-1).every;
   }
 
-  // Chooses anew for a number of messages a second, from the message `first` on.
+  // Samples anew for a number of messages a second, from the message `first` on.
   set(rate, first = 0) {
     let every = 1;
     while (rate / every > this.#budget) every *= 2;
@@ -49,7 +49,7 @@ export class Choice {
     if (this.#count / this.every > 2 * this.#budget) this.#change(end, this.every * 2);
   }
 
-  // Whether messages are drawn: one of them is chosen.
+  // Whether messages are drawn: one of them is sampled.
   has(ids) {
     if (!ids) return true;
     const [first, end] = ids;
