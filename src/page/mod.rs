@@ -36,6 +36,7 @@ pub const FILES: &[PageFile] = files![
     "append-queue.js",
     "appends.js",
     "arrow.js",
+    "band-marks.js",
     "bands.js",
     "clock.js",
     "commands.js",

@@ -4,10 +4,11 @@
 // are made once and changed where their thing changes; nothing is drawn again as a whole unless the
 // window is another.
 
+import { bandMark, linesOf } from "./band-marks.js";
 import { Density } from "./density.js";
 import { Lanes, nextStart, Room, Rows, windowStart } from "./lanes.js";
 import { appendMarks, exchangeMarks, inWindow, LABELLED, pointMarks } from "./marks.js";
-import { appendLabel, bandMark, linesOf } from "./labels.js";
+import { appendLabel } from "./labels.js";
 import { Sampling } from "./sampling.js";
 import { Stage } from "./stage.js";
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bandMark } from "../../../src/page/labels.js";
+import { bandMark } from "../../../src/page/band-marks.js";
 import { Lanes } from "../../../src/page/lanes.js";
 import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.js";
 import { Model } from "../../../src/page/model.js";

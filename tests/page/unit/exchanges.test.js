@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { appendLabel, bandMark } from "../../../src/page/labels.js";
+import { bandMark } from "../../../src/page/band-marks.js";
+import { appendLabel } from "../../../src/page/labels.js";
 import { Lanes } from "../../../src/page/lanes.js";
 import { appendMarks, exchangeMarks, inWindow, pointMarks } from "../../../src/page/marks.js";
 import { Story, textWidth } from "./items.js";
