@@ -40,6 +40,7 @@ pub const FILES: &[PageFile] = files![
     "bands.js",
     "clock.js",
     "commands.js",
+    "concern-choices.js",
     "density.js",
     "dom.js",
     "exchanges.js",

@@ -1,14 +1,15 @@
 // The five experiments of the tour. Pure: each step says what to do and what to watch, where the
 // control is, and notices by itself, from what the nodes tell, that it happened.
 //
-// A step is `{act, watch, point, done, mark, look, event, again}`: `act` and `watch` are sentences, `point`
-// names the control as {node, fault} or {id}, or is null where there is only something to watch;
-// `done(see)` returns the sentence of what happened, or null; `mark` is the kind of the mark on the
-// timeline that shows it, with `look` where marks of something else have that kind too, of `event(see)`
-// where several nodes may have such marks; `again(see)`, where there is one, returns why the step
-// before must be done once more, or null. `see` is what `Sight` in
-// tour.js makes: the nodes, the events and the appends of this page since the step began.
+// A step is `{act, watch, point, done, mark, look, event, again}`: `act` and `watch` are sentences,
+// `point` names the control as {node, fault} or {id}, or is null where there is only something to
+// watch; `done(see)` returns the sentence of what happened, or null; `mark` is the kind of the mark on
+// the timeline that shows it, with `look` where marks of something else have that kind too, of
+// `event(see)` where several nodes may have such marks; `again(see)`, where there is one, returns why
+// the step before must be done once more, or null. `see` is a `Sight`: the nodes, the events and the
+// appends of this page since the step began.
 
+import { choiceFor } from "./concern-choices.js";
 import { idsWords } from "./sentences.js";
 import { listed, span } from "./words.js";
 
@@ -30,7 +31,7 @@ function waits(near, size) {
       {
         act: "Append a message with write concern 1.",
         watch: `The answer comes at once. In the list of ${near} its place stays empty for a second.`,
-        point: { id: "concern-1" },
+        point: { id: choiceFor(1, "other") },
         done: (see) => {
           const entry = see.answered((one) => one.needed === 1);
           return entry && `answered after ${span(entry.tookMs)}, without waiting for ${near}.`;
@@ -40,7 +41,7 @@ function waits(near, size) {
       {
         act: `Append one with write concern ${size}: all nodes.`,
         watch: `Its bar waits, and the mark of ${near} stays a dashed ring until ${near} has the message.`,
-        point: { id: `concern-${size <= 5 ? size : "all"}` },
+        point: { id: choiceFor(size, "all") },
         done: (see) => {
           const entry = see.answered((one) => one.needed === size);
           return entry && `answered after ${span(entry.tookMs)}, as soon as ${near} had it.`;
@@ -154,7 +155,7 @@ function cutOff(near, size) {
       {
         act: `Append a message with write concern ${fewer}.`,
         watch: `It is answered. The list of ${near} stays as it was: old, not wrong.`,
-        point: { id: `concern-${fewer <= 5 ? fewer : "other"}` },
+        point: { id: choiceFor(fewer, "other") },
         done: (see) => {
           const entry = see.answered((one) => one.needed <= fewer);
           return (
@@ -168,7 +169,7 @@ function cutOff(near, size) {
       {
         act: `Append one with write concern ${size}.`,
         watch: `It waits: the mark of ${near} stays a dashed ring.`,
-        point: { id: `concern-${size <= 5 ? size : "all"}` },
+        point: { id: choiceFor(size, "all") },
         done: (see) => see.waits((one) => one.needed === size) && `it waits for ${near}.`,
         mark: "waits",
       },

@@ -2,6 +2,7 @@
 // while it waits.
 
 import { AppendQueue, MAX_WAITING } from "./append-queue.js";
+import { NUMBERED_CHOICES } from "./concern-choices.js";
 import { keyed, make, setAttribute, setData, setText, show } from "./dom.js";
 import {
   answerWords,
@@ -13,9 +14,6 @@ import {
   shown,
   span,
 } from "./words.js";
-
-// Nodes up to which each number has a choice of its own; larger ones are typed.
-const NUMBERED_CHOICES = 5;
 
 // The longest time limit of the form, in seconds: a day. Longer: nobody waits for it.
 const LONGEST_LIMIT_S = 86_400;
