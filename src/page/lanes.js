@@ -103,6 +103,17 @@ export function nextStart(start, t, span) {
   return t < start + span * 1.5 ? start + span / 2 : windowStart(t, span);
 }
 
+// Returns the next one of some times that is more than `near` after `t`, where `direction` is 1, or
+// before it, where that is -1; null: there is none.
+export function nextTime(times, t, direction, near) {
+  let next = null;
+  for (const time of times) {
+    const isBeyond = (time - t) * direction > near;
+    if (isBeyond && (next === null || (next - time) * direction > 0)) next = time;
+  }
+  return next;
+}
+
 // The room for words beside each other on a line.
 export class Room {
   // Line to what stands there, as `{key, from, to}`.

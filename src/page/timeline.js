@@ -6,7 +6,7 @@
 
 import { bandMark, linesOf } from "./band-marks.js";
 import { Density } from "./density.js";
-import { Lanes, nextStart, Room, Rows, windowStart } from "./lanes.js";
+import { Lanes, nextStart, nextTime, Room, Rows, windowStart } from "./lanes.js";
 import { appendMarks, exchangeMarks, inWindow, LABELLED, pointMarks } from "./marks.js";
 import { appendLabel } from "./labels.js";
 import { Sampling } from "./sampling.js";
@@ -26,6 +26,10 @@ const MOST_ODD = 12;
 // microseconds.
 const MOST_GROWING = 16;
 const GROWS_EVERY = 100_000;
+
+// Times whose difference is a smaller share of the window cannot be told apart on its axis, and are
+// one step. Smaller: some steps show nothing else. Larger: some events have no step of their own.
+const ONE_STEP = 1 / 20_000;
 
 // Points so near to the begin of a window have their words placed anew when it turns over, in rem.
 // Smaller: the words of some are cut.
@@ -96,7 +100,7 @@ export class Timeline {
     this.#density.draw(this.#stage, this.#lanes, t);
     const future = isLive ? null : isMoving ? "unknown" : "known";
     this.#stage.setHand(this.#lanes.x(t) + this.#shift(), this.#lanes, future);
-    this.#stage.setNow(isMoving ? null : t, this.#span / 20_000);
+    this.#stage.setNow(isMoving ? null : t, this.#span * ONE_STEP);
   }
 
   // Marks the messages `[first, end)`; null: none.
@@ -106,25 +110,17 @@ export class Timeline {
 
   // Returns the time of the mark before or after `t`, also beyond the window; null: there is none.
   step(t, direction) {
-    const times = this.#stage.times();
-    // Times that cannot be told apart on the axis are one step.
-    const near = this.#span / 20_000;
-    const beyond =
-      direction > 0 ? times.filter((time) => time > t + near) : times.filter((time) => time < t - near);
-    if (beyond.length > 0) return direction > 0 ? Math.min(...beyond) : Math.max(...beyond);
-    const isForward = direction > 0;
-    const things = this.#model.things.between(
-      isForward ? t + near : -Infinity,
-      isForward ? Infinity : t - near,
+    const near = this.#span * ONE_STEP;
+    const drawn = nextTime(this.#stage.times(), t, direction, near);
+    if (drawn !== null) return drawn;
+    const [from, to] = direction > 0 ? [t + near, Infinity] : [-Infinity, t - near];
+    const things = this.#model.things.between(from, to);
+    return nextTime(
+      things.flatMap((thing) => [thing.t, thing.last]),
+      t,
+      direction,
+      near,
     );
-    let best = null;
-    for (const thing of things) {
-      for (const time of [thing.t, thing.last]) {
-        const isBeyond = isForward ? time > t + near : time < t - near;
-        if (isBeyond && (best === null || (isForward ? time < best : time > best))) best = time;
-      }
-    }
-    return best;
   }
 
   #startFor(t, isMoving, from) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Lanes, nextStart, Room, Rows, windowStart } from "../../../src/page/lanes.js";
+import { Lanes, nextStart, nextTime, Room, Rows, windowStart } from "../../../src/page/lanes.js";
 import { ceiling } from "../../../src/page/rate-counts.js";
 import { Sampling } from "../../../src/page/sampling.js";
 import { Timed } from "../../../src/page/timed.js";
@@ -18,6 +18,13 @@ test("the window stands until it is full, then turns over by half", () => {
     if (starts.at(-1) !== start / SECOND) starts.push(start / SECOND);
   }
   assert.deepEqual(starts, [10, 15, 20]);
+});
+
+test("a step goes to the next time that can be told apart, and to nothing where there is none", () => {
+  const times = [40, 10, 30.5, 30, 20];
+  const steps = (direction) => [0, 10, 29.5, 30, 40, 99].map((t) => nextTime(times, t, direction, 1));
+  assert.deepEqual(steps(1), [10, 20, 40, 40, null, null]);
+  assert.deepEqual(steps(-1), [null, null, 20, 20, 30.5, 40]);
 });
 
 test("after a long sleep the window is at once where time is", () => {
