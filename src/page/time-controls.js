@@ -3,6 +3,9 @@
 import { make, setAttribute, setText, show } from "./dom.js";
 import { timeWords } from "./sentences.js";
 
+// In microseconds.
+const SECOND = 1_000_000;
+
 // Lengths of the window of the timeline, in seconds. Shorter ones than a second show the way of
 // frames that take some ms; they would turn over too fast while time goes on.
 const SPANS = [0.1, 1, 2, 5, 10, 30];
@@ -76,15 +79,15 @@ export class TimeControls {
   #fitRecording(recording) {
     if (recording === this.#recording) return;
     this.#recording = recording;
-    const seconds = recording ? recording.length / 1_000_000 : Infinity;
+    const seconds = recording ? recording.length / SECOND : Infinity;
     this.#setSpan(SPANS.find((span) => span >= seconds && span <= USUAL) ?? USUAL);
   }
 
   #momentWords(t, from, to, isVirtual) {
     if (this.#app.recording) {
-      return `${timeWords(t, isVirtual)} (${((t - from) / 1e6).toFixed(1)} of ${((to - from) / 1e6).toFixed(1)} s)`;
+      return `${timeWords(t, isVirtual)} (${((t - from) / SECOND).toFixed(1)} of ${((to - from) / SECOND).toFixed(1)} s)`;
     }
-    return `${timeWords(t)} (${((to - t) / 1e6).toFixed(1)} s back)`;
+    return `${timeWords(t)} (${((to - t) / SECOND).toFixed(1)} s back)`;
   }
 
   #tools() {
@@ -156,7 +159,7 @@ export class TimeControls {
   #setSpan(seconds) {
     this.#span = seconds;
     this.#parts.span.value = String(seconds);
-    this.#timeline.setSpan(seconds * 1_000_000);
+    this.#timeline.setSpan(seconds * SECOND);
     this.#app.changed();
   }
 
@@ -181,10 +184,9 @@ export class TimeControls {
   #key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const [from, to] = this.#app.range;
-    const seconds = 1_000_000;
     const actions = {
-      ArrowLeft: () => (event.shiftKey ? this.#app.seek(this.#app.t - seconds) : this.#step(-1)),
-      ArrowRight: () => (event.shiftKey ? this.#app.seek(this.#app.t + seconds) : this.#step(1)),
+      ArrowLeft: () => (event.shiftKey ? this.#app.seek(this.#app.t - SECOND) : this.#step(-1)),
+      ArrowRight: () => (event.shiftKey ? this.#app.seek(this.#app.t + SECOND) : this.#step(1)),
       Home: () => this.#app.seek(from),
       End: () => this.#app.seek(to),
       "+": () => this.#zoom(-1),

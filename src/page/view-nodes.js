@@ -11,6 +11,13 @@ import { FAULTS, faultPhrases, inForce, listed, sentence, shown } from "./words.
 const FEWEST_ROWS = 6;
 const MOST_ROWS = 14;
 
+// Share of the height of the browser's window that the rows of a list take, within these bounds. Smaller:
+// fewer messages are seen. Larger: the timeline is out of sight.
+const ROWS_SHARE = 0.22;
+
+// Height of a row, in rem: see --row of style.css.
+const ROW = 1.7;
+
 // Characters of a message that a row shows; the style sheet cuts it to the width of the column.
 const ROW_CHARACTERS = 120;
 
@@ -265,6 +272,6 @@ function walk(event) {
 // Returns the number of rows that the window of the browser has room for.
 function rowCount() {
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-  const rows = Math.floor((innerHeight * 0.22) / (rem * 1.7));
+  const rows = Math.floor((innerHeight * ROWS_SHARE) / (rem * ROW));
   return Math.min(MOST_ROWS, Math.max(FEWEST_ROWS, rows));
 }
