@@ -146,8 +146,8 @@ export class Room {
 const MOST_COVERED = 12;
 
 // Rows of bars with words above them: each bar gets the first row that is free at its place, and
-// keeps it. Where words of others stand on all rows, it gets one without, until it is long enough to
-// have at least half of its own words behind them.
+// keeps it. If words of other bars cover its place on every row, the bar has no words until half of
+// them would fit behind those.
 export class Rows {
   // Where the last bar of each row ends, where the last words do, and whose they are.
   #bars;

@@ -12,9 +12,10 @@ import { appendLabel } from "./labels.js";
 import { Sampling } from "./sampling.js";
 import { Stage } from "./stage.js";
 
-// Most messages that are drawn in a window at 1,000 pixels of width, divided by the number of nodes
-// and one, since each takes as many marks. More: no journey can be told from another, and frames are lost. Fewer: less is seen.
-const JOURNEYS = 200;
+// Messages drawn in a window of 1,000 pixels, for a cluster of n nodes divided by n + 1: each message has
+// marks on every lane. More: none can be told from another, and the page draws too slowly. Fewer: less
+// is seen.
+const MESSAGES = 200;
 
 // Most marks at once. More: a slow machine draws fewer than 60 frames a second.
 const MOST_MARKS = 900;
@@ -22,8 +23,8 @@ const MOST_MARKS = 900;
 // Most things out of the ordinary that are drawn of a second although their messages are not sampled.
 const MOST_ODD = 12;
 
-// What grows with time is drawn each frame if it is not more than so many things, else so seldom, in
-// microseconds.
+// Bars and bands that go on are redrawn each frame while they are at most MOST_GROWING, otherwise once in
+// GROWS_EVERY microseconds.
 const MOST_GROWING = 16;
 const GROWS_EVERY = 100_000;
 
@@ -53,7 +54,7 @@ export class Timeline {
   #drawn = new Set();
   #growing = new Set();
   #grewAt = -Infinity;
-  // Whether things changed that are not drawn, since time stands.
+  // Whether things changed while time stood still; they are not drawn yet.
   #isBehind = false;
   // Where the things end, and the moment shown while time stands; null: time goes on.
   #now = 0;
@@ -163,7 +164,7 @@ export class Timeline {
     this.#density = new Density();
     this.#stage.begin(lanes, nodes, start, model.clocks.virtual);
     const others = Math.max(1, nodes.length - 1);
-    this.#sampling = new Sampling((JOURNEYS * (lanes.right - lanes.left)) / 1000 / (others + 2), lanes.span);
+    this.#sampling = new Sampling((MESSAGES * (lanes.right - lanes.left)) / 1000 / (others + 2), lanes.span);
     const things = model.things.between(start, start + lanes.span);
     const messages = things.reduce(
       (sum, thing) => (thing.type === "append" ? sum + thing.end - thing.first : sum),

@@ -213,7 +213,7 @@ function twice(master) {
         point: { id: "message" },
         ...noticed(
           "held",
-          ({ node, ids, end }) => `${node} holds ${idsWords(ids)} back, since message ${end} is missing.`,
+          ({ node, ids, end }) => `${node} holds ${idsWords(ids)} back, because message ${end} is missing.`,
         ),
       },
       {

@@ -130,7 +130,7 @@ test("duplicates, and a gap that closes, are noticed", () => {
   sight.take({ kind: "held", node: "clyde", ids: [6, 8], end: 5 });
   assert.match(
     steps[3].done(sight),
-    /clyde holds messages 6 to 7 back, since message 5 is missing/,
+    /clyde holds messages 6 to 7 back, because message 5 is missing/,
   );
   sight.take({ kind: "gap-closed", node: "clyde", ids: [5, 8] });
   assert.match(steps[4].done(sight), /clyde is closed/);
