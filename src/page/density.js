@@ -1,5 +1,7 @@
 // Counts messages that have no marks of their own, and draws the counts as columns below the lanes.
 
+import { box } from "./shapes.js";
+
 // Width of a column, in rem.
 const COLUMN = 0.4;
 
@@ -51,7 +53,7 @@ export class Density {
       let sum = 0;
       for (const [column, count] of this.#columns.get(lane)) {
         const height = Math.min(lanes.rem, Math.log2(1 + count) * lanes.rem * 0.14);
-        d += `M${(column * width).toFixed(1)} ${bottom.toFixed(1)}v${(-height).toFixed(1)}h${(width * 0.7).toFixed(1)}v${height.toFixed(1)}Z`;
+        d += box(column * width, bottom, width * 0.7, -height);
         sum += count;
       }
       stage.showDensity(lane, d, sum);

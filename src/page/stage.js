@@ -92,9 +92,9 @@ export class Stage {
     const help = make(
       "p",
       { class: "unseen", id: "tl-help" },
-      "Arrow keys step from event to event, and with shift by a second. Home and end go to the begin and the end of what " +
-        "is kept. Space freezes, plus and minus change the window. Escape ends the marking of messages, then goes back to " +
-        "now. The facts of a step stand below.",
+      "Arrow keys step from event to event, and with shift by a second. Home and end go to the begin and the end of " +
+        "what is kept. Space freezes, plus and minus change the window. Escape ends the marking of messages, then " +
+        "goes back to now. The facts of a step stand below.",
     );
     root.append(make("div", { class: "tl-frame" }, this.svg, this.#hand), this.#facts, this.#left, help);
     this.#listen();

@@ -85,9 +85,9 @@ export class TimeControls {
 
   #momentWords(t, from, to, isVirtual) {
     if (this.#app.recording) {
-      return `${timeWords(t, isVirtual)} (${((t - from) / SECOND).toFixed(1)} of ${((to - from) / SECOND).toFixed(1)} s)`;
+      return `${timeWords(t, isVirtual)} (${seconds(t - from)} of ${seconds(to - from)} s)`;
     }
-    return `${timeWords(t)} (${((to - t) / SECOND).toFixed(1)} s back)`;
+    return `${timeWords(t)} (${seconds(to - t)} s back)`;
   }
 
   #tools() {
@@ -198,4 +198,9 @@ export class TimeControls {
     event.preventDefault();
     actions[event.key]();
   }
+}
+
+// Returns a time in seconds, with one decimal.
+function seconds(time) {
+  return (time / SECOND).toFixed(1);
 }

@@ -62,7 +62,9 @@ function lost(near) {
       press(near, "drop", `${near} now loses about one of three frames that it sends: its acks.`),
       {
         act: "Append messages, one every second or so, until a frame is lost.",
-        watch: `An arrow from ${near} that ends half-way in a cross: ${near} has the message, and the master does not know.`,
+        watch:
+          `An arrow from ${near} that ends half-way in a cross: ${near} has the message, and the master ` +
+          "does not know.",
         point: FORM,
         done: (see) =>
           see.event((one) => one.kind === "dropped" && one.node === near) &&
@@ -261,7 +263,8 @@ export function hindrance({ mode, master, secondaries, faultsOff }) {
   if (!master) return "The tour needs the master's page: this one shows a secondary alone.";
   if (faultsOff.length > 0) {
     const verb = faultsOff.length === 1 ? "does" : "do";
-    return `The tour injects faults, and ${listed(faultsOff)} ${verb} not allow it. Start the nodes with --allow-faults.`;
+    const why = `The tour injects faults, and ${listed(faultsOff)} ${verb} not allow it.`;
+    return `${why} Start the nodes with --allow-faults.`;
   }
   if (secondaries.length === 0) {
     return "The tour needs a secondary, and there is none. Start one.";

@@ -112,12 +112,13 @@ const GROUPS = {
 };
 
 const ROWS =
-  "A colour and a letter stand for a node, everywhere. The same message stands in the same row of every list; hatched rows are held back.";
+  "A colour and a letter stand for a node, everywhere. The same message stands in the same row of every list; " +
+  "hatched rows are held back.";
 const KEYS =
-  "Tab goes from control to control. The arrow keys go from receipt to receipt in the master's list. Enter in the field " +
-  "for the message appends. On the timeline the arrow keys step from event to event, with Shift by a second, Home and End " +
-  "go to the begin and the end of what is kept, + and − change the window, and Escape ends the marking of messages, then " +
-  "goes back to now. Space freezes, also where nothing has the focus.";
+  "Tab goes from control to control. The arrow keys go from receipt to receipt in the master's list. Enter in the " +
+  "field for the message appends. On the timeline the arrow keys step from event to event, with Shift by a second, " +
+  "Home and End go to the begin and the end of what is kept, + and − change the window, and Escape ends the marking " +
+  "of messages, then goes back to now. Space freezes, also where nothing has the focus.";
 
 // The dialog, opened by `button`.
 export class Help {

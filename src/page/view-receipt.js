@@ -70,7 +70,8 @@ export class ReceiptView {
       make(
         "p",
         {},
-        `On ${receipt.heldBy} of ${plural(receipt.copies.length, "node")}. Accepted ${receipt.acceptedAt} in epoch ${receipt.epoch}.${batch}`,
+        `On ${receipt.heldBy} of ${plural(receipt.copies.length, "node")}. ` +
+          `Accepted ${receipt.acceptedAt} in epoch ${receipt.epoch}.${batch}`,
       ),
       make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
       make(
