@@ -2,57 +2,20 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { after, describe, it } from "node:test";
+import { describe } from "node:test";
 
-import { Browser, installedBrowser } from "../../clients/tests/browser.js";
-import { Cluster, waitUntil } from "../../clients/tests/cluster.js";
+import { waitUntil } from "../../clients/tests/cluster.js";
 import { Client } from "../../clients/acklog.js";
+import { browser, folder, live, NODES, options } from "./live.js";
 import { Page } from "./page.js";
-
-const program = installedBrowser();
-const browser = program && Browser.start({ after }, program);
-const axe = process.env.AXE && readFileSync(process.env.AXE, "utf8");
-
-const NODES = ["master", "bonnie", "clyde"];
-
-const FLAGS = { all: ["--allow-faults"], master: [] };
 
 /** What the browser logs of answers that are errors, and of connections that are refused. */
 const FAILED_REQUESTS = /^network error: Failed to load resource/;
 
-/**
- * Tests the master's page on a cluster of its own. Holds for each: no error and no warning, nothing that the page's
- * policy forbids, no request to elsewhere, one stream of events. `expected` matches errors that are meant to happen.
- */
-function live(name, { expected, skip, looks, flags = FLAGS } = {}, run) {
-  it(name, { timeout: 120_000, skip }, async (t) => {
-    const cluster = await Cluster.start(t, flags);
-    const page = await Page.open(browser, cluster.master.url, looks);
-    t.after(() => page.close());
-    // So long that marks stay until they are looked for.
-    await page.option("length of the window", "30");
-    await run(page, cluster, t).catch(async (error) => {
-      const picture = path.resolve("target", `${name}.png`);
-      // Not there yet where the programs were built elsewhere.
-      mkdirSync(path.dirname(picture), { recursive: true });
-      await page.picture(picture);
-      const told = [...page.problems, await page.text()].join("\n");
-      throw new Error(`${error.message}; ${picture} shows the page:\n${told}`, { cause: error });
-    });
-    page.isClean(expected);
-    await waitUntil("one stream of events is open", () => page.streams === 1);
-  });
-}
-
-/** Makes a folder, which is gone after the test. */
-function folder(t) {
-  const made = mkdtempSync(path.join(tmpdir(), "acklog-page-"));
-  t.after(() => rmSync(made, { recursive: true }));
-  return made;
-}
+/** A window with room for as many rows as a list has at most. */
+const TALL = { looks: { height: 1400 } };
 
 /** Appends until the page says something; not while it says that one must wait. */
 async function appendUntil(page, pattern, waits) {
@@ -62,20 +25,6 @@ async function appendUntil(page, pattern, waits) {
     return pattern.test(text);
   });
 }
-
-/** Prepares what is looked at: long texts, faults in force, a sender that waits, messages that are not everywhere. */
-async function busy(page, cluster) {
-  const client = new Client([cluster.master.url]);
-  await client.append("a first message", { writeConcern: "all" });
-  await client.append("a long message ".repeat(20), { writeConcern: "all" });
-  for (const fault of ["slow", "duplicate", "drop"]) await page.toggle(fault, "bonnie", true);
-  await page.toggle("cut", "clyde", true);
-  await page.append("for all three, one of which is cut off", 3);
-  await page.says(/waits for/);
-  await page.says(/unhealthy|disconnected/, "clyde");
-}
-
-const options = { concurrency: 3, skip: program ? false : "there is no Chromium" };
 
 describe("the page of a node", options, () => {
   live("acks_arrive_node_by_node_while_a_sender_waits", {}, async (page) => {
@@ -150,7 +99,7 @@ describe("the page of a node", options, () => {
     assert.equal((await page.focused()).name, "receipt");
   });
 
-  live("texts_of_messages_are_shown_as_texts_whatever_is_in_them", { looks: { height: 1400 } }, async (page, cluster) => {
+  live("texts_of_messages_are_shown_as_texts_whatever_is_in_them", TALL, async (page, cluster) => {
     const texts = [
       `<img src=x onerror="document.title='broken'">`,
       "</script><script>document.title='broken'</script>",
@@ -371,85 +320,5 @@ describe("the page of a node", options, () => {
     await page.toggle("pause", "bonnie", true);
     await page.toggle("pause", "bonnie", false);
     page.isClean();
-  });
-
-  live("a_page_without_its_scripts_says_so", {}, async (whole, { master: { url } }, t) => {
-    assert.equal(await whole.evaluate(() => document.getElementById("unloaded")), null);
-    const without = await Page.load(browser, url, { lacks: "*/page/shapes.js" });
-    t.after(() => without.close());
-    // Late, so that nobody sees or hears it while scripts are on their way.
-    const delay = () => {
-      const [animation] = document.getElementById("unloaded")?.getAnimations() ?? [];
-      return animation?.effect.getComputedTiming().delay;
-    };
-    assert.ok((await without.until("the words are to come", delay)) >= 10_000);
-    await without.says(/scripts are not here yet\. If this stays, load it again/);
-    assert.doesNotMatch(await without.text(), /connecting/);
-    assert.equal((await without.find("alert")).length, 1);
-    assert.deepEqual(await without.faultsOfLayout(), []);
-    const unscripted = await Page.load(browser, url, { isScripted: false });
-    t.after(() => unscripted.close());
-    await unscripted.says(/needs JavaScript/);
-    assert.deepEqual(await unscripted.find("alert"), []);
-  });
-
-  live("the_page_fits_its_window", { looks: { width: 1920, height: 1080 } }, async (page, cluster) => {
-    await busy(page, cluster);
-    for (const [width, height] of [
-      [1920, 1080],
-      [1280, 800],
-      [800, 900],
-    ]) {
-      await page.resize(width, height);
-      // Twice: the page is drawn anew for its new width.
-      await page.frame();
-      assert.deepEqual(await page.faultsOfLayout(), [], `at ${width} pixels`);
-    }
-    await page.resize(1280, 800);
-    await page.press("tour");
-    await page.frame();
-    assert.deepEqual(await page.faultsOfLayout(), [], "with the tour");
-  });
-
-  live("what_a_user_prefers_is_respected", {}, async (page, cluster) => {
-    await busy(page, cluster);
-    const brightness = () =>
-      page.evaluate(() => {
-        const canvas = new OffscreenCanvas(1, 1).getContext("2d");
-        canvas.fillStyle = getComputedStyle(document.documentElement).backgroundColor;
-        canvas.fillRect(0, 0, 1, 1);
-        const [red, green, blue] = canvas.getImageData(0, 0, 1, 1).data;
-        return (red + green + blue) / 3;
-      });
-    await page.prefer({ scheme: "light" });
-    assert.ok((await brightness()) > 200);
-    await page.prefer({ scheme: "dark", motion: "reduce" });
-    assert.ok((await brightness()) < 60);
-    const moving = () => document.getAnimations().filter((it) => it.effect.getComputedTiming().duration > 1).length;
-    await page.append("nothing moves", 1);
-    assert.equal(await page.evaluate(moving), 0);
-  });
-
-  const unlessAxe = { skip: axe ? undefined : "there is no axe-core" };
-
-  live("axe_finds_nothing_in_either_scheme", unlessAxe, async (page, cluster) => {
-    await busy(page, cluster);
-    assert.deepEqual(await page.audit(axe), []);
-    await page.prefer({ scheme: "dark" });
-    assert.deepEqual(await page.audit(axe), []);
-  });
-
-  live("axe_finds_nothing_in_what_opens", unlessAxe, async (page) => {
-    await page.append("with a receipt", 3);
-    await page.press("receipt", "master");
-    await page.says(/has it/);
-    assert.deepEqual(await page.audit(axe, "dialog[open]"), []);
-    await page.key("Escape");
-    await page.press("help");
-    assert.deepEqual(await page.audit(axe, "dialog[open]"), []);
-    await page.key("Escape");
-    await page.press("tour");
-    await page.press("1. a sender waits for its nodes");
-    assert.deepEqual(await page.audit(axe, "aside"), []);
   });
 });

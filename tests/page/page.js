@@ -5,6 +5,8 @@ import { readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 import { waitUntil } from "../../clients/tests/cluster.js";
+import { audit, faultsOfLayout } from "./judges.js";
+import { Watch } from "./problems.js";
 
 const DOMAINS = ["Page", "Runtime", "Log", "Network", "Audits", "DOM", "Accessibility"];
 
@@ -20,12 +22,7 @@ const KEYS = {
 
 export class Page {
   #tab;
-  #url;
-  #streams = new Set();
-  #world;
-
-  /** What must not happen: errors, warnings, violations of the policy, requests to elsewhere. */
-  problems = [];
+  #watch;
 
   /** The files that the next file chooser is given. */
   #files = [];
@@ -40,9 +37,11 @@ export class Page {
   /** Begins to load the page of a node: all of it, without files whose address is like `lacks`, or without scripts. */
   static async load(browser, url, { width = 1280, height = 900, lacks, isScripted = true, ...looks } = {}) {
     const page = new Page();
-    page.#url = url;
     page.#tab = await browser.open("about:blank");
-    page.#listen();
+    page.#watch = new Watch(page.#tab, url);
+    page.#tab.on("Page.fileChooserOpened", ({ backendNodeId }) => {
+      void page.#tab.call("DOM.setFileInputFiles", { files: page.#files, backendNodeId });
+    });
     for (const domain of DOMAINS) await page.#tab.call(`${domain}.enable`);
     await page.#tab.call("Emulation.setFocusEmulationEnabled", { enabled: true });
     await page.#tab.call("Page.setInterceptFileChooserDialog", { enabled: true });
@@ -312,75 +311,22 @@ export class Page {
     this.#files = files;
   }
 
-  /**
-   * Returns the findings of axe-core, whose source is given, in the page or in an element: rule, impact, and what it is
-   * about.
-   */
-  async audit(source, selector = "html") {
-    const { frameTree } = await this.#tab.call("Page.getFrameTree");
-    // A world of its own: the page's policy and globals stay as they are.
-    const world = { frameId: frameTree.frame.id, worldName: "audit" };
-    const { executionContextId } = await this.#tab.call("Page.createIsolatedWorld", world);
-    const options = { contextId: executionContextId };
-    await this.#tab.evaluate(`${source}; undefined`, options);
-    const violations = await this.#tab.evaluate(
-      `axe.run("${selector}", { resultTypes: ["violations"] }).then(({ violations }) => violations)`,
-      options,
-    );
-    return violations.map(({ id, impact, nodes }) => {
-      return { id, impact, at: nodes.map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`) };
-    });
+  /** Returns the findings of axe-core, whose source is given, in the page or in an element: see judges.js. */
+  audit(source, selector = "html") {
+    return audit(this.#tab, source, selector);
   }
 
-  /**
-   * Returns what is wrong with the layout: a page wider than the window, labels of buttons that are cut, and texts that
-   * lie on each other.
-   */
+  /** Returns what is wrong with its layout: see judges.js. */
   faultsOfLayout() {
-    return this.evaluate(() => {
-      const root = document.documentElement;
-      const wide = root.scrollWidth > root.clientWidth ? [`${root.scrollWidth} pixels wide`] : [];
-      const isCut = ({ scrollWidth, clientWidth }) => scrollWidth > clientWidth + 1;
-      const cut = [...document.querySelectorAll("button")].filter(isCut).map((it) => `cut: ${it.textContent}`);
-
-      const texts = [];
-      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-      while (walker.nextNode()) {
-        const parent = walker.currentNode.parentElement;
-        if (!walker.currentNode.data.trim() || !parent.checkVisibility({ visibilityProperty: true })) continue;
-        const range = document.createRange();
-        range.selectNodeContents(walker.currentNode);
-        for (const { left, top, right, bottom } of range.getClientRects()) {
-          const text = { left, top, right, bottom, parent, data: walker.currentNode.data };
-          // Only what its boxes let be seen.
-          for (let box = parent; box; box = box.parentElement) {
-            if (getComputedStyle(box).overflow === "visible" || box === root || box === document.body) continue;
-            const bounds = box.getBoundingClientRect();
-            text.left = Math.max(text.left, bounds.left);
-            text.top = Math.max(text.top, bounds.top);
-            text.right = Math.min(text.right, bounds.right);
-            text.bottom = Math.min(text.bottom, bounds.bottom);
-          }
-          if (text.right - text.left > 2 && text.bottom - text.top > 2) texts.push(text);
-        }
-      }
-      const overlap = (one, other) => {
-        const width = Math.min(one.right, other.right) - Math.max(one.left, other.left);
-        const height = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
-        // The boxes of letters in neighbouring lines may touch.
-        return width > 2 && height > 0.35 * Math.min(one.bottom - one.top, other.bottom - other.top);
-      };
-      const pairs = texts.flatMap((one, at) => {
-        const others = texts.slice(at + 1).filter((other) => other.parent !== one.parent && overlap(one, other));
-        return others.map((other) => `"${one.data.trim()}" lies on "${other.data.trim()}"`);
-      });
-      return [...wide, ...cut, ...pairs];
-    });
+    return this.evaluate(faultsOfLayout);
   }
 
   /** Returns where an element is in the window, with a margin. */
   async box(element) {
-    const script = "function () { const { x, y, width, height } = this.getBoundingClientRect(); return { x, y, width, height }; }";
+    const script = `function () {
+      const { x, y, width, height } = this.getBoundingClientRect();
+      return { x, y, width, height };
+    }`;
     const { x, y, width, height } = await this.#on(element, script);
     return { x: x - 8, y: y - 8, width: width + 16, height: height + 16 };
   }
@@ -397,46 +343,20 @@ export class Page {
     await this.#tab.call("Page.close");
   }
 
+  /** Returns what happened that must not: see problems.js. */
+  get problems() {
+    return this.#watch.problems;
+  }
+
   /** Returns the number of streams of events that are open. */
   get streams() {
-    return this.#streams.size;
+    return this.#watch.streams;
   }
 
   /** Checks that nothing happened that must not; errors that match are expected. */
   isClean(expected) {
     const problems = this.problems.filter((problem) => !expected?.test(problem));
     assert.deepEqual(problems, []);
-  }
-
-  #listen() {
-    this.#tab.on("Log.entryAdded", ({ entry }) => {
-      const { level, source, text, url } = entry;
-      if (level !== "error" && level !== "warning") return;
-      this.problems.push(`${source} ${level}: ${text} ${url ?? ""}`);
-    });
-    this.#tab.on("Runtime.consoleAPICalled", ({ type, args }) => {
-      if (!["error", "warning", "assert"].includes(type)) return;
-      this.problems.push(`console.${type}: ${args.map(({ value, description }) => value ?? description)}`);
-    });
-    this.#tab.on("Runtime.exceptionThrown", ({ exceptionDetails: { text, exception } }) => {
-      this.problems.push(`${text} ${exception?.description ?? ""}`);
-    });
-    this.#tab.on("Audits.issueAdded", ({ issue: { code, details } }) => {
-      if (code !== "ContentSecurityPolicyIssue") return;
-      this.problems.push(`${code}: ${JSON.stringify(details.contentSecurityPolicyIssueDetails)}`);
-    });
-    this.#tab.on("Network.requestWillBeSent", ({ requestId, type, request: { url } }) => {
-      if (type === "EventSource") this.#streams.add(requestId);
-      if (!url.startsWith(`${this.#url}/`) && !/^(data|blob|about):/.test(url)) {
-        this.problems.push(`request to elsewhere: ${url}`);
-      }
-    });
-    for (const end of ["Network.loadingFinished", "Network.loadingFailed"]) {
-      this.#tab.on(end, ({ requestId }) => this.#streams.delete(requestId));
-    }
-    this.#tab.on("Page.fileChooserOpened", ({ backendNodeId }) => {
-      void this.#tab.call("DOM.setFileInputFiles", { files: this.#files, backendNodeId });
-    });
   }
 
   /** Returns the element of a node's list and buttons, or the document. */
@@ -447,8 +367,11 @@ export class Page {
 
   /** Calls a function of an element. */
   async #on(element, functionDeclaration, ...values) {
-    const isKnown = typeof element === "string";
-    const objectId = isKnown ? element : (await this.#tab.call("DOM.resolveNode", { backendNodeId: element })).object.objectId;
+    let objectId = element;
+    if (typeof element !== "string") {
+      const { object } = await this.#tab.call("DOM.resolveNode", { backendNodeId: element });
+      objectId = object.objectId;
+    }
     const { result } = await this.#tab.call("Runtime.callFunctionOn", {
       objectId,
       functionDeclaration,

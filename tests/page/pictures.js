@@ -33,8 +33,8 @@ async function within(run) {
 }
 
 /**
- * Plays a scene on the page of a new cluster. The timeline's window begins with the scene, behind the start of the nodes;
- * if it has turned over before the pictures are made, since the machine is busy, the scene is played again.
+ * Plays a scene on the page of a new cluster. The timeline's window begins with the scene, behind the start of the
+ * nodes; if it has turned over before the pictures are made, because the machine is busy, the scene is played again.
  */
 async function play(browser, scene) {
   for (let tries = 1; tries <= 5; tries += 1) {
@@ -86,7 +86,7 @@ async function lost(page, cluster) {
   await page.says(/message 1: answered 201/);
   await sleep(2 * PACE);
   await page.append(ORDERS[2], 2);
-  await page.marked({ kind: "lost", peer: "bonnie" });
+  await page.marked({ kind: "lost", look: "lost", peer: "bonnie" });
   await sleep(PACE);
   await page.append(ORDERS[3], 3);
   await page.marked({ kind: "held", node: "bonnie" });

@@ -1,8 +1,8 @@
 /**
- * Has a page open in a headless browser. With an interval it prints how it fares: a line each interval with the frames per
- * second, the longest time between two frames, the memory of its scripts after a collection, and its number of elements.
- * Nothing else is switched on that a debugger may ask for, since each event of the stream told to a debugger would cost
- * more than the page itself; without an interval nothing is counted either.
+ * Has a page open in a headless browser. With an interval it prints how it fares: a line each interval with the frames
+ * per second, the longest time between two frames, the memory of its scripts after a collection, and its number of
+ * elements. Nothing else is switched on that a debugger may ask for, because each event of the stream told to a
+ * debugger would cost more than the page itself; without an interval nothing is counted either.
  *
  * Usage: node tests/page/watch.js URL SECONDS [INTERVAL_SECONDS]
  */
@@ -66,8 +66,8 @@ if (interval) {
     // The collection takes a moment, which is not the page's.
     await tab.evaluate(`(${counted})()`);
     console.log(
-      `  ${String(passed).padStart(5)} s  ${rate.toFixed(1).padStart(5)} frames/s   longest ${longest.toFixed(0).padStart(4)} ms` +
-        `   ${megabytes.toFixed(1).padStart(6)} MB   ${elements} elements`,
+      `  ${String(passed).padStart(5)} s  ${rate.toFixed(1).padStart(5)} frames/s   ` +
+        `longest ${longest.toFixed(0).padStart(4)} ms   ${megabytes.toFixed(1).padStart(6)} MB   ${elements} elements`,
     );
   }
 } else {

@@ -1,0 +1,105 @@
+/** How the page looks in a headless browser: in windows of several sizes, as users prefer it, and without scripts. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe } from "node:test";
+
+import { Client } from "../../clients/acklog.js";
+import { browser, live, options } from "./live.js";
+import { Page } from "./page.js";
+
+const axe = process.env.AXE && readFileSync(process.env.AXE, "utf8");
+
+/** Prepares what is looked at: long texts, faults in force, a sender that waits, messages that are not everywhere. */
+async function busy(page, cluster) {
+  const client = new Client([cluster.master.url]);
+  await client.append("a first message", { writeConcern: "all" });
+  await client.append("a long message ".repeat(20), { writeConcern: "all" });
+  for (const fault of ["slow", "duplicate", "drop"]) await page.toggle(fault, "bonnie", true);
+  await page.toggle("cut", "clyde", true);
+  await page.append("for all three, one of which is cut off", 3);
+  await page.says(/waits for/);
+  await page.says(/unhealthy|disconnected/, "clyde");
+}
+
+describe("the look of the page of a node", options, () => {
+  live("a_page_without_its_scripts_says_so", {}, async (whole, { master: { url } }, t) => {
+    assert.equal(await whole.evaluate(() => document.getElementById("unloaded")), null);
+    const without = await Page.load(browser, url, { lacks: "*/page/shapes.js" });
+    t.after(() => without.close());
+    // Late, so that nobody sees or hears it while scripts are on their way.
+    const delay = () => {
+      const [animation] = document.getElementById("unloaded")?.getAnimations() ?? [];
+      return animation?.effect.getComputedTiming().delay;
+    };
+    assert.ok((await without.until("the words are to come", delay)) >= 10_000);
+    await without.says(/scripts are not here yet\. If this stays, load it again/);
+    assert.doesNotMatch(await without.text(), /connecting/);
+    assert.equal((await without.find("alert")).length, 1);
+    assert.deepEqual(await without.faultsOfLayout(), []);
+    const unscripted = await Page.load(browser, url, { isScripted: false });
+    t.after(() => unscripted.close());
+    await unscripted.says(/needs JavaScript/);
+    assert.deepEqual(await unscripted.find("alert"), []);
+  });
+
+  live("the_page_fits_its_window", { looks: { width: 1920, height: 1080 } }, async (page, cluster) => {
+    await busy(page, cluster);
+    for (const [width, height] of [
+      [1920, 1080],
+      [1280, 800],
+      [800, 900],
+    ]) {
+      await page.resize(width, height);
+      // Twice: the page is drawn anew for its new width.
+      await page.frame();
+      assert.deepEqual(await page.faultsOfLayout(), [], `at ${width} pixels`);
+    }
+    await page.resize(1280, 800);
+    await page.press("tour");
+    await page.frame();
+    assert.deepEqual(await page.faultsOfLayout(), [], "with the tour");
+  });
+
+  live("what_a_user_prefers_is_respected", {}, async (page, cluster) => {
+    await busy(page, cluster);
+    const brightness = () =>
+      page.evaluate(() => {
+        const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+        canvas.fillStyle = getComputedStyle(document.documentElement).backgroundColor;
+        canvas.fillRect(0, 0, 1, 1);
+        const [red, green, blue] = canvas.getImageData(0, 0, 1, 1).data;
+        return (red + green + blue) / 3;
+      });
+    await page.prefer({ scheme: "light" });
+    assert.ok((await brightness()) > 200);
+    await page.prefer({ scheme: "dark", motion: "reduce" });
+    assert.ok((await brightness()) < 60);
+    const moving = () => document.getAnimations().filter((it) => it.effect.getComputedTiming().duration > 1).length;
+    await page.append("nothing moves", 1);
+    assert.equal(await page.evaluate(moving), 0);
+  });
+
+  const unlessAxe = { skip: axe ? undefined : "there is no axe-core" };
+
+  live("axe_finds_nothing_in_either_scheme", unlessAxe, async (page, cluster) => {
+    await busy(page, cluster);
+    assert.deepEqual(await page.audit(axe), []);
+    await page.prefer({ scheme: "dark" });
+    assert.deepEqual(await page.audit(axe), []);
+  });
+
+  live("axe_finds_nothing_in_what_opens", unlessAxe, async (page) => {
+    await page.append("with a receipt", 3);
+    await page.press("receipt", "master");
+    await page.says(/has it/);
+    assert.deepEqual(await page.audit(axe, "dialog[open]"), []);
+    await page.key("Escape");
+    await page.press("help");
+    assert.deepEqual(await page.audit(axe, "dialog[open]"), []);
+    await page.key("Escape");
+    await page.press("tour");
+    await page.press("1. a sender waits for its nodes");
+    assert.deepEqual(await page.audit(axe, "aside"), []);
+  });
+});
