@@ -1,8 +1,11 @@
-//! Style rules that a machine can check, over every Rust file of the project.
+//! Style rules that a machine can check, over every Rust file of the project and the files of its
+//! page.
 //!
 //! The scanners look at a *masked* copy of a file, in which string literals, and for some rules
 //! comments, are blank. So a brace in a literal closes no function, and a literal that quotes a
 //! rule does not break it.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +17,11 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Most columns of a line. The formatter leaves comments and string literals alone.
 const COLUMNS_MAX: usize = 100;
+
+/// Folders of the scripts and style sheets of the page, and of the tests of it.
+const PAGE_FOLDERS: [&str; 2] = ["src/page", "tests/page"];
+/// Most columns of a line in them: that of pages of text, since much in them is words.
+const PAGE_COLUMNS_MAX: usize = 120;
 
 /// A file as the scanners see it; all three texts have the same lines and columns.
 struct Source {
@@ -200,24 +208,47 @@ fn faults(path: &str, text: &str) -> Vec<(usize, String)> {
     faults
 }
 
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+/// Returns the faults of a script or style sheet of the page: line number and text.
+fn page_faults(text: &str) -> Vec<(usize, String)> {
+    let mut faults = Vec::new();
+    if !text.starts_with("//") && !text.starts_with("/*") {
+        faults.push((1, "does not begin with what it is for".to_owned()));
+    }
+    let is_wide = |line: &str| line.chars().count() > PAGE_COLUMNS_MAX;
+    let wide = text.lines().enumerate().filter(|(_, line)| is_wide(line));
+    faults.extend(wide.map(|(n, _)| (n + 1, "too wide".to_owned())));
+    let lines = text.lines().count();
+    if lines > FILE_LINES_MAX {
+        faults.push((lines, format!("a file of {lines} lines")));
+    }
+    faults
+}
+
+/// Adds the files of a folder, and of those in it, whose names end so.
+fn find_files(folder: &Path, ends: &[&str], files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            rust_files(&path, files);
-        } else if path.extension().is_some_and(|found| found == "rs") {
+            find_files(&path, ends, files);
+        } else if path.extension().is_some_and(|found| ends.iter().any(|end| found == *end)) {
             files.push(path);
         }
     }
 }
 
-#[test]
-fn every_file_keeps_the_rules() {
+/// Checks that files in these folders whose names end so, more than `least` of them, have no
+/// faults, as a function of path and text finds them.
+fn check(
+    folders: &[&str],
+    ends: &[&str],
+    least: usize,
+    faults: impl Fn(&str, &str) -> Vec<(usize, String)>,
+) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    FOLDERS.iter().for_each(|folder| rust_files(&root.join(folder), &mut files));
+    folders.iter().for_each(|folder| find_files(&root.join(folder), ends, &mut files));
     files.sort();
-    assert!(files.len() > 60, "the files are found");
+    assert!(files.len() > least, "the files are found");
     let mut all = Vec::new();
     for file in files {
         let path = file.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
@@ -225,6 +256,34 @@ fn every_file_keeps_the_rules() {
         all.extend(found.iter().map(|(line, what)| format!("{path}:{line}: {what}")));
     }
     assert!(all.is_empty(), "\n{}", all.join("\n"));
+}
+
+#[test]
+fn every_file_keeps_the_rules() {
+    check(&FOLDERS, &["rs"], 60, faults);
+}
+
+#[test]
+fn every_file_of_the_page_keeps_the_rules() {
+    check(&PAGE_FOLDERS, &["js", "css"], 40, |_, text| page_faults(text));
+}
+
+#[test]
+fn each_rule_of_the_page_can_fail() {
+    let bad = [
+        ("let a = 1;\n".to_owned(), (1, "does not begin")),
+        (format!("// What it is.\n{}\n", "x".repeat(121)), (2, "too wide")),
+        (format!("/* Colors. */\n{}", "a {}\n".repeat(400)), (401, "a file of 401 lines")),
+    ];
+    for (text, (line, what)) in bad {
+        let found = page_faults(&text);
+        assert!(
+            matches!(&found[..], [(at, told)] if *at == line && told.starts_with(what)),
+            "{found:?}"
+        );
+    }
+    let good = format!("// What it is.\n// {}\n{}", "ä".repeat(117), "a();\n".repeat(398));
+    assert!(page_faults(&good).is_empty(), "{:?}", page_faults(&good));
 }
 
 /// Returns the faults in a file of this body, without their lines.

@@ -1,3 +1,5 @@
+/** What the page shows, and when: live, frozen, or a recording. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

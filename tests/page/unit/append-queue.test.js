@@ -1,3 +1,5 @@
+/** Appends of the form that are sent, wait in the queue, or end. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** Clocks of nodes that differ, and what is placed by them. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** Requests and their answers put together, and what is drawn of them. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

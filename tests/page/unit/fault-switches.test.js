@@ -1,3 +1,5 @@
+/** Buttons of faults, and the commands that they send. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

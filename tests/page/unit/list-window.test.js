@@ -1,3 +1,5 @@
+/** Which messages the lists show. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

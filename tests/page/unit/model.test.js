@@ -1,3 +1,5 @@
+/** What a made-up cluster tells, put together. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** How a node is, in words. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

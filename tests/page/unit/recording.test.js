@@ -1,3 +1,5 @@
+/** Recordings: what is saved, and how a file is read. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** The stream of events as items, also those from before the page was there. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** The story of a scenario from its steps. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** How wide words are. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** The experiments of the tour, and its arrow. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** The state of the connection in words. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

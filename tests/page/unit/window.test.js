@@ -1,3 +1,5 @@
+/** The window of the timeline: its begin, its lanes, its sampling; and values in time. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** Events, faults and answers in words. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
