@@ -1,4 +1,4 @@
-/** The window of the timeline: its begin, its lanes, its sampling; and values in time. */
+/** The timeline: its window, its lanes, what is drawn of too many messages; and values in time. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
