@@ -21,9 +21,9 @@ export class Node {
   // Its `NodeState`, in time.
   states = new Timed();
   // What its list shows, in time: `{from, end, texts}`.
-  lists = new Timed();
+  lists = new Timed({ from: 0, end: 0, texts: new Map() });
   // Spans of messages held above a gap, in time: sorted, apart from each other.
-  held = new Timed();
+  held = new Timed([]);
   // The end of what it has durably, as its events tell, in time.
   ends = new Timed();
   // The end of what the master knows that it has, as events tell, in time.
@@ -37,8 +37,6 @@ export class Node {
 
   constructor(name) {
     this.name = name;
-    this.lists.set(-Infinity, { from: 0, end: 0, texts: new Map() });
-    this.held.set(-Infinity, []);
   }
 
   // Takes its state, as it was at `t`.
@@ -66,6 +64,8 @@ export class Node {
   // Takes messages of its list, which came at `t`.
   takeMessages({ from, messages }, t) {
     let { from: first, end, texts } = this.lists.last;
+    // What is so where nothing is known stays empty.
+    if (!this.isListed) texts = new Map();
     const known = texts.get(from);
     if (known !== undefined && messages.length > 0 && known !== messages[0]) {
       // Another log: what was known is of the one before.

@@ -3,6 +3,12 @@
 export class Timed {
   #times = [];
   #values = [];
+  #none;
+
+  // `none`: the value at times of which nothing is known, as before the earliest change that is kept.
+  constructor(none) {
+    this.#none = none;
+  }
 
   // Notes a value from `t` on. A change from before the last one counts from the last one on.
   set(t, value) {
@@ -16,9 +22,9 @@ export class Timed {
     this.#values.push(value);
   }
 
-  // Returns the latest value; undefined: there was none.
+  // Returns the latest value; `none`: there was none.
   get last() {
-    return this.#values.at(-1);
+    return this.#values.length > 0 ? this.#values.at(-1) : this.#none;
   }
 
   // Returns the time of the latest value.
@@ -26,9 +32,10 @@ export class Timed {
     return this.#times.at(-1) ?? -Infinity;
   }
 
-  // Returns the value at a time; before the first one: undefined.
+  // Returns the value at a time; before the earliest one that is kept: `none`.
   at(t) {
-    return this.#values[countUpTo(this.#times, t) - 1];
+    const count = countUpTo(this.#times, t);
+    return count > 0 ? this.#values[count - 1] : this.#none;
   }
 
   // Forgets what is older than a time, apart from the value then, and all above `most` changes.

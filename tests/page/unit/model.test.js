@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { KEPT, Model } from "../../../src/page/model.js";
+import { saved } from "../../../src/page/recording.js";
 import { row, Story } from "./items.js";
 
 test("an append fills by each ack, and says whom it waits for", () => {
@@ -201,6 +202,29 @@ test("while it is held a model forgets nothing", () => {
   story.model.hold(false);
   story.pass(2000).append(2, 1);
   assert.equal(story.model.view(then).appends().length, 0);
+});
+
+test("a page can be stepped back before the earliest change that is kept", () => {
+  const story = new Story().begin("bonnie").pass(1000);
+  const then = story.time;
+  for (let id = 1; id <= 5000; id += 1) story.pass(10).tell("bonnie", "held", { ids: [2 * id, 2 * id + 1], end: 1 });
+  const { held, end, texts } = story.model.view(then).node("bonnie");
+  assert.deepEqual([held, end, texts.size], [[], 0, 0]);
+  assert.ok(story.view.node("bonnie").held.length > 0);
+});
+
+test("a page that is frozen while too much comes can be stepped back to where it was frozen", () => {
+  const story = new Story().begin("bonnie").pass(1000);
+  const then = story.time;
+  story.model.hold(true);
+  for (let id = 0; id < 100; id += 1) story.pass(10).give("messages", { node: "bonnie", from: id, messages: ["m"] });
+  story.pass((2 * KEPT) / 1000);
+  for (let count = 0; count < 400_000; count += 1) story.give("missed", { count });
+  story.pass(1100).give("missed", { count: 0 });
+  const node = story.model.view(then).node("bonnie");
+  assert.deepEqual([node.end, node.texts.size, node.held], [0, 0, []]);
+  assert.equal(story.view.node("bonnie").end, 100);
+  assert.ok(saved(story.model, 0).length > 0);
 });
 
 test("colors go to the master first, then by name, and stay", () => {
