@@ -3,7 +3,7 @@
 import { faultPhrases } from "./words.js";
 
 export class Bands {
-  // Node and kind, with the band that goes on and the time of the latest word about it.
+  // Node and kind, with these, the band that goes on and the time of the latest word about it.
   #slots = new Map();
   #things;
 
@@ -15,7 +15,7 @@ export class Bands {
   // was heard later stays: words of an earlier time about the same thing change nothing.
   set(node, kind, text, t, since = t) {
     const key = `${kind} ${node}`;
-    const slot = this.#slots.get(key) ?? { band: null, heard: -Infinity };
+    const slot = this.#slots.get(key) ?? { node, kind, band: null, heard: -Infinity };
     if (t < slot.heard) return;
     slot.heard = t;
     this.#slots.set(key, slot);
@@ -43,6 +43,18 @@ export class Bands {
       end: null,
     });
     return undefined;
+  }
+
+  // Ends at `t` all that holds for a node.
+  close(node, t) {
+    for (const slot of this.#slots.values()) {
+      if (slot.node === node && slot.band) this.set(node, slot.kind, null, t);
+    }
+  }
+
+  // Forgets a node.
+  forget(node) {
+    for (const [key, slot] of this.#slots) if (slot.node === node) this.#slots.delete(key);
   }
 
   // Takes the state of a node, as it was at `t`.

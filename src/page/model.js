@@ -96,6 +96,8 @@ export class Model {
   // When a node last said that it is busy.
   #busyAt = -Infinity;
   #missed = 0;
+  // Messages that the lists of nodes left out that are removed.
+  #skipped = 0;
   // The color that the next node gets.
   #colored = 1;
 
@@ -191,7 +193,7 @@ export class Model {
 
   // Returns what the page was not told, in all.
   get leftOut() {
-    let [events, every, messages] = [0, 1, 0];
+    let [events, every, messages] = [0, 1, this.#skipped];
     for (const counts of this.#sampled.values()) {
       events += counts.events;
       every = Math.max(every, counts.every);
@@ -259,8 +261,20 @@ export class Model {
     this.#gap(node, t);
     if (!isMaster) return;
     for (const { name } of state.health.secondaries) if (this.#nodes.size < MOST_NODES) this.#node(name);
+    this.#findGone(state.health, t);
     this.#appends.takeState(state.health, t, t - SETTLED);
     this.rates.state(state.health, t);
+  }
+
+  // Notes which nodes are gone at `t`: the master neither has nor refuses them, and nobody reaches
+  // them, as after `acklog forget`.
+  #findGone({ secondaries, refused }, t) {
+    const known = new Set([...secondaries, ...(refused ?? [])].map(({ name }) => name));
+    for (const node of this.#nodes.values()) {
+      const isGone = node.role !== "master" && !known.has(node.name) && !node.isHeard(t);
+      if (isGone !== node.gone.last) node.gone.set(t, isGone);
+      if (isGone) this.#bands.close(node.name, t);
+    }
   }
 
   #gap(node, t) {
@@ -271,7 +285,8 @@ export class Model {
   }
 
   #connection(open, t) {
-    for (const name of this.#nodes.keys()) {
+    for (const { name, gone } of this.#nodes.values()) {
+      if (gone.last) continue;
       this.#bands.set(name, "disconnected", open ? null : "no connection: this page was told nothing", t);
     }
   }
@@ -322,10 +337,20 @@ export class Model {
     if (this.#isHeld && this.#items.length < MOST_HELD) return;
     const before = this.now(at) - this.#kept;
     this.things.prune(before);
-    for (const node of this.#nodes.values()) node.prune(before, this.#most(MOST_CHANGES));
+    for (const node of this.#nodes.values()) {
+      node.prune(before, this.#most(MOST_CHANGES));
+      if (node.gone.last && node.gone.lastTime < before) this.#remove(node);
+    }
     this.rates.prune(before);
     const old = countUpTo(this.#items, at - this.#kept, (item) => item.at);
     if (old > 0) this.#items.splice(0, old);
+  }
+
+  // Removes a node that has been gone for as long as anything is kept.
+  #remove({ name, skipped }) {
+    this.#nodes.delete(name);
+    this.#bands.forget(name);
+    this.#skipped += skipped;
   }
 
   #forget(thing) {

@@ -13,6 +13,10 @@ const MOST_HELD = 64;
 // microseconds.
 const OVERTAKEN = 1_000_000;
 
+// A node whose last word is so old, in microseconds, tells how it is no more: it does so each second.
+// Smaller: one that is only slow counts as gone. Larger: one that is gone is shown for longer.
+const SILENT = 5_000_000;
+
 export class Node {
   // "master" or "secondary"; null: not known.
   role = null;
@@ -28,6 +32,8 @@ export class Node {
   ends = new Timed();
   // The end of what the master knows that it has, as events tell, in time.
   acks = new Timed();
+  // Whether its master knows nothing of it any more, in time.
+  gone = new Timed(false);
   // Whether it told of its list, and how many messages that left out since, in all.
   isListed = false;
   skipped = 0;
@@ -116,9 +122,14 @@ export class Node {
     if (kind === "left" && this.held.last.length > 0) this.held.set(t, []);
   }
 
+  // Whether it tells how it is at `t`.
+  isHeard(t) {
+    return Boolean(this.states.last?.reachable) && t - this.states.lastTime < SILENT;
+  }
+
   // Forgets what is older than a time, and all above `most` changes of a value.
   prune(before, most) {
-    for (const values of [this.states, this.lists, this.held, this.ends, this.acks])
+    for (const values of [this.states, this.lists, this.held, this.ends, this.acks, this.gone])
       values.prune(before, most);
   }
 }

@@ -121,7 +121,8 @@ export class AppendView {
     );
     const entries = this.queue.entries;
     keyed(this.list, this.rows, entries, (entry) => this.#row(entry));
-    for (const entry of entries) this.#draw(this.rows.get(entry), entry, view.nodes());
+    const members = view.nodes().filter(({ isMember }) => isMember);
+    for (const entry of entries) this.#draw(this.rows.get(entry), entry, members);
   }
 
   // Offers the write concerns of a cluster of `size` nodes.

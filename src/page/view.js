@@ -31,10 +31,10 @@ export class View {
     return this.nodes().find((node) => node.role === "master") ?? null;
   }
 
-  // Returns the nodes that have a lane: also a master of which only a secondary tells, as on that
+  // Returns the nodes that have a lane, without those that are gone: also a master of which only a secondary tells, as on that
   // one's page. Such a one `isElsewhere`.
   lanes() {
-    const nodes = this.nodes();
+    const nodes = this.nodes().filter(({ isGone }) => !isGone);
     const known = new Set(nodes.map(({ name }) => name));
     const names = nodes.map(({ health }) => health?.master?.name).filter((name) => typeof name === "string");
     const others = [...new Set(names)].filter((name) => !known.has(name)).slice(0, 1);
@@ -77,7 +77,7 @@ export class View {
 
   // Returns the appends, the oldest first: at most 200, those that wait and the latest ones.
   appends() {
-    const names = this.nodes().map((node) => node.name);
+    const names = this.nodes().filter(({ isMember }) => isMember).map(({ name }) => name);
     this.#appends ??= this.#model.appendsAt(this.#until, names);
     return this.#appends;
   }
@@ -114,7 +114,7 @@ export class View {
         color: colors.get(node.name),
       });
       const isMember = node.role === "master" || !health || rows.has(node.name);
-      return { ...now, isMember, refusal: refused.get(node.name) ?? null };
+      return { ...now, isMember, isGone: node.gone.at(t), refusal: refused.get(node.name) ?? null };
     });
   }
 

@@ -117,6 +117,61 @@ test("a node that cannot be reached keeps what was known of it", () => {
   );
 });
 
+// Returns a cluster whose clyde is away, then forgotten, and one whose clyde was refused instead.
+function withoutClyde(refused = []) {
+  const story = new Story().begin("bonnie", "clyde").append(0, 3).pass(1000);
+  story.state("clyde", null, { reachable: false, detail: "refused" });
+  const gone = row("clyde", { status: "unhealthy", phase: "disconnected", lastSeenMs: 5000 });
+  story.state("master", { role: "master", secondaries: [row("bonnie"), gone] });
+  story.pass(1000).state("master", { role: "master", secondaries: [row("bonnie")], refused });
+  return story;
+}
+
+const laneNames = (story) => story.view.lanes().map(({ name }) => name);
+
+test("a secondary that is forgotten has no lane and no band, and nobody waits for it", () => {
+  const story = withoutClyde();
+  assert.deepEqual(
+    story.things("band").map(({ kind, open, end }) => [kind, open, end]),
+    [
+      ["silence", false, story.time],
+      ["unreachable", false, story.time],
+    ],
+  );
+  assert.deepEqual(laneNames(story), ["master", "bonnie"]);
+  assert.deepEqual(story.view.appends()[0].lacking, ["bonnie"]);
+  assert.ok(story.model.view(story.time - 1).lanes().length === 3, "it was there a moment ago");
+  story.pass(500).give("connection", { open: false });
+  assert.ok(story.things("band").every(({ node, open }) => node !== "clyde" || !open));
+});
+
+test("a secondary that was forgotten is no more after a minute, and comes back as a new one", () => {
+  const story = withoutClyde();
+  const master = { role: "master", secondaries: [row("bonnie")] };
+  const names = () => story.view.nodes().map(({ name }) => name);
+  story.give("messages", { node: "clyde", from: 0, messages: [] });
+  story.give("messages", { node: "clyde", from: 7, messages: ["a"] });
+  for (let second = 0; second < 59; second += 1) story.pass(1000).state("master", master);
+  assert.deepEqual(names(), ["master", "bonnie", "clyde"]);
+  for (let second = 0; second < 4; second += 1) story.pass(1000).state("master", master);
+  assert.deepEqual([names(), story.view.leftOut.messages], [["master", "bonnie"], 7]);
+  story.state("clyde", { role: "secondary" });
+  story.state("master", { ...master, secondaries: [row("bonnie"), row("clyde")] });
+  assert.deepEqual(laneNames(story), ["master", "bonnie", "clyde"]);
+});
+
+test("a secondary that is refused, or tells how it is, is not forgotten", () => {
+  assert.deepEqual(laneNames(withoutClyde([{ name: "clyde", code: "other-log" }])), ["master", "bonnie", "clyde"]);
+  const story = new Story().begin("bonnie");
+  const master = { role: "master", secondaries: [row("bonnie")] };
+  story.state("clyde", { role: "secondary" });
+  story.state("master", master);
+  assert.deepEqual(laneNames(story), ["master", "bonnie", "clyde"]);
+  // One that was forgotten while it was paused told last that it is reachable.
+  for (let second = 0; second < 10; second += 1) story.pass(1000).state("master", master);
+  assert.deepEqual(laneNames(story), ["master", "bonnie"]);
+});
+
 test("a master that starts again ends the clients of the one before", () => {
   const story = new Story().begin("bonnie").append(0, 2).pass(100);
   story.tell("master", "started", { role: "master", end: 0 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { played, saved } from "../../../src/page/recording.js";
 import { recordingItems, RecordingError } from "../../../src/page/source.js";
-import { Story } from "./items.js";
+import { row, Story } from "./items.js";
 
 const HEAD = '{"recording":1,"madeBy":"acklog 0.1.0","clock":"virtual","title":"a crash"}\n';
 const STEP = '{"at":5,"event":"step","data":{"line":1,"text":"append","state":"begins","seen":null}}\n';
@@ -39,7 +39,7 @@ test("a recording begins with the state of each node, also where that came befor
   const story = new Story().begin("bonnie");
   story.give("messages", { node: "bonnie", from: 0, messages: ["a"] });
   for (let second = 0; second < 90; second += 1) {
-    story.pass(1000).state("master", { role: "master", logEnd: 1 });
+    story.pass(1000).state("master", { role: "master", logEnd: 1, secondaries: [row("bonnie")] });
   }
   const { items } = recordingItems(saved(story.model, 0));
   const begin = items.filter(({ data }) => data.node === "bonnie").map(({ event }) => event);
