@@ -176,9 +176,9 @@ export class App {
       this.selected = null;
       this.say(`The recording is open. ${head.title}`);
     } catch (error) {
-      if (!(error instanceof RecordingError)) throw error;
-      this.fault = error.message;
-      this.say(error.message);
+      const isKnown = error instanceof RecordingError;
+      this.fault = isKnown ? error.message : `This recording cannot be shown: ${error.message}.`;
+      this.say(this.fault);
     }
     this.#moved();
   }

@@ -37,8 +37,9 @@ export class Appends {
   // Takes what the master's state says at `t`: acks and ends whose events were left out.
   takeState({ name: master, secondaries, waitingSenders }, t, settledBefore) {
     // Some may be gone, or have come back with less.
-    const own = this.#ackedEnds.get(master) ?? 0;
-    this.#ackedEnds = new Map(secondaries.map(({ name, ackedEnd }) => [name, ackedEnd ?? 0])).set(master, own);
+    const own = this.#ackedEnds.get(master);
+    this.#ackedEnds = new Map(secondaries.map(({ name, ackedEnd }) => [name, ackedEnd ?? 0]));
+    if (own !== undefined) this.#ackedEnds.set(master, own);
     for (const append of this.#list) {
       if (append.state !== "waiting" || append.acceptedAt > settledBefore) continue;
       for (const { name, ackedEnd } of secondaries) {

@@ -71,7 +71,7 @@ export class Bands {
     if (!health) return;
     const disk = health.disk && health.disk.state !== "ok" ? health.disk : null;
     this.set(node, "disk", disk && `its disk is ${disk.state}${disk.detail ? `: ${disk.detail}` : ""}`, t);
-    if (health.role === "master") this.#master(health, t);
+    if (health.role === "master") this.#master(node, health, t);
   }
 
   // Takes an event, placed at `t`.
@@ -92,8 +92,8 @@ export class Bands {
     this.set(node, "faults", others.length > 0 ? others.join(", ") : null, t);
   }
 
-  #master({ name, mode, secondaries }, t) {
-    this.set(name, "read-only", modeText(mode), t);
+  #master(node, { mode, secondaries }, t) {
+    this.set(node, "read-only", modeText(mode), t);
     for (const row of secondaries) this.#silence(row.name, row.status, t, t - (row.lastSeenMs ?? 0) * 1000);
   }
 

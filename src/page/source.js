@@ -1,6 +1,6 @@
 // Where items come from: the stream of events of the node that served the page, or a recording.
 
-import { isWellFormed } from "./items.js";
+import { isTime, isWellFormed } from "./items.js";
 
 // The names of the stream's events; those without a name are events of nodes.
 const NAMES = ["state", "messages", "sampled", "missed", "step", "past"];
@@ -140,7 +140,7 @@ function isPastItem(data) {
 
 function faultOf(item) {
   if (item === null || typeof item !== "object") return "is no item";
-  if (!Number.isFinite(item.at)) return "has no time in at";
+  if (!isTime(item.at)) return "has no time in at";
   if (typeof item.event !== "string") return "has no name in event";
   if (!isWellFormed(item)) return `has data that do not fit the name ${item.event}`;
   return null;

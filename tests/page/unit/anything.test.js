@@ -31,7 +31,7 @@ function anyEvent(draw, pick, at, id) {
   const sometimes = (name, value) => (draw() < 0.85 ? { [name]: value } : {});
   return {
     id,
-    time: at - draw() * 1_000_000,
+    time: Math.floor(at - draw() * 1_000_000),
     node: pick(NAMES),
     kind: pick(KINDS),
     ...sometimes("ids", [first, first + Math.floor(draw() * 5)]),
@@ -61,7 +61,7 @@ for (const virtual of [false, true]) {
     const model = new Model({ virtual });
     let at = 1e15;
     for (let number = 0; number < 5000; number += 1) {
-      at += draw() * 40_000;
+      at += Math.floor(draw() * 40_000);
       const news = model.take({ at, event: "event", data: anyEvent(draw, pick, at, number) });
       if (news) assert.ok(sentence(news).length > 0);
       const health = {

@@ -126,3 +126,15 @@ test("a frozen page draws only what somebody does", (t) => {
   page.app.seek(page.app.t - 1_000_000);
   assert.equal(drawnIn(page, 1000), 1);
 });
+
+test("a recording that the page does not understand is told, and what is live stays", async (t) => {
+  const { app, said } = started(t);
+  const file = {
+    get size() {
+      throw new TypeError("it is not what it seems");
+    },
+  };
+  await app.open(file);
+  assert.deepEqual([app.recording, app.fault], [null, "This recording cannot be shown: it is not what it seems."]);
+  assert.deepEqual(said, [app.fault]);
+});

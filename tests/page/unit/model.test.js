@@ -70,6 +70,15 @@ test("messages held above a gap are known until it closes", () => {
   assert.equal(gap.end, story.time);
 });
 
+test("a state without the name of its health is that of the node that tells it", () => {
+  const story = new Story();
+  story.state("master", { role: "master", mode: "read-only", name: undefined });
+  assert.deepEqual(
+    story.things("band").map(({ kind, node }) => [kind, node]),
+    [["read-only", "master"]],
+  );
+});
+
 test("silence begins with the last sign of life, and ends when the master hears the node again", () => {
   const story = new Story().begin("bonnie").pass(5000);
   const state = (status, lastSeenMs) => {

@@ -68,6 +68,47 @@ test("a file that is no recording is refused with the line that is wrong", () =>
   assert.match(fault(`${HEAD}${wrong}`), /line 2 has data that do not fit the name messages/);
 });
 
+// Returns the line of a recording with a state of a node, whose health has other members.
+function stateLine(health, members = {}) {
+  const whole = { role: "master", logEnd: 1, secondaries: [], refused: [], ...health };
+  return `${JSON.stringify({ at: 1, event: "state", data: { node: "a", time: 1, reachable: true, health: whole, ...members } })}\n`;
+}
+
+test("states of another shape than a node tells are refused", () => {
+  assert.equal(fault(`${HEAD}${stateLine({})}`), null);
+  const odd = { toString: 1 };
+  for (const health of [
+    { refused: [{ name: "b", code: 5 }] },
+    { refused: [{ code: "other-log" }] },
+    { role: "secondary", secondaries: 7 },
+    { role: "secondary", secondaries: [{ name: 7 }] },
+    { disk: { state: odd } },
+    { disk: { state: "failed", detail: odd } },
+    { quorum: { healthy: "2" } },
+    { quorum: { required: odd } },
+    { role: "secondary", master: { name: odd } },
+    { role: "secondary", master: { address: odd } },
+    { role: "secondary", master: { lastError: odd } },
+    { role: "secondary", master: { logEnd: "9" } },
+    { logEnd: 1e300 },
+    { secondaries: [{ name: "b", ackedEnd: 1e300 }] },
+  ]) {
+    assert.match(fault(`${HEAD}${stateLine(health)}`) ?? "taken", /line 2 has data/, JSON.stringify(health));
+  }
+});
+
+test("times are numbers of microseconds that can be counted", () => {
+  for (const at of [1e300, -1, 0.5, 2 ** 53]) {
+    const line = JSON.stringify({ at, event: "missed", data: { count: 1 } });
+    assert.match(fault(`${HEAD}${line}\n`) ?? "taken", /line 2 has no time in at/, String(at));
+    assert.match(fault(`${HEAD}${stateLine({}, { time: at })}`) ?? "taken", /line 2 has data/, String(at));
+    const event = JSON.stringify({ at: 1, event: "event", data: { id: 1, time: at, node: "a", kind: "ready" } });
+    assert.match(fault(`${HEAD}${event}\n`) ?? "taken", /line 2 has data/, String(at));
+  }
+  const list = JSON.stringify({ at: 1, event: "messages", data: { node: "a", from: 2 ** 53 - 1, messages: ["b"] } });
+  assert.match(fault(`${HEAD}${list}\n`) ?? "taken", /line 2 has data/);
+});
+
 test("names that are not known are passed over, and times never go back", () => {
   const { head, items } = recordingItems(`${HEAD}${STEP}{"at":1,"event":"later","data":{}}\n`);
   assert.deepEqual(
