@@ -45,6 +45,15 @@ export class Bands {
     return undefined;
   }
 
+  // Lets what holds begin at `t`, where it began later, and listens to words from then on: the clock was
+  // set back.
+  setBack(t) {
+    for (const slot of this.#slots.values()) {
+      slot.heard = -Infinity;
+      if (slot.band?.t > t) slot.band = this.#things.add({ ...slot.band, t, last: t, open: true });
+    }
+  }
+
   // Ends at `t` all that holds for a node.
   close(node, t) {
     for (const slot of this.#slots.values()) {

@@ -107,12 +107,19 @@ export class Clocks {
   refer(node) {
     if (this.#reference === node) return;
     this.#reference = node;
-    // The others' bounds are relative to the clock before.
-    for (const [name, clock] of this.#nodes) {
-      if (name === node) clock.shift = 0;
-      clock.upper.clear();
-      clock.lower.clear();
-    }
+    this.#clock(node).shift = 0;
+    this.#clearBounds();
+  }
+
+  // Whether a node's clock is the axis, and may be set.
+  isReference(node) {
+    return !this.#virtual && this.#reference === node;
+  }
+
+  // Notes that the clock that is the axis was set back.
+  setBack() {
+    this.#clock(this.#reference).arrival.clear();
+    this.#clearBounds();
   }
 
   // Notes that something that happened on a node at `time` came at `at`.
@@ -174,6 +181,14 @@ export class Clocks {
       );
     }
     return [`Times are those of ${this.#reference}’s clock.`, ...moved].join(" ");
+  }
+
+  // Forgets the bounds of all clocks, which are relative to what the axis was before.
+  #clearBounds() {
+    for (const { upper, lower } of this.#nodes.values()) {
+      upper.clear();
+      lower.clear();
+    }
   }
 
   #hint(clock) {

@@ -47,6 +47,11 @@ const COLORS = 10;
 // A client is taken for answered, its answer left out, when the master says so this much later.
 const SETTLED = 1_000_000;
 
+// A state that is so much earlier than the one before, by the same clock, tells that the clock was set
+// back, in microseconds. Smaller: states of a busy node that change places count as that. Larger:
+// after a clock was set back by less, nothing is news for that long.
+const SET_BACK = 1_000_000;
+
 // Kinds of events about messages that are points on a node's lane.
 const POINT_KINDS = new Set(["stored", "held", "gap-closed", "duplicate", "store-delayed"]);
 
@@ -254,6 +259,9 @@ export class Model {
     const teller = state.reachable ? state.node : (this.#reference() ?? state.node);
     const isMaster = state.health?.role === "master";
     if (isMaster || !this.clocks.hasReference) this.clocks.refer(state.node);
+    if (this.clocks.isReference(state.node) && state.time < node.states.last?.time - SET_BACK) {
+      this.#setBack(state.time);
+    }
     if (state.reachable) this.clocks.arrived(state.node, state.time, at);
     const t = this.clocks.place(teller, state.time);
     node.takeState(state, t);
@@ -264,6 +272,15 @@ export class Model {
     this.#findGone(state.health, t);
     this.#appends.takeState(state.health, t, t - SETTLED);
     this.rates.state(state.health, t);
+  }
+
+  // Goes on at `t`, before what was heard last: the clock that is the axis was set back.
+  #setBack(t) {
+    this.clocks.setBack();
+    this.things.setBack(t);
+    this.#bands.setBack(t);
+    this.rates.setBack(t);
+    for (const node of this.#nodes.values()) node.setBack(t);
   }
 
   // Notes which nodes are gone at `t`: the master neither has nor refuses them, and nobody reaches

@@ -127,10 +127,18 @@ export class Node {
     return Boolean(this.states.last?.reachable) && t - this.states.lastTime < SILENT;
   }
 
+  // Lets what is so now be so from `t` on, where it began later: the clock was set back.
+  setBack(t) {
+    for (const values of this.#allTimed()) values.setBack(t);
+  }
+
   // Forgets what is older than a time, and all above `most` changes of a value.
   prune(before, most) {
-    for (const values of [this.states, this.lists, this.held, this.ends, this.acks, this.gone])
-      values.prune(before, most);
+    for (const values of this.#allTimed()) values.prune(before, most);
+  }
+
+  #allTimed() {
+    return [this.states, this.lists, this.held, this.ends, this.acks, this.gone];
   }
 }
 

@@ -34,6 +34,11 @@ export class Rates {
     }
   }
 
+  // Forgets what was counted after `t`: the clock was set back.
+  setBack(t) {
+    for (const second of this.#seconds.keys()) if (second * SECOND > t) this.#seconds.delete(second);
+  }
+
   // Returns one value a second of the last `count` whole seconds before `t`, the oldest first;
   // null where nothing is known.
   series(t, count) {

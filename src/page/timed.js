@@ -38,6 +38,16 @@ export class Timed {
     return count > 0 ? this.#values[count - 1] : this.#none;
   }
 
+  // Lets the latest value count from `t` on, where its time is later: the clock was set back.
+  setBack(t) {
+    if (this.lastTime <= t) return;
+    const value = this.last;
+    const count = countUpTo(this.#times, t);
+    this.#times.splice(count);
+    this.#values.splice(count);
+    this.set(t, value);
+  }
+
   // Forgets what is older than a time, apart from the value then, and all above `most` changes.
   prune(before, most) {
     const old = Math.max(countUpTo(this.#times, before) - 1, this.#times.length - most);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Clocks } from "../../../src/page/clock.js";
-import { Story } from "./items.js";
+import { row, Story } from "./items.js";
 
 // Returns the clocks after exchanges of the master with bonnie, whose clock is so many µs ahead. A
 // frame takes `way` µs there and back.
@@ -75,4 +75,32 @@ test("where no master is known, times are those of the node that serves the page
   const { clocks } = story.model;
   assert.equal(clocks.describe(), "Times are those of bonnie’s clock.");
   assert.equal(story.model.now(story.time + 1000), story.time - 7_000_000);
+});
+
+test("a master whose clock is set back is followed at once, and so is what holds", () => {
+  const story = new Story().begin("bonnie");
+  const state = (status) => story.state("master", { role: "master", secondaries: [row("bonnie", { status, lastSeenMs: 0 })] });
+  const open = () => story.things("band").filter((thing) => thing.open);
+  state("suspected");
+  story.give("messages", { node: "bonnie", from: 0, messages: ["a"] });
+  assert.equal(open().length, 1);
+  story.ahead.master = -120e6;
+  story.pass(1000);
+  state("suspected");
+  const axis = () => story.time + story.ahead.master;
+  assert.equal(story.model.now(story.time + 1000), axis());
+  const [band] = open();
+  assert.deepEqual([open().length, band.kind, band.t], [1, "silence", axis()]);
+  assert.equal(story.tell("master", "epoch", { epoch: 2 })?.t, axis());
+  story.pass(1000);
+  state("healthy");
+  assert.deepEqual([open().length, band.end], [0, axis()]);
+  story.append(0, 2).send("bonnie", 0, 1).store("bonnie", 0, 1).ack("bonnie", 0, 1);
+  assert.equal(story.model.clocks.of("bonnie").shift, 120e6);
+  // Stepping back shows what was so on the axis that is in force.
+  story.give("messages", { node: "bonnie", from: 1, messages: ["b"] });
+  story.pass(1000);
+  state("healthy");
+  assert.deepEqual([story.model.view(axis()).node("bonnie").end, story.model.view(axis()).node("master").health.logEnd], [2, 0]);
+  assert.equal(story.model.view(axis()).node("bonnie").told !== null, true);
 });
