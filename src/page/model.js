@@ -214,8 +214,7 @@ export class Model {
 
   #event(event, at) {
     const node = this.#node(event.node);
-    if (event.id <= node.lastEvent) return null;
-    node.lastEvent = event.id;
+    if (!node.takeId(event)) return null;
     if (event.kind === "started" && event.role === "master") this.#started(node);
     // Of others it tells nothing of their clocks: changes of state come again long after they were.
     if (node.role === "master") this.clocks.arrived(event.node, event.time, at);

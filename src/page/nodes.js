@@ -20,8 +20,9 @@ const SILENT = 5_000_000;
 export class Node {
   // "master" or "secondary"; null: not known.
   role = null;
-  // The largest id of its events: those up to it came before.
-  lastEvent = 0;
+  // The id of its latest event: those up to it came before; and of its latest start.
+  #lastEvent = 0;
+  #lastStart = null;
   // Its `NodeState`, in time.
   states = new Timed();
   // What its list shows, in time: `{from, end, texts}`.
@@ -43,6 +44,17 @@ export class Node {
 
   constructor(name) {
     this.name = name;
+  }
+
+  // Takes the id of an event. Returns whether it is news. Ids begin anew with each start, at the wall
+  // clock of that moment, which may have been set back.
+  takeId({ id, kind }) {
+    const isStart = kind === "started";
+    const begins = isStart && id !== this.#lastStart;
+    if (!begins && id <= this.#lastEvent) return false;
+    this.#lastEvent = id;
+    if (isStart) this.#lastStart = id;
+    return true;
   }
 
   // Takes its state, as it was at `t`.

@@ -191,6 +191,19 @@ test("a master that starts again ends the clients of the one before", () => {
   assert.equal(story.view.appends().length, 1);
 });
 
+test("a node whose clock was set back before it started again is listened to", () => {
+  const story = new Story().begin("bonnie");
+  story.tell("bonnie", "started", { role: "secondary", end: 0 });
+  story.tell("bonnie", "stored", { ids: [0, 1] });
+  // Its ids begin at the time of its start.
+  story.pass(1000).newIds("bonnie", -3600e6);
+  assert.ok(story.tell("bonnie", "started", { role: "secondary", end: 1 }));
+  assert.ok(story.tell("bonnie", "stored", { ids: [1, 2] }));
+  assert.equal(story.view.node("bonnie").storedEnd, 2);
+  const again = story.items.slice(-2);
+  for (const item of again) assert.equal(story.model.take(item), null, "it came before");
+});
+
 test("what was left out is counted", () => {
   const story = new Story().begin("bonnie");
   story.give("sampled", { node: "master", leftOut: 100, every: 4 });
