@@ -105,13 +105,24 @@ export class AppendView {
   }
 
   // Draws the form and its list as they are now. `reason` says why nothing can be appended here, or
-  // is null.
-  update(view, reason) {
+  // is null. With `isRecording` the list stays as it is: a recording says nothing of what this page
+  // appended.
+  update(view, reason, { isRecording = false } = {}) {
     show(this.form, reason === null);
     show(this.closed, Boolean(reason));
     setText(this.closed, reason ?? "");
-    const master = view.master();
+    if (isRecording) return;
     this.#offer(view.clusterSize());
+    this.#follow(view);
+    const entries = this.queue.entries;
+    keyed(this.list, this.rows, entries, (entry) => this.#row(entry));
+    const members = view.nodes().filter(({ isMember }) => isMember);
+    for (const entry of entries) this.#draw(this.rows.get(entry), entry, members);
+  }
+
+  // Looks in the log for the appends that wait, and notes who acked them.
+  #follow(view) {
+    const master = view.master();
     if (master) {
       this.queue.logEnds(master.end);
       this.queue.match(Math.max(0, master.end - 200), master.end, (id) => master.texts.get(id));
@@ -119,10 +130,6 @@ export class AppendView {
     this.acks = new Map(
       view.appends().map((append) => [append.first, append.acks.map(({ node }) => node)]),
     );
-    const entries = this.queue.entries;
-    keyed(this.list, this.rows, entries, (entry) => this.#row(entry));
-    const members = view.nodes().filter(({ isMember }) => isMember);
-    for (const entry of entries) this.#draw(this.rows.get(entry), entry, members);
   }
 
   // Offers the write concerns of a cluster of `size` nodes.

@@ -69,7 +69,7 @@ export function mountViews(app) {
           : "frozen";
     cluster.update(view, app.recording?.title ?? (mode === "scenario" ? "a scenario" : null));
     played.update(steps);
-    append.update(view, closed(view, mode, steps.length > 0));
+    append.update(view, closed(view, mode, steps.length > 0), { isRecording: mode === "recording" });
     nodes.update(view, mode);
     status.update({
       connection: connection(app),
