@@ -1,7 +1,7 @@
 // Recordings: what is saved of the last minute, and how a file is opened and shown.
 
 import { Model } from "./model.js";
-import { recordingItems, recordingText, RecordingError, VERSION } from "./source.js";
+import { HOW_TO_CUT, recordingItems, recordingText, RecordingError, VERSION } from "./source.js";
 
 // Longest file that is opened, in bytes. Larger: the page would have no room for what it says.
 const LONGEST_FILE = 512 * 1024 * 1024;
@@ -47,7 +47,7 @@ function begin(model, at) {
 // it spans, and the moment that is shown first. Throws a `RecordingError` whose message says what is wrong.
 export async function opened(file) {
   if (file.size > LONGEST_FILE) {
-    throw new RecordingError("This file is too large to be shown; cut it with head or tail.");
+    throw new RecordingError(`This file is too large to be shown; ${HOW_TO_CUT}.`);
   }
   const text = await file.text().catch((error) => {
     throw new RecordingError(`This file cannot be read: ${error.message}`);

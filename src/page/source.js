@@ -25,6 +25,9 @@ export const VERSION = 1;
 // to open them, and more memory, some 0.5 kB each.
 const MOST_ITEMS = 1_000_000;
 
+// What to do about a recording that is too long, as the end of a sentence.
+export const HOW_TO_CUT = "cut it, but keep its first line: (head -1 F; tail -n N F)";
+
 // Returns the time of the page in microseconds since 1970, which never goes back.
 export function pageTime() {
   return Math.round((performance.timeOrigin + performance.now()) * 1000);
@@ -94,7 +97,7 @@ export function recordingItems(text) {
     latest = Math.max(latest, item.at);
     items.push({ at: latest, event: item.event, data: item.data });
     if (items.length > MOST_ITEMS) {
-      throw new RecordingError(`This recording has more than ${MOST_ITEMS} lines; cut it with head or tail.`);
+      throw new RecordingError(`This recording has more than ${MOST_ITEMS} lines; ${HOW_TO_CUT}.`);
     }
   }
   if (items.length === 0)

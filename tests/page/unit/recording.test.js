@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 
-import { played, saved } from "../../../src/page/recording.js";
+import { opened, played, saved } from "../../../src/page/recording.js";
 import { recordingItems, RecordingError } from "../../../src/page/source.js";
 import { row, Story } from "./items.js";
 
@@ -107,6 +111,29 @@ test("times are numbers of microseconds that can be counted", () => {
   }
   const list = JSON.stringify({ at: 1, event: "messages", data: { node: "a", from: 2 ** 53 - 1, messages: ["b"] } });
   assert.match(fault(`${HEAD}${list}\n`) ?? "taken", /line 2 has data/);
+});
+
+// Returns a recording that is cut as a message advises, to `lines` lines behind its first one.
+function cutAsAdvised(text, message, lines) {
+  const folder = mkdtempSync(join(tmpdir(), "recording-"));
+  try {
+    const file = join(folder, "long.ndjson");
+    writeFileSync(file, text);
+    const command = message.match(/\(head .*\)/)[0].replaceAll(/\bF\b/g, '"$F"').replaceAll(/\bN\b/g, '"$N"');
+    return execFileSync("sh", ["-c", command], { env: { ...process.env, F: file, N: String(lines) }, encoding: "utf8" });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test("a recording that is too long can be cut as the page says", async () => {
+  const long = `${HEAD}${STEP}${'{"at":6,"event":"missed","data":{"count":1}}\n'.repeat(1_000_000)}`;
+  const message = fault(long);
+  assert.match(message, /has more than 1000000 lines/);
+  const { head, items } = recordingItems(cutAsAdvised(long, message, 1000));
+  assert.deepEqual([head.title, items.length, items[0].at], ["a crash", 1000, 6]);
+  const tooLarge = await opened({ size: 1e12 }).catch((error) => error.message);
+  assert.equal(recordingItems(cutAsAdvised(long, tooLarge, 7)).items.length, 7);
 });
 
 test("names that are not known are passed over, and times never go back", () => {
