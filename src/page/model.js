@@ -11,7 +11,6 @@ import { Exchanges, FRAME_KINDS } from "./exchanges.js";
 import { isWellFormed } from "./items.js";
 import { Node } from "./nodes.js";
 import { Rates } from "./rate-counts.js";
-import { sentence } from "./sentences.js";
 import { Things } from "./things.js";
 import { countUpTo } from "./timed.js";
 import { View } from "./view.js";
@@ -22,10 +21,9 @@ export const KEPT = 60_000_000;
 // Time between two removals of what is old, in microseconds.
 const PRUNE_EVERY = 1_000_000;
 
-// Most changes of one value of a node, notable events, and steps of a scenario that are kept.
-// Smaller: one looks back less far. Larger: more memory. Of a recording all are kept.
+// Most changes of one value of a node, and steps of a scenario that are kept. Smaller: one looks back
+// less far. Larger: more memory. Of a recording all are kept.
 const MOST_CHANGES = 4096;
-const MOST_NOTES = 200;
 const MOST_STEPS = 100;
 
 // Most items that are kept while the model is held. Smaller: one cannot look at a frozen minute for
@@ -58,8 +56,8 @@ const POINT_KINDS = new Set(["stored", "held", "gap-closed", "duplicate", "store
 // Kinds of events about the clients of the master.
 const CLIENT_KINDS = new Set(["accepted", "waits", "acked", "durable", "answered", "canceled"]);
 
-// Kinds of events that are notable, and points on a node's lane too.
-const NOTE_KINDS = new Set([
+// Kinds of events that are a stroke on a node's lane.
+const STROKE_KINDS = new Set([
   "refused",
   "joined",
   "ready",
@@ -90,7 +88,6 @@ export class Model {
   #appends;
   #exchanges;
   #bands;
-  #notes = [];
   #steps = [];
   #items = [];
   #kept;
@@ -182,13 +179,6 @@ export class Model {
     return this.#appends.at(t, names);
   }
 
-  notesAt(t) {
-    return this.#notes.slice(
-      0,
-      countUpTo(this.#notes, t, (note) => note.t),
-    );
-  }
-
   stepsAt(t) {
     return this.#steps.slice(
       0,
@@ -222,7 +212,6 @@ export class Model {
     const { kind } = event;
     const horizon = this.now(at) - this.#kept;
     let t = this.clocks.place(event.node, event.time);
-    if (NOTE_KINDS.has(kind)) this.#note(event, t);
     // What began long ago may still hold.
     this.#bands.takeEvent(event, t);
     if (t < horizon) return null;
@@ -244,7 +233,7 @@ export class Model {
     }
     if (kind === "held" || kind === "gap-closed" || kind === "stored") this.#gap(node, t);
     if (POINT_KINDS.has(kind) && kind !== "store-delayed") this.#exchanges.done(event, t);
-    if (POINT_KINDS.has(kind) || NOTE_KINDS.has(kind)) {
+    if (POINT_KINDS.has(kind) || STROKE_KINDS.has(kind)) {
       const { peer, ids } = event;
       this.things.add({ type: "point", t, last: t, open: false, kind, node: event.node, peer, ids, event });
     }
@@ -320,13 +309,6 @@ export class Model {
     this.#sampled.set(name, counts);
     if (counts.every >= BUSY_EVERY) this.#busyAt = at;
     this.rates.leftOut(leftOut ?? 0, this.now(at));
-  }
-
-  #note(event, t) {
-    const { node, kind } = event;
-    const index = countUpTo(this.#notes, t, (note) => note.t);
-    this.#notes.splice(index, 0, { t, node, kind, text: sentence(event), event });
-    if (this.#notes.length > this.#most(MOST_NOTES)) this.#notes.shift();
   }
 
   // Returns how many of something are kept: all where everything is.

@@ -51,40 +51,11 @@ export class View {
     return this.health?.clusterSize ?? 0;
   }
 
-  get logEnd() {
-    return this.health?.logEnd ?? null;
-  }
-
-  get committedEnd() {
-    return this.health?.committedEnd ?? null;
-  }
-
-  get mode() {
-    return this.health?.mode ?? null;
-  }
-
-  get epoch() {
-    return this.health?.epoch ?? this.nodes()[0]?.health?.epoch ?? null;
-  }
-
-  get quorum() {
-    return this.health?.quorum ?? null;
-  }
-
-  get waitingSenders() {
-    return this.health?.waitingSenders ?? null;
-  }
-
   // Returns the appends, the oldest first: at most 200, those that wait and the latest ones.
   appends() {
     const names = this.nodes().filter(({ isMember }) => isMember).map(({ name }) => name);
     this.#appends ??= this.#model.appendsAt(this.#until, names);
     return this.#appends;
-  }
-
-  // Returns notable events up to now, the latest last.
-  notes() {
-    return this.#model.notesAt(this.#until);
   }
 
   // Returns the steps of a scenario up to now, the latest last.
@@ -140,13 +111,11 @@ export class View {
       storedEnd,
       reachable: state?.reachable ?? true,
       detail: state?.detail ?? null,
-      url: state?.url ?? null,
       masterUrl: state?.masterUrl ?? null,
       faults: state?.faults ?? null,
       told: state ? state.time : null,
       status: row?.status ?? null,
       ackedEnd: role === "master" ? storedEnd : Math.max(row?.ackedEnd ?? 0, node.acks.at(t) ?? 0),
-      gap: held.length > 0 ? storedEnd : null,
       text: (id) => texts.get(id) ?? this.#elsewhere(id),
     };
   }

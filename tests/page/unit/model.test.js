@@ -53,7 +53,6 @@ test("changes that come again after a connection was lost count once", () => {
   const count = story.model.things.count;
   for (const item of [...story.items]) if (item.event === "event") assert.equal(story.model.take(item), null);
   assert.equal(story.model.things.count, count);
-  assert.equal(story.view.notes().length, 1);
 });
 
 test("messages held above a gap are known until it closes", () => {
@@ -61,12 +60,12 @@ test("messages held above a gap are known until it closes", () => {
   story.tell("bonnie", "stored", { ids: [0, 4] });
   story.tell("bonnie", "held", { ids: [5, 6], end: 4 });
   story.tell("bonnie", "held", { ids: [6, 8], end: 4 });
-  assert.deepEqual([story.view.node("bonnie").held, story.view.node("bonnie").gap], [[[5, 8]], 4]);
+  assert.deepEqual(story.view.node("bonnie").held, [[5, 8]]);
   const [gap] = story.things("band").filter(({ kind }) => kind === "gap");
   assert.deepEqual([gap.open, gap.text], [true, "gap: message 4 is missing"]);
   story.pass(3).tell("bonnie", "gap-closed", { ids: [5, 8] });
   story.tell("bonnie", "stored", { ids: [4, 8] });
-  assert.deepEqual([story.view.node("bonnie").held, story.view.node("bonnie").gap], [[], null]);
+  assert.deepEqual(story.view.node("bonnie").held, []);
   assert.equal(gap.end, story.time);
 });
 
@@ -235,7 +234,7 @@ test("another log replaces the texts of the one before", () => {
   assert.deepEqual([node.from, node.text(0), node.text(2)], [0, "x", undefined]);
 });
 
-test("what is older than a minute when it comes is not drawn, only noted", () => {
+test("what is older than a minute when it comes is not drawn", () => {
   const story = new Story().begin("bonnie");
   story.tell("master", "epoch", { epoch: 1 });
   const old = { id: 1, time: story.time - KEPT - 1_000_000, node: "clyde", kind: "left", peer: "master" };
@@ -243,10 +242,6 @@ test("what is older than a minute when it comes is not drawn, only noted", () =>
   assert.deepEqual(
     story.things("point").map(({ kind }) => kind),
     ["epoch"],
-  );
-  assert.deepEqual(
-    story.view.notes().map(({ kind }) => kind),
-    ["left", "epoch"],
   );
 });
 
