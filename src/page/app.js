@@ -129,7 +129,7 @@ export class App {
     if (isFrozen === !this.live) return undefined;
     this.#end = isFrozen ? this.t : null;
     this.#t = this.#end;
-    this.#live.hold(isFrozen);
+    this.#live.keepAll(isFrozen);
     this.fault = null;
     return this.#moved();
   }

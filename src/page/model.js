@@ -26,9 +26,9 @@ const PRUNE_EVERY = 1_000_000;
 const MOST_CHANGES = 4096;
 const MOST_STEPS = 100;
 
-// Most items that are kept while the model is held. Smaller: one cannot look at a frozen minute for
+// Most items that are kept while a page is frozen. Smaller: one cannot look at a frozen minute for
 // long while much happens. Larger: more memory.
-const MOST_HELD = 400_000;
+const MOST_FROZEN_ITEMS = 400_000;
 
 // Most nodes that are shown. Smaller: large clusters are shown in part. Larger: a file with many names
 // makes a page that nobody can use.
@@ -93,7 +93,7 @@ export class Model {
   #kept;
   #pruned = -Infinity;
   // Whether nothing is forgotten for the time being.
-  #isHeld = false;
+  #keepsAll = false;
   #sampled = new Map();
   // When a node last said that it is busy.
   #busyAt = -Infinity;
@@ -137,9 +137,9 @@ export class Model {
     return this.clocks.now(at);
   }
 
-  // Forgets nothing until further notice, if there is room for what comes.
-  hold(isHeld) {
-    this.#isHeld = isHeld;
+  // Whether nothing is forgotten from now on, if there is room for what comes.
+  keepAll(keepsAll) {
+    this.#keepsAll = keepsAll;
   }
 
   // Returns the items that are kept, in the order in which they came.
@@ -162,7 +162,7 @@ export class Model {
   // Returns the number of the color of each node: the master has the first one, the others the next
   // ones by name, those that come later what follows. A color stays once the master is known.
   colors() {
-    const isKnown = this.#reference() !== null;
+    const isKnown = this.#masterName() !== null;
     const colors = new Map();
     let next = this.#colored;
     for (const node of this.nodes()) {
@@ -244,7 +244,7 @@ export class Model {
   #state(state, at) {
     const node = this.#node(state.node);
     // Its time is that of the node that tells it, which is the reference where it is not its own.
-    const teller = state.reachable ? state.node : (this.#reference() ?? state.node);
+    const teller = state.reachable ? state.node : (this.#masterName() ?? state.node);
     const isMaster = state.health?.role === "master";
     if (isMaster || !this.clocks.hasReference) this.clocks.refer(state.node);
     if (this.clocks.isReference(state.node) && state.time < node.states.last?.time - SET_BACK) {
@@ -297,7 +297,7 @@ export class Model {
   }
 
   #started(node) {
-    if (this.#reference() === null) this.clocks.refer(node.name);
+    if (this.#masterName() === null) this.clocks.refer(node.name);
     node.role = "master";
   }
 
@@ -316,7 +316,7 @@ export class Model {
     return this.#kept === Infinity ? Infinity : count;
   }
 
-  #reference() {
+  #masterName() {
     for (const node of this.#nodes.values()) if (node.role === "master") return node.name;
     return null;
   }
@@ -332,7 +332,7 @@ export class Model {
 
   #prune(at) {
     this.#pruned = at;
-    if (this.#isHeld && this.#items.length < MOST_HELD) return;
+    if (this.#keepsAll && this.#items.length < MOST_FROZEN_ITEMS) return;
     const before = this.now(at) - this.#kept;
     this.things.prune(before);
     for (const node of this.#nodes.values()) {

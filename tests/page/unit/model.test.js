@@ -264,14 +264,14 @@ test("only the last minute is kept, however long it runs", () => {
   assert.ok(story.view.node("bonnie").texts.size <= 2000);
 });
 
-test("while it is held a model forgets nothing", () => {
+test("a model that keeps all forgets nothing", () => {
   const story = new Story().begin("bonnie").append(0, 1);
   story.tell("master", "answered", { ids: [0, 1], writeConcern: 1, answer: "acked" });
   const then = story.time;
-  story.model.hold(true);
+  story.model.keepAll(true);
   story.pass(KEPT / 500).append(1, 1);
   assert.equal(story.model.view(then).appends().length, 1);
-  story.model.hold(false);
+  story.model.keepAll(false);
   story.pass(2000).append(2, 1);
   assert.equal(story.model.view(then).appends().length, 0);
 });
@@ -288,7 +288,7 @@ test("a page can be stepped back before the earliest change that is kept", () =>
 test("a page that is frozen while too much comes can be stepped back to where it was frozen", () => {
   const story = new Story().begin("bonnie").pass(1000);
   const then = story.time;
-  story.model.hold(true);
+  story.model.keepAll(true);
   for (let id = 0; id < 100; id += 1) story.pass(10).give("messages", { node: "bonnie", from: id, messages: ["m"] });
   story.pass((2 * KEPT) / 1000);
   for (let count = 0; count < 400_000; count += 1) story.give("missed", { count });
