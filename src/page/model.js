@@ -101,7 +101,7 @@ export class Model {
   // Messages that the lists of nodes left out that are removed.
   #skipped = 0;
   // The color that the next node gets.
-  #colored = 1;
+  #nextColor = 1;
 
   // With `virtual`, times are those of a simulation. `kept`: the length of time that is kept.
   constructor({ virtual = false, kept = KEPT } = {}) {
@@ -162,17 +162,7 @@ export class Model {
   // Returns the number of the color of each node: the master has the first one, the others the next
   // ones by name, those that come later what follows. A color stays once the master is known.
   colors() {
-    const isKnown = this.#masterName() !== null;
-    const colors = new Map();
-    let next = this.#colored;
-    for (const node of this.nodes()) {
-      const color = node.color ?? (node.role === "master" ? 0 : next);
-      if (node.color === null && node.role !== "master") next += 1;
-      colors.set(node.name, color % COLORS);
-      if (isKnown) node.color = color;
-    }
-    if (isKnown) this.#colored = next;
-    return colors;
+    return new Map([...this.#colorNumbers()].map(([{ name }, number]) => [name, number % COLORS]));
   }
 
   appendsAt(t, names) {
@@ -255,11 +245,16 @@ export class Model {
     node.takeState(state, t);
     this.#bands.takeState(state, t);
     this.#gap(node, t);
-    if (!isMaster) return;
-    for (const { name } of state.health.secondaries) if (this.#nodes.size < MOST_NODES) this.#node(name);
-    this.#findGone(state.health, t);
-    this.#appends.takeState(state.health, t, t - SETTLED);
-    this.rates.state(state.health, t);
+    if (isMaster) this.#masterState(state.health, t);
+    this.#fixColors();
+  }
+
+  // Takes what the master knows at `t`.
+  #masterState(health, t) {
+    for (const { name } of health.secondaries) if (this.#nodes.size < MOST_NODES) this.#node(name);
+    this.#findGone(health, t);
+    this.#appends.takeState(health, t, t - SETTLED);
+    this.rates.state(health, t);
   }
 
   // Goes on at `t`, before what was heard last: the clock that is the axis was set back.
@@ -282,6 +277,27 @@ export class Model {
     }
   }
 
+  // Returns the number of each node's color, also of those that have none for good.
+  #colorNumbers() {
+    const numbers = new Map();
+    let next = this.#nextColor;
+    for (const node of this.nodes()) {
+      const isNew = node.color === null && node.role !== "master";
+      numbers.set(node, isNew ? next : (node.color ?? 0));
+      if (isNew) next += 1;
+    }
+    return numbers;
+  }
+
+  // Lets each node keep its color, once the master is known.
+  #fixColors() {
+    if (this.#masterName() === null) return;
+    for (const [node, number] of this.#colorNumbers()) {
+      node.color = number;
+      this.#nextColor = Math.max(this.#nextColor, number + 1);
+    }
+  }
+
   #gap(node, t) {
     const spans = node.held.last;
     const missing = Math.max(node.ends.last ?? 0, node.states.last?.health?.logEnd ?? 0);
@@ -299,6 +315,7 @@ export class Model {
   #started(node) {
     if (this.#masterName() === null) this.clocks.refer(node.name);
     node.role = "master";
+    this.#fixColors();
   }
 
   #leftOut({ node, leftOut, every }, at) {

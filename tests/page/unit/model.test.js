@@ -310,6 +310,22 @@ test("colors go to the master first, then by name, and stay", () => {
   assert.deepEqual(colors(), { master: 0, bonnie: 1, clyde: 2, anna: 3 });
 });
 
+test("a look at the nodes changes no color", () => {
+  const colors = (looks) => {
+    const story = new Story();
+    const look = () => looks && story.view.nodes();
+    for (const name of ["bonnie", "master", "clyde", "anna"]) {
+      const rows = ["bonnie", "clyde"].map((it) => row(it));
+      if (name === "master") story.state(name, { role: name, secondaries: rows });
+      else story.state(name, { role: "secondary" });
+      look();
+    }
+    return [...story.model.colors()];
+  };
+  assert.deepEqual(colors(false), colors(true));
+  assert.deepEqual(new Map(colors(false)).get("anna"), 3);
+});
+
 test("rates count appends also where their events were left out", () => {
   const story = new Story().begin("bonnie");
   story.time = Math.ceil(story.time / 1_000_000) * 1_000_000;
