@@ -97,6 +97,6 @@ const SENTENCES = {
 };
 
 // Returns an event as a sentence without a full stop.
-export function sentence(event) {
+export function eventWords(event) {
   return SENTENCES[event.kind]?.(event) ?? `${event.node}: ${event.kind}`;
 }

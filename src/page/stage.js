@@ -2,7 +2,7 @@
 
 import { make, setText } from "./dom.js";
 import { stillParts, svg, tickParts } from "./scenery.js";
-import { sentence, timeWords } from "./sentences.js";
+import { eventWords, timeWords } from "./sentences.js";
 import { textWidths } from "./text-width.js";
 import { shown } from "./words.js";
 
@@ -307,7 +307,7 @@ export class Stage {
   }
 
   #words({ words, events }) {
-    const texts = words ? [words] : events.filter(Boolean).map(sentence);
+    const texts = words ? [words] : events.filter(Boolean).map(eventWords);
     return texts.map((text) => shown(text, LONGEST_FACT));
   }
 

@@ -9,7 +9,7 @@ import {
   nodesListed,
   parseConcern,
   plural,
-  sentence,
+  punctuated,
   shown,
   span,
 } from "./words.js";
@@ -284,7 +284,7 @@ export class AppendView {
     this.say(
       waits
         ? `Message ${entry.id} is on ${has.size} of ${plural(nodes.length, "node")}; it ${text.split("; ").at(-1)}.`
-        : sentence(text),
+        : punctuated(text),
     );
   }
 

@@ -1,7 +1,7 @@
 // The receipt of a message, in a dialog: which nodes have it, since when, after how many attempts.
 
 import { make } from "./dom.js";
-import { plural, sentence, shown, span } from "./words.js";
+import { plural, punctuated, shown, span } from "./words.js";
 
 // The dialog. `node(name)` is a node as the page shows it, or null; `choose(ids)` marks messages on
 // the timeline.
@@ -114,5 +114,5 @@ async function ask(id) {
   }
   const body = await response.json().catch(() => null);
   if (response.ok && body) return body;
-  throw new Error(sentence(body?.detail ?? `the answer was ${response.status}`));
+  throw new Error(punctuated(body?.detail ?? `the answer was ${response.status}`));
 }

@@ -179,12 +179,12 @@ export function answerWords(status, body) {
   return {
     ok: false,
     title: `answered ${status} ${code}`,
-    detail: [sentence(what), advice].join(" ").trim(),
+    detail: [punctuated(what), advice].join(" ").trim(),
   };
 }
 
 // Returns `text` with a capital letter and a full stop.
-export function sentence(text) {
+export function punctuated(text) {
   const capital = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(capital) ? capital : `${capital}.`;
 }

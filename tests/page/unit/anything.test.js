@@ -7,7 +7,7 @@ import { bandMark } from "../../../src/page/labels.js";
 import { Lanes } from "../../../src/page/lanes.js";
 import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.js";
 import { Model } from "../../../src/page/model.js";
-import { sentence } from "../../../src/page/sentences.js";
+import { eventWords } from "../../../src/page/sentences.js";
 import { textWidth } from "./items.js";
 
 const NAMES = ["master", "bonnie", "clyde", "__proto__", ""];
@@ -63,7 +63,7 @@ for (const virtual of [false, true]) {
     for (let number = 0; number < 5000; number += 1) {
       at += Math.floor(draw() * 40_000);
       const news = model.take({ at, event: "event", data: anyEvent(draw, pick, at, number) });
-      if (news) assert.ok(sentence(news).length > 0);
+      if (news) assert.ok(eventWords(news).length > 0);
       const health = {
         role: pick(["master", "secondary"]),
         logEnd: Math.floor(draw() * 50),
@@ -80,7 +80,7 @@ for (const virtual of [false, true]) {
     for (const thing of model.things.between(-Infinity, Infinity)) {
       for (const mark of marksOf(thing, lanes, at)) {
         assert.doesNotMatch(mark.d ?? mark.box.join(), /NaN|undefined|Infinity/);
-        assert.ok(mark.words ?? mark.events.map(sentence).join(""));
+        assert.ok(mark.words ?? mark.events.map(eventWords).join(""));
         count += 1;
       }
     }
