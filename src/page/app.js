@@ -24,7 +24,7 @@ export class App {
   // Said by the page's live region; set by whoever has it.
   say = () => {};
   // What is wrong with a file that was opened; null: nothing.
-  fault = null;
+  openError = null;
   #live = this.model;
   // The moment shown; null: now.
   #t = null;
@@ -130,7 +130,7 @@ export class App {
     this.#end = isFrozen ? this.t : null;
     this.#t = this.#end;
     this.#live.keepAll(isFrozen);
-    this.fault = null;
+    this.openError = null;
     return this.#moved();
   }
 
@@ -163,22 +163,22 @@ export class App {
     this.say("The last minute is saved.");
   }
 
-  // Opens a recording. What is wrong with it is in `fault`.
+  // Opens a recording. What is wrong with it is in `openError`.
   async open(file) {
     try {
       const { head, model, from, to, start } = await opened(file);
       if (!this.live && !this.recording) this.freeze(false);
       this.model = model;
       this.recording = { ...head, from, to, length: to - from };
-      this.fault = null;
+      this.openError = null;
       this.#rate = 0;
       this.#t = start;
       this.selected = null;
       this.say(`The recording is open. ${head.title}`);
     } catch (error) {
       const isKnown = error instanceof RecordingError;
-      this.fault = isKnown ? error.message : `This recording cannot be shown: ${error.message}.`;
-      this.say(this.fault);
+      this.openError = isKnown ? error.message : `This recording cannot be shown: ${error.message}.`;
+      this.say(this.openError);
     }
     this.#moved();
   }
@@ -186,7 +186,7 @@ export class App {
   // Goes back from a recording to what is live.
   close() {
     this.recording = null;
-    this.fault = null;
+    this.openError = null;
     this.model = this.#live;
     this.#t = null;
     this.#rate = 0;

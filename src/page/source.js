@@ -79,7 +79,7 @@ export function liveSource({ onItem, onStatus }) {
 export class RecordingError extends Error {}
 
 // Returns what a recording holds: `{head, items}`. An incomplete last line is left out. Throws a
-// `RecordingError` that names the line with a fault.
+// `RecordingError` that names the line that is wrong.
 export function recordingItems(text) {
   const lines = text.split("\n");
   const isCut = lines.at(-1) !== "";
@@ -91,8 +91,8 @@ export function recordingItems(text) {
     if (lines[index].trim() === "") continue;
     const item = parsed(lines[index]);
     if (item === undefined && isCut && index === lines.length - 1) break;
-    const fault = item === undefined ? "is not JSON" : faultOf(item);
-    if (fault) throw new RecordingError(`This recording cannot be shown: line ${index + 1} ${fault}.`);
+    const reason = item === undefined ? "is not JSON" : reasonAgainst(item);
+    if (reason) throw new RecordingError(`This recording cannot be shown: line ${index + 1} ${reason}.`);
     // Times that go back would move what was there before.
     latest = Math.max(latest, item.at);
     items.push({ at: latest, event: item.event, data: item.data });
@@ -141,7 +141,8 @@ function isPastItem(data) {
   return Number.isFinite(data?.ago) && data.ago >= 0 && PAST_NAMES.includes(data.event);
 }
 
-function faultOf(item) {
+// Returns what is wrong with an item of a recording, as the end of a sentence; null: nothing.
+function reasonAgainst(item) {
   if (item === null || typeof item !== "object") return "is no item";
   if (!isTime(item.at)) return "has no time in at";
   if (typeof item.event !== "string") return "has no name in event";

@@ -74,7 +74,7 @@ export class AppendView {
       step: "any",
       placeholder: "none",
     });
-    this.fault = make("p", { class: "alarm", role: "alert" });
+    this.formError = make("p", { class: "alarm", role: "alert" });
     this.form = make(
       "form",
       { novalidate: true, on: { submit: (event) => this.#submit(event) } },
@@ -93,7 +93,7 @@ export class AppendView {
         this.limit,
         make("button", { type: "submit", class: "main", id: "append-button" }, "append"),
       ),
-      this.fault,
+      this.formError,
     );
     this.list = make("ol", {
       class: "appends",
@@ -190,7 +190,7 @@ export class AppendView {
     const concern = parseConcern(chosen === "other" ? this.other.value : chosen);
     const limit = this.limit.value === "" ? null : Number(this.limit.value);
     const wrong = this.#wrong(concern, limit);
-    setText(this.fault, wrong);
+    setText(this.formError, wrong);
     if (wrong !== "") return;
     this.queue.add({
       message: this.message.value,

@@ -135,6 +135,6 @@ test("a recording that the page does not understand is told, and what is live st
     },
   };
   await app.open(file);
-  assert.deepEqual([app.recording, app.fault], [null, "This recording cannot be shown: it is not what it seems."]);
-  assert.deepEqual(said, [app.fault]);
+  assert.deepEqual([app.recording, app.openError], [null, "This recording cannot be shown: it is not what it seems."]);
+  assert.deepEqual(said, [app.openError]);
 });
