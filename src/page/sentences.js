@@ -1,6 +1,6 @@
 // Events, messages and times in words. Pure functions.
 
-import { faultPhrases, plural, span } from "./words.js";
+import { durationWords, faultPhrases, plural } from "./words.js";
 
 // Returns "message 5" or "messages 5 to 7"; empty for none.
 export function idsWords(ids) {
@@ -44,8 +44,8 @@ function frameWords({ frame, ids, from }) {
 
 const detail = (event) => (event.detail ? `: ${event.detail}` : "");
 const about = (event) => (event.ids ? ` about ${idsWords(event.ids)}` : "");
-const pause = (event) => (event.pauseMs ? `; again in ${span(event.pauseMs)}` : "");
-const later = (event) => (event.delayMs ? `, ${span(event.delayMs)} later by a fault` : "");
+const pause = (event) => (event.pauseMs ? `; again in ${durationWords(event.pauseMs)}` : "");
+const later = (event) => (event.delayMs ? `, ${durationWords(event.delayMs)} later by a fault` : "");
 const attempt = (event) => (event.attempt > 1 ? ` (attempt ${event.attempt})` : "");
 
 const SENTENCES = {
@@ -56,14 +56,14 @@ const SENTENCES = {
   held: (e) => `${e.node} holds ${idsWords(e.ids)} back: message ${e.end} is missing`,
   "gap-closed": (e) => `the gap on ${e.node} closed: it stores ${idsWords(e.ids)}`,
   duplicate: (e) => `${e.node} had ${idsWords(e.ids)} already`,
-  "store-delayed": (e) => `${e.node} stores ${idsWords(e.ids)} ${span(e.delayMs ?? 0)} later by a fault`,
+  "store-delayed": (e) => `${e.node} stores ${idsWords(e.ids)} ${durationWords(e.delayMs ?? 0)} later by a fault`,
   acked: (e) => `${e.peer} acked ${idsWords(e.ids)}`,
   answered: (e) => `the client of ${idsWords(e.ids)} ${ANSWERS[e.answer] ?? `is answered: ${e.answer}`}`,
   canceled: (e) => `the client of ${idsWords(e.ids)} stopped waiting`,
   sent: (e) => `${e.node} sent ${frameWords(e)} to ${e.peer}${later(e)}`,
   resent: (e) => `${e.node} sent ${frameWords(e)} to ${e.peer} again${attempt(e)}${later(e)}`,
   received: (e) => `${e.node} received ${frameWords(e)} from ${e.peer}`,
-  completed: (e) => `${e.node} got an answer from ${e.peer} after ${span(e.tookMs ?? 0)}`,
+  completed: (e) => `${e.node} got an answer from ${e.peer} after ${durationWords(e.tookMs ?? 0)}`,
   "timed-out": (e) => `${e.node} got no answer from ${e.peer} in time${about(e)}${pause(e)}`,
   late: (e) => `an answer from ${e.peer} came late or twice; it counts all the same`,
   failed: (e) => `a request between ${e.node} and ${e.peer} failed${detail(e)}`,

@@ -9,7 +9,7 @@
 // tour.js makes: the nodes, the events and the appends of this page since the step began.
 
 import { idsWords } from "./sentences.js";
-import { listed, span } from "./words.js";
+import { durationWords, listed } from "./words.js";
 
 const FORM = { id: "append-button" };
 
@@ -32,7 +32,7 @@ function waits(near, size) {
         point: { id: "concern-1" },
         done: (see) => {
           const entry = see.answered((one) => one.needed === 1);
-          return entry && `answered after ${span(entry.tookMs)}, without waiting for ${near}.`;
+          return entry && `answered after ${durationWords(entry.tookMs)}, without waiting for ${near}.`;
         },
         mark: "answered",
       },
@@ -42,7 +42,7 @@ function waits(near, size) {
         point: { id: `concern-${size <= 5 ? size : "all"}` },
         done: (see) => {
           const entry = see.answered((one) => one.needed === size);
-          return entry && `answered after ${span(entry.tookMs)}, as soon as ${near} had it.`;
+          return entry && `answered after ${durationWords(entry.tookMs)}, as soon as ${near} had it.`;
         },
         mark: "acked",
       },

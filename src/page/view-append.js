@@ -6,12 +6,12 @@ import { keyed, make, setAttribute, setData, setText, show } from "./dom.js";
 import {
   answerWords,
   concernNumber,
+  durationWords,
   nodesListed,
   parseConcern,
   plural,
   punctuated,
   shown,
-  span,
 } from "./words.js";
 
 // Nodes up to which each number has a choice of its own; larger ones are typed.
@@ -298,7 +298,7 @@ export class AppendView {
   // Returns what became of an append so far, in words.
   #sentence(entry, nodes, has) {
     const on = nodes.filter((node) => has.has(node.name)).map((node) => node.name);
-    const took = entry.tookMs === null ? "" : ` after ${span(entry.tookMs)}`;
+    const took = entry.tookMs === null ? "" : ` after ${durationWords(entry.tookMs)}`;
     if (entry.state === "queued") {
       return `in the queue: ${MAX_WAITING} appends of this page wait already; a browser keeps few connections`;
     }
@@ -328,7 +328,7 @@ export class AppendView {
 
 // Returns what the client of an append asked for.
 function wanted({ concern, timeoutMs }) {
-  return `w=${concern}${timeoutMs === null ? "" : ` within ${span(timeoutMs)}`}`;
+  return `w=${concern}${timeoutMs === null ? "" : ` within ${durationWords(timeoutMs)}`}`;
 }
 
 // Returns the nodes that an append waits for: by name where all of them must ack.

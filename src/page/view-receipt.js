@@ -1,7 +1,7 @@
 // The receipt of a message, in a dialog: which nodes have it, since when, after how many attempts.
 
 import { make } from "./dom.js";
-import { plural, punctuated, shown, span } from "./words.js";
+import { durationWords, plural, punctuated, shown } from "./words.js";
 
 // The dialog. `node(name)` is a node as the page shows it, or null; `choose(ids)` marks messages on
 // the timeline.
@@ -97,7 +97,7 @@ export class ReceiptView {
       {},
       make("th", { scope: "row" }, mark, " ", copy.node),
       make("td", {}, copy.held ? "has it" : "lacks it"),
-      make("td", { class: "number" }, copy.afterMs === null ? "–" : span(copy.afterMs)),
+      make("td", { class: "number" }, copy.afterMs === null ? "–" : durationWords(copy.afterMs)),
       make("td", { class: "number" }, copy.attempts === null ? "–" : String(copy.attempts)),
       make("td", {}, copy.storage ?? "–"),
     );

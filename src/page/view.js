@@ -113,7 +113,7 @@ export class View {
       detail: state?.detail ?? null,
       masterUrl: state?.masterUrl ?? null,
       faults: state?.faults ?? null,
-      told: state ? state.time : null,
+      stateTime: state ? state.time : null,
       status: row?.status ?? null,
       ackedEnd: role === "master" ? storedEnd : Math.max(row?.ackedEnd ?? 0, node.acks.at(t) ?? 0),
       text: (id) => texts.get(id) ?? this.#elsewhere(id),

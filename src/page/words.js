@@ -65,8 +65,8 @@ function ending(name, alike) {
   return others.some((other) => other.endsWith(one)) ? name.slice(-2) : one;
 }
 
-// Returns a time span in words with a unit: "850 ms", "1.2 s", "4 min".
-export function span(ms) {
+// Returns a duration in words with a unit: "850 ms", "1.2 s", "4 min".
+export function durationWords(ms) {
   if (ms < 0.05) return "0 ms";
   if (ms < 1) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -98,7 +98,7 @@ function percent(rate) {
 
 // Returns a delay as [shortest, longest] in ms in words.
 function delay([shortest, longest]) {
-  return shortest === longest ? span(longest) : `${span(shortest)} to ${span(longest)}`;
+  return shortest === longest ? durationWords(longest) : `${durationWords(shortest)} to ${durationWords(longest)}`;
 }
 
 // Returns the faults in force in words, one phrase for each, that go on from a node's name.

@@ -102,5 +102,5 @@ test("a master whose clock is set back is followed at once, and so is what holds
   story.pass(1000);
   state("healthy");
   assert.deepEqual([story.model.view(axis()).node("bonnie").end, story.model.view(axis()).node("master").health.logEnd], [2, 0]);
-  assert.equal(story.model.view(axis()).node("bonnie").told !== null, true);
+  assert.equal(story.model.view(axis()).node("bonnie").stateTime !== null, true);
 });

@@ -165,7 +165,7 @@ test("a recording is shown first where there is something to see, and not at its
   story.pass(9000).give("messages", { node: "bonnie", from: 0, messages: ["a"] });
   const whole = played({ clock: "virtual" }, story.items);
   const view = whole.model.view(whole.start);
-  assert.deepEqual([view.node("master").text(0), view.node("bonnie").told !== null], ["a", true]);
+  assert.deepEqual([view.node("master").text(0), view.node("bonnie").stateTime !== null], ["a", true]);
   assert.ok(whole.from < known && whole.start < whole.to);
   const late = story.items.filter(({ event, data }) => event !== "messages" || data.node === "bonnie");
   assert.equal(played({ clock: "virtual" }, late).start - known, 2_001_000);

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   answerWords,
   concernNumber,
+  durationWords,
   faultPhrases,
   inForce,
   leftOutWords,
@@ -11,7 +12,6 @@ import {
   listed,
   parseConcern,
   shown,
-  span,
   toggled,
 } from "../../../src/page/words.js";
 import { NO_FAULTS } from "./items.js";
@@ -33,7 +33,7 @@ test("each node has a letter, and nodes that begin alike are told apart", () => 
 });
 
 test("time spans and lists are words", () => {
-  assert.deepEqual([0.25, 850, 1234, 34_000, 240_000].map(span), [
+  assert.deepEqual([0.25, 850, 1234, 34_000, 240_000].map(durationWords), [
     "0.3 ms",
     "850 ms",
     "1.2 s",
