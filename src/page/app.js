@@ -19,7 +19,8 @@ const CALM_FRAME_MS = 500;
 export class App {
   model = new Model();
   recording = null;
-  connection = { state: "connecting", detail: null };
+  // `since`: when that state began, by the page's clock, in milliseconds.
+  connection = { state: "connecting", detail: null, since: 0 };
   selected = null;
   // Said by the page's live region; set by whoever has it.
   say = () => {};
@@ -212,7 +213,8 @@ export class App {
   #connected(connection) {
     const isOpen = connection.state === "open";
     const isOther = isOpen !== (this.connection.state === "open") && this.connection.state !== "connecting";
-    this.connection = connection;
+    const isSame = connection.state === this.connection.state;
+    this.connection = { ...connection, since: isSame ? this.connection.since : performance.now() };
     if (this.isOver) {
       this.#stopAtEnd();
     } else {

@@ -84,7 +84,8 @@ export function mountViews(app) {
   }, TICK_MS);
 }
 
-// Returns why nothing can be appended, or null. A scenario shows its steps instead.
+// Returns why nothing can be appended; null: something can. A scenario shows its steps instead, and
+// gives no reason: "".
 function closed(view, mode, isScenario) {
   if (isScenario) return "";
   if (mode === "recording") return "This is a recording: nothing can be appended to it.";
@@ -93,16 +94,12 @@ function closed(view, mode, isScenario) {
   return null;
 }
 
-// When the connection was lost, by the page's clock.
-let lostAt = null;
-
 // Returns the connection as StatusView shows it.
-function connection({ connection: { state, detail }, recording, live, isOver }) {
+function connection({ connection: { state, detail, since }, recording, live, isOver }) {
   const now = performance.now();
-  lostAt = state === "lost" ? (lostAt ?? now) : null;
   if (recording) return { kind: "recording", detail: null };
-  if (isOver) return { kind: live ? "lost" : "frozen", since: lostAt, now, detail: "the scenario is over" };
-  if (state === "lost") return { kind: "lost", since: lostAt, now, detail };
+  if (isOver) return { kind: live ? "lost" : "frozen", since, now, detail: "the scenario is over" };
+  if (state === "lost") return { kind: "lost", since, now, detail };
   if (!live) return { kind: "frozen", detail: null };
   return { kind: state === "open" ? "live" : "connecting", detail };
 }

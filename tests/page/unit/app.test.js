@@ -56,6 +56,18 @@ test("a lost connection to a node does not stop time", (t) => {
   assert.deepEqual(said, []);
 });
 
+test("a connection is lost since the first failure to have one", (t) => {
+  const { app, hear, pass } = started(t);
+  hear("open");
+  pass(1000);
+  hear("error");
+  const { since } = app.connection;
+  assert.equal(since, performance.now());
+  pass(1000);
+  hear("error");
+  assert.deepEqual([app.connection.state, app.connection.since], ["lost", since]);
+});
+
 test("a scenario is over once whoever played it is gone, and time stops there until the next one plays", (t) => {
   const { app, said, hear } = started(t);
   hear("open");
