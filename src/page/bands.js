@@ -1,6 +1,6 @@
 // Spans of time in which something holds for a node: a gap, faults, silence and so on.
 
-import { faultPhrases } from "./words.js";
+import { faultPhrases, PAUSED } from "./words.js";
 
 export class Bands {
   // Node and kind, with these, the band that goes on and the time of the latest word about it.
@@ -78,8 +78,7 @@ export class Bands {
     // A node whose faults cannot be set from here tells of them in its events alone.
     if (faults) this.#faults(node, faults, t);
     if (!health) return;
-    const disk = health.disk && health.disk.state !== "ok" ? health.disk : null;
-    this.set(node, "disk", disk && `its disk is ${disk.state}${disk.detail ? `: ${disk.detail}` : ""}`, t);
+    this.#disk(node, health.disk, t);
     if (health.role === "master") this.#master(node, health, t);
   }
 
@@ -90,13 +89,18 @@ export class Bands {
     if (kind === "faults") this.#faults(node, event.faults, t);
     if (kind === "mode") this.set(node, "read-only", modeText(event.mode), t);
     if (kind === "health" && peer) this.#silence(peer, event.status, t, t);
-    if (kind === "disk")
-      this.set(node, "disk", event.state === "ok" ? null : `its disk is ${event.state}`, t);
+    if (kind === "disk") this.#disk(node, event, t);
+  }
+
+  #disk(node, disk, t) {
+    const isWell = !disk || disk.state === "ok";
+    const more = disk?.detail ? `: ${disk.detail}` : "";
+    this.set(node, "disk", isWell ? null : `its disk is ${disk.state}${more}`, t);
   }
 
   #faults(node, faults, t) {
     const paused = Boolean(faults?.paused);
-    this.set(node, "paused", paused ? "paused: it reads and writes no frame" : null, t);
+    this.set(node, "paused", paused ? PAUSED : null, t);
     const others = faultPhrases(faults && { ...faults, paused: false });
     this.set(node, "faults", others.length > 0 ? others.join(", ") : null, t);
   }

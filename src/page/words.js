@@ -101,11 +101,14 @@ function delay([shortest, longest]) {
   return shortest === longest ? durationWords(longest) : `${durationWords(shortest)} to ${durationWords(longest)}`;
 }
 
+// How a node is that is paused.
+export const PAUSED = "paused: reads and writes no frame";
+
 // Returns the faults in force in words, one phrase for each, that go on from a node's name.
 export function faultPhrases(faults) {
   if (!faults) return [];
   const phrases = [];
-  if (faults.paused) phrases.push("is paused: reads and writes no frame");
+  if (faults.paused) phrases.push(`is ${PAUSED}`);
   if (faults.dropRate >= 1) phrases.push("is cut off: all of its frames are lost");
   else if (faults.dropRate > 0) phrases.push(`loses ${percent(faults.dropRate)} of its frames`);
   if (faults.duplicateRate > 0)

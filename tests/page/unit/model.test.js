@@ -92,6 +92,18 @@ test("silence begins with the last sign of life, and ends when the master hears 
   assert.deepEqual([silence.open, silence.end], [false, story.time]);
 });
 
+test("an event and a state tell the same of a disk", () => {
+  const story = new Story().begin("bonnie").pass(1000);
+  const disk = { state: "failed", detail: "no space" };
+  story.tell("bonnie", "disk", disk);
+  const texts = () => story.things("band").map(({ text }) => text);
+  assert.deepEqual(texts(), ["its disk is failed: no space"]);
+  story.state("bonnie", { role: "secondary", disk });
+  assert.deepEqual(texts(), ["its disk is failed: no space"]);
+  story.tell("bonnie", "disk", { state: "ok" });
+  assert.ok(story.things("band").every(({ open }) => !open));
+});
+
 test("faults of which only events tell hold until an event says otherwise, or the node starts anew", () => {
   const story = new Story().begin("bonnie").pass(1000);
   const paused = { paused: true, dropRate: 0, duplicateRate: 0, errorRate: 0, storeDelayMs: null, sendDelayMs: null };
