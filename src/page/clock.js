@@ -166,21 +166,15 @@ export class Clocks {
     return { shift: clock.shift, within: (high - low) / 2 };
   }
 
-  // Returns sentences that name the clock and say whose events are moved.
-  describe() {
-    if (this.#virtual) return "Times are the virtual time of a simulation.";
-    if (this.#reference === null) return "Times are the wall clocks of the nodes.";
-    const moved = [];
-    for (const name of [...this.#nodes.keys()].sort()) {
-      const { shift, within } = this.of(name);
-      if (name === this.#reference || Math.abs(shift) <= TOLERANCE) continue;
-      const exact = Number.isFinite(within) ? ` (±${millis(Math.max(within, 100))})` : "";
-      const where = shift > 0 ? "ahead" : "behind";
-      moved.push(
-        `${name}’s clock is ${length(Math.abs(shift))} ${where}; its events are moved by that${exact}.`,
-      );
-    }
-    return [`Times are those of ${this.#reference}’s clock.`, ...moved].join(" ");
+  // Returns which clock the axis is, `{virtual, reference, moved}`: with the node whose clock it is, or
+  // null, and those whose events are moved, as `{name, shift, within}`; see `of`.
+  facts() {
+    const names = this.#virtual ? [] : [...this.#nodes.keys()].sort();
+    const moved = names
+      .filter((name) => name !== this.#reference)
+      .map((name) => ({ name, ...this.of(name) }))
+      .filter(({ shift }) => Math.abs(shift) > TOLERANCE);
+    return { virtual: this.#virtual, reference: this.#reference, moved };
   }
 
   // Forgets the bounds of all clocks, which are relative to what the axis was before.
@@ -205,12 +199,4 @@ export class Clocks {
     }
     return clock;
   }
-}
-
-function millis(micros) {
-  return `${(micros / 1000).toFixed(1)} ms`;
-}
-
-function length(micros) {
-  return micros >= 1_000_000 ? `${(micros / 1_000_000).toFixed(1)} s` : millis(micros);
 }

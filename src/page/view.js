@@ -64,7 +64,7 @@ export class View {
   }
 
   get clock() {
-    return this.#model.clocks.describe();
+    return this.#model.clocks.facts();
   }
 
   get leftOut() {

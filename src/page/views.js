@@ -11,7 +11,7 @@ import { NodesView } from "./view-nodes.js";
 import { ReceiptView } from "./view-receipt.js";
 import { StatusView } from "./view-status.js";
 import { StoryView } from "./view-story.js";
-import { leftOutWords } from "./words.js";
+import { clockWords, leftOutWords } from "./words.js";
 
 // Time between two drawings of how long ago a connection was lost, in milliseconds.
 const TICK_MS = 1000;
@@ -73,7 +73,7 @@ export function mountViews(app) {
     nodes.update(view, mode);
     status.update({
       connection: connection(app),
-      clock: view.clock,
+      clock: clockWords(view.clock),
       sampling: leftOutWords(view.leftOut),
     });
     // Last: it points at where the others have put things.

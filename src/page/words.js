@@ -207,6 +207,19 @@ export function parseConcern(text) {
   return /^\d{1,9}$/.test(word) ? Number(word) : null;
 }
 
+// Returns sentences that name the clock of the axis and say whose events are moved: see `facts()` of
+// clock.js.
+export function clockWords({ virtual, reference, moved }) {
+  if (virtual) return "Times are the virtual time of a simulation.";
+  if (reference === null) return "Times are the wall clocks of the nodes.";
+  const sentences = moved.map(({ name, shift, within }) => {
+    const exact = Number.isFinite(within) ? ` (±${durationWords(Math.max(within, 100) / 1000)})` : "";
+    const far = `${durationWords(Math.abs(shift) / 1000)} ${shift > 0 ? "ahead" : "behind"}`;
+    return `${name}’s clock is ${far}; its events are moved by that${exact}.`;
+  });
+  return [`Times are those of ${reference}’s clock.`, ...sentences].join(" ");
+}
+
 // Returns what the page was not told, in words; "" where it was told everything.
 export function leftOutWords({ events, messages, every, missed }) {
   const parts = [];

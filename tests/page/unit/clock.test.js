@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Clocks } from "../../../src/page/clock.js";
+import { clockWords } from "../../../src/page/words.js";
 import { row, Story } from "./items.js";
 
 // Returns the clocks after exchanges of the master with bonnie, whose clock is so many µs ahead. A
@@ -21,7 +22,7 @@ function clocks(ahead, way, exchanges = 1) {
 test("clocks that agree are used as they are", () => {
   const known = clocks(0, 500, 5);
   assert.equal(known.place("bonnie", 12_345), 12_345);
-  assert.equal(known.describe(), "Times are those of master’s clock.");
+  assert.equal(clockWords(known.facts()), "Times are those of master’s clock.");
 });
 
 test("a clock that is ahead is moved to the middle of what causes allow, and the page says so", () => {
@@ -30,10 +31,10 @@ test("a clock that is ahead is moved to the middle of what causes allow, and the
   const { shift, within } = known.of("bonnie");
   assert.deepEqual([shift, within], [3_200_000, 400]);
   assert.equal(
-    known.describe(),
+    clockWords(known.facts()),
     "Times are those of master’s clock. bonnie’s clock is 3.2 s ahead; its events are moved by that (±0.4 ms).",
   );
-  assert.match(clocks(-45_000, 400).describe(), /bonnie’s clock is 45\.0 ms behind;/);
+  assert.match(clockWords(clocks(-45_000, 400).facts()), /bonnie’s clock is 45 ms behind;/);
 });
 
 test("of a frame that was only received the clock is moved no further than its cause demands", () => {
@@ -66,14 +67,14 @@ test("virtual time is never moved", () => {
   known.order({ node: "master", time: 5 }, { node: "bonnie", time: 1 });
   assert.equal(known.place("bonnie", 1), 1);
   assert.equal(known.now(77), 77);
-  assert.equal(known.describe(), "Times are the virtual time of a simulation.");
+  assert.equal(clockWords(known.facts()), "Times are the virtual time of a simulation.");
 });
 
 test("where no master is known, times are those of the node that serves the page", () => {
   const story = new Story({ ahead: { bonnie: -7_000_000 } });
   story.state("bonnie", { role: "secondary" });
   const { clocks } = story.model;
-  assert.equal(clocks.describe(), "Times are those of bonnie’s clock.");
+  assert.equal(clockWords(clocks.facts()), "Times are those of bonnie’s clock.");
   assert.equal(story.model.now(story.time + 1000), story.time - 7_000_000);
 });
 

@@ -7,6 +7,7 @@ import { test } from "node:test";
 
 import { opened, played, saved } from "../../../src/page/recording.js";
 import { recordingItems, RecordingError } from "../../../src/page/source.js";
+import { clockWords } from "../../../src/page/words.js";
 import { row, Story } from "./items.js";
 
 const HEAD = '{"recording":1,"madeBy":"acklog 0.1.0","clock":"virtual","title":"a crash"}\n';
@@ -150,7 +151,7 @@ test("names that are not known are passed over, and times never go back", () => 
       .map(({ text }) => text),
     ["append"],
   );
-  assert.match(model.view(to).clock, /virtual time of a simulation/);
+  assert.match(clockWords(model.view(to).clock), /virtual time of a simulation/);
 });
 
 test("a recording is shown first where there is something to see, and not at its end or before it", () => {
