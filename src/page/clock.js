@@ -116,6 +116,11 @@ export class Clocks {
     return !this.#virtual && this.#reference === node;
   }
 
+  // Forgets a node.
+  forget(node) {
+    this.#nodes.delete(node);
+  }
+
   // Notes that the clock that is the axis was set back.
   setBack() {
     this.#clock(this.#reference).arrival.clear();

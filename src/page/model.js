@@ -365,6 +365,7 @@ export class Model {
   #remove({ name, skipped }) {
     this.#nodes.delete(name);
     this.#bands.forget(name);
+    this.clocks.forget(name);
     this.#skipped += skipped;
   }
 

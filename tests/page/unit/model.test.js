@@ -139,8 +139,12 @@ test("a node that cannot be reached keeps what was known of it", () => {
 
 // Returns a cluster whose clyde is away, then forgotten, and one whose clyde was refused instead.
 function withoutClyde(refused = []) {
-  const story = new Story().begin("bonnie", "clyde").append(0, 3).pass(1000);
-  story.state("clyde", null, { reachable: false, detail: "refused" });
+  const story = new Story({ ahead: { clyde: 5e6 } }).begin("bonnie", "clyde").append(0, 3).pass(1000);
+  assert.deepEqual(
+    story.view.clock.moved.map(({ name }) => name),
+    ["clyde"],
+  );
+  story.state("clyde", null, { reachable: false, detail: "refused", time: story.time });
   const gone = row("clyde", { status: "unhealthy", phase: "disconnected", lastSeenMs: 5000 });
   story.state("master", { role: "master", secondaries: [row("bonnie"), gone] });
   story.pass(1000).state("master", { role: "master", secondaries: [row("bonnie")], refused });
@@ -175,6 +179,7 @@ test("a secondary that was forgotten is no more after a minute, and comes back a
   assert.deepEqual(names(), ["master", "bonnie", "clyde"]);
   for (let second = 0; second < 4; second += 1) story.pass(1000).state("master", master);
   assert.deepEqual([names(), story.view.leftOut.messages], [["master", "bonnie"], 7]);
+  assert.deepEqual(story.view.clock.moved, []);
   story.state("clyde", { role: "secondary" });
   story.state("master", { ...master, secondaries: [row("bonnie"), row("clyde")] });
   assert.deepEqual(laneNames(story), ["master", "bonnie", "clyde"]);
