@@ -4,6 +4,8 @@
 // that: so each exchange bounds how far a node's clock is ahead of the reference. Clocks that fit
 // these bounds are used as they are. Others are moved to the middle between their bounds.
 
+import { SECOND } from "./timed.js";
+
 // Differences below this are not corrected, in microseconds: on a machine with much to do, what
 // happened is stamped some ms later. Smaller: clocks that agree are moved. Larger: arrows of some ms
 // are drawn upright.
@@ -11,7 +13,7 @@ const TOLERANCE = 10_000;
 
 // Time that one span of observations covers, and the number of spans kept: clocks drift, and are
 // set.
-const SPAN = 10_000_000;
+const SPAN = 10 * SECOND;
 const SPANS = 6;
 
 // A difference that arrivals hint at is used from here on, in microseconds: below, the network may

@@ -12,14 +12,14 @@ import { isWellFormed } from "./items.js";
 import { Node } from "./nodes.js";
 import { Rates } from "./rate-counts.js";
 import { Things } from "./things.js";
-import { countUpTo } from "./timed.js";
+import { countUpTo, SECOND } from "./timed.js";
 import { View } from "./view.js";
 
 // The length of time that is kept, in microseconds.
-export const KEPT = 60_000_000;
+export const KEPT = 60 * SECOND;
 
 // Time between two removals of what is old, in microseconds.
-const PRUNE_EVERY = 1_000_000;
+const PRUNE_EVERY = SECOND;
 
 // Most changes of one value of a node, and steps of a scenario that are kept. Smaller: one looks back
 // less far. Larger: more memory. Of a recording all are kept.
@@ -37,18 +37,18 @@ const MOST_NODES = 64;
 // A node that follows one of so many messages, or of more, is busy, and for so long after it said so,
 // in microseconds; it says so each second.
 const BUSY_EVERY = 64;
-const BUSY_FOR = 2_500_000;
+const BUSY_FOR = 2.5 * SECOND;
 
 // Number of colors of nodes.
 const COLORS = 10;
 
 // A client is taken for answered, its answer left out, when the master says so this much later.
-const SETTLED = 1_000_000;
+const SETTLED = SECOND;
 
 // A state that is so much earlier than the one before, by the same clock, tells that the clock was set
 // back, in microseconds. Smaller: states of a busy node that change places count as that. Larger:
 // after a clock was set back by less, nothing is news for that long.
-const SET_BACK = 1_000_000;
+const SET_BACK = SECOND;
 
 // Kinds of events about messages that are points on a node's lane.
 const POINT_KINDS = new Set(["stored", "held", "gap-closed", "duplicate", "store-delayed"]);

@@ -1,6 +1,6 @@
 // A node as the page knows it: its state, its list of messages, and what it holds above a gap.
 
-import { Timed } from "./timed.js";
+import { SECOND, Timed } from "./timed.js";
 
 // Most texts of a node that are kept. Smaller: its list shows less. Larger: more memory.
 const MOST_TEXTS = 2000;
@@ -11,11 +11,11 @@ const MOST_HELD = 64;
 
 // What a state says about the end of a log counts if nothing else was heard of it for so long, in
 // microseconds.
-const OVERTAKEN = 1_000_000;
+const OVERTAKEN = SECOND;
 
 // A node whose last word is so old, in microseconds, tells how it is no more: it does so each second.
 // Smaller: one that is only slow counts as gone. Larger: one that is gone is shown for longer.
-const SILENT = 5_000_000;
+const SILENT = 5 * SECOND;
 
 export class Node {
   // "master" or "secondary"; null: not known.

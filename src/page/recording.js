@@ -2,6 +2,7 @@
 
 import { Model } from "./model.js";
 import { HOW_TO_CUT, recordingItems, recordingText, RecordingError, VERSION } from "./source.js";
+import { SECOND } from "./timed.js";
 
 // Longest file that is opened, in bytes. Larger: the page would have no room for what it says.
 const LONGEST_FILE = 512 * 1024 * 1024;
@@ -12,7 +13,7 @@ const TEXTS = 200;
 // Longest time after the first state of a node at which a recording is shown first, in microseconds.
 // Shorter: nothing is to be seen yet, where nodes start slowly. Longer: what happens before the first
 // message is passed over.
-const LATEST_START = 2_000_000;
+const LATEST_START = 2 * SECOND;
 
 // Returns the recording of what a model keeps. `madeAt`: when, in milliseconds since 1970.
 export function saved(model, madeAt) {

@@ -1,5 +1,6 @@
 // Events, messages and times in words. Pure functions.
 
+import { SECOND } from "./timed.js";
 import { durationWords, faultPhrases, plural } from "./words.js";
 
 // Returns "message 5" or "messages 5 to 7"; empty for none.
@@ -12,7 +13,7 @@ export function idsWords(ids) {
 
 // Returns a time of day with milliseconds, or of a simulation the seconds since its start.
 export function timeWords(t, virtual = false) {
-  if (virtual) return `${(t / 1_000_000).toFixed(3)} s`;
+  if (virtual) return `${(t / SECOND).toFixed(3)} s`;
   const date = new Date(t / 1000);
   const two = (number) => String(number).padStart(2, "0");
   const millis = String(date.getMilliseconds()).padStart(3, "0");

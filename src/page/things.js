@@ -3,8 +3,7 @@
 // Each thing has `t`, when it began, `last`, when something of it was last heard, and `open`:
 // whether it goes on.
 
-// The length of time whose things are kept together, in microseconds.
-const SECOND = 1_000_000;
+import { SECOND } from "./timed.js";
 
 // Most things that are kept because they go on. Smaller: a client that waits for long vanishes when
 // others come. Larger: more memory.

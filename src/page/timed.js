@@ -1,5 +1,8 @@
 // A value that changes in time, and is remembered for a while.
 
+// A second in microseconds, in which all times are.
+export const SECOND = 1_000_000;
+
 export class Timed {
   #times = [];
   #values = [];
