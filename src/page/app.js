@@ -48,7 +48,7 @@ export class App {
   #eventListeners = [];
   #drawers = [];
 
-  // Whether it stopped since a scenario was over.
+  // Whether time was stopped because a scenario had ended.
   #isAtEnd = false;
 
   // `isStill()`: whether the user asks for less motion.

@@ -16,8 +16,8 @@ const TOLERANCE = 10_000;
 const SPAN = 10 * SECOND;
 const SPANS = 6;
 
-// A difference that arrivals hint at is used from here on, in microseconds: below, the network may
-// cause it.
+// Until an exchange bounds a node's clock, its shift is taken from times of arrival, if it is at least
+// this much, in microseconds.
 const HINT = 250_000;
 
 // The smallest value observed within the last minute.

@@ -42,7 +42,9 @@ const BUSY_FOR = 2.5 * SECOND;
 // Number of colors of nodes.
 const COLORS = 10;
 
-// A client is taken for answered, its answer left out, when the master says so this much later.
+// Under load answers are left out. A client that was accepted at least this long, in microseconds,
+// before a state in which nobody waits, counts as answered. Smaller: one that was accepted just now is
+// ended too early.
 const SETTLED = SECOND;
 
 // A state that is so much earlier than the one before, by the same clock, tells that the clock was set

@@ -9,8 +9,8 @@ const MOST_TEXTS = 2000;
 // further one costs more.
 const MOST_HELD = 64;
 
-// What a state says about the end of a log counts if nothing else was heard of it for so long, in
-// microseconds.
+// A state's smaller logEnd shortens a list only if messages or events told nothing of its end for this
+// long, in microseconds: a state may be older than what came before it.
 const OVERTAKEN = SECOND;
 
 // A node whose last word is so old, in microseconds, tells how it is no more: it does so each second.

@@ -86,7 +86,7 @@ const SENTENCES = {
   mode: (e) => `${e.node} is ${e.mode}`,
   disk: (e) => `the disk of ${e.node}: ${e.state}${detail(e)}`,
   behind: (e) => `${e.peer ?? e.node} has more of the log than its master`,
-  aborted: (e) => `${e.count ?? "some"} clients are answered since the disk failed`,
+  aborted: (e) => `${e.count ?? "some"} clients are answered because the disk failed`,
   repair: (e) => `a damaged part of the log of ${e.node}: ${e.state ?? "it is being repaired"}${detail(e)}`,
   members: (e) =>
     e.peer ? `${e.peer} counts as a node of the cluster` : `the cluster has ${e.clusterSize} nodes`,

@@ -10,7 +10,7 @@ const PAST_NAMES = ["event", "state", "messages", "sampled", "missed", "step"];
 
 // Most time for which an item is taken to be older than the page, in microseconds: a day. Smaller: the
 // state of a scenario that stood still for longer, waiting for a key, would count as late, and move
-// "now". Larger: a wrong time is in force for longer, since none goes back behind it.
+// "now". Larger: a wrong time is in force for longer, because none goes back behind it.
 const MOST_AGO = 86_400_000_000;
 
 const ADDRESS = "/events?nodes=all&include=state,messages";

@@ -31,8 +31,8 @@ export class View {
     return this.nodes().find((node) => node.role === "master") ?? null;
   }
 
-  // Returns the nodes that have a lane, without those that are gone: also a master of which only a secondary tells, as on that
-  // one's page. Such a one `isElsewhere`.
+  // Returns the nodes that have a lane, without those that are gone. On a secondary's page also its
+  // master, of which only that secondary tells: marked isElsewhere.
   lanes() {
     const nodes = this.nodes().filter(({ isGone }) => !isGone);
     const known = new Set(nodes.map(({ name }) => name));

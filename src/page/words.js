@@ -224,7 +224,7 @@ export function clockWords({ virtual, reference, moved }) {
 export function leftOutWords({ events, messages, every, missed }) {
   const parts = [];
   if (events > 0) parts.push(`${plural(events, "event")} (one of ${every} messages is followed)`);
-  if (missed > 0) parts.push(`${plural(missed, "event")}, since this page was too slow`);
+  if (missed > 0) parts.push(`${plural(missed, "event")}, because this page was too slow`);
   if (messages > 0) parts.push(`${plural(messages, "message")} of the lists`);
   return parts.length === 0 ? "" : `Left out so far: ${parts.join("; ")}.`;
 }

@@ -109,6 +109,6 @@ test("what the page was not told is told in one sentence", () => {
   );
   assert.match(
     leftOutWords({ ...none, missed: 512, messages: 7 }),
-    /512 events, since this page was too slow; 7 messages of the lists/,
+    /512 events, because this page was too slow; 7 messages of the lists/,
   );
 });
