@@ -134,6 +134,11 @@ export class Exchanges {
     }
   }
 
+  // Lets connections that began later begin at `t`: the clock was set back.
+  setBack(t) {
+    for (const [key, since] of this.#connected) this.#connected.set(key, Math.min(since, t));
+  }
+
   // Forgets an exchange.
   forget(exchange) {
     if (this.#byKey.get(exchange.key) === exchange) this.#byKey.delete(exchange.key);

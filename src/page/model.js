@@ -264,6 +264,7 @@ export class Model {
     this.clocks.setBack();
     this.things.setBack(t);
     this.#bands.setBack(t);
+    this.#exchanges.setBack(t);
     this.rates.setBack(t);
     for (const node of this.#nodes.values()) node.setBack(t);
   }

@@ -81,6 +81,8 @@ test("where no master is known, times are those of the node that serves the page
 test("a master whose clock is set back is followed at once, and so is what holds", () => {
   const story = new Story().begin("bonnie");
   const state = (status) => story.state("master", { role: "master", secondaries: [row("bonnie", { status, lastSeenMs: 0 })] });
+  story.tell("master", "joined", { peer: "bonnie" });
+  story.tell("bonnie", "joined", { peer: "master" });
   const open = () => story.things("band").filter((thing) => thing.open);
   state("suspected");
   story.give("messages", { node: "bonnie", from: 0, messages: ["a"] });
@@ -98,6 +100,7 @@ test("a master whose clock is set back is followed at once, and so is what holds
   assert.deepEqual([open().length, band.end], [0, axis()]);
   story.append(0, 2).send("bonnie", 0, 1).store("bonnie", 0, 1).ack("bonnie", 0, 1);
   assert.equal(story.model.clocks.of("bonnie").shift, 120e6);
+  assert.equal(story.things("exchange").length, 1, "a frame and its answer are put together");
   // Stepping back shows what was so on the axis that is in force.
   story.give("messages", { node: "bonnie", from: 1, messages: ["b"] });
   story.pass(1000);
