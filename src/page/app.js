@@ -20,12 +20,13 @@ const CALM_FRAME_MS = 500;
 export class App {
   model = new Model();
   recording = null;
-  connection = { state: "connecting", detail: null };
+  // `since`: when that state began, by the page's clock, in milliseconds.
+  connection = { state: "connecting", detail: null, since: 0 };
   selected = null;
   // Said by the page's live region; set by whoever has it.
   say = () => {};
   // What is wrong with a file that was opened; null: nothing.
-  fault = null;
+  openError = null;
   #live = this.model;
   // The moment shown; null: now.
   #t = null;
@@ -48,7 +49,7 @@ export class App {
   #eventListeners = [];
   #drawers = [];
 
-  // Whether it stopped since a scenario was over.
+  // Whether time was stopped because a scenario had ended.
   #isAtEnd = false;
 
   // `isStill()`: whether the user asks for less motion.
@@ -130,8 +131,8 @@ export class App {
     if (isFrozen === !this.live) return undefined;
     this.#end = isFrozen ? this.t : null;
     this.#t = this.#end;
-    this.#live.hold(isFrozen);
-    this.fault = null;
+    this.#live.keepAll(isFrozen);
+    this.openError = null;
     return this.#moved();
   }
 
@@ -164,22 +165,22 @@ export class App {
     this.say("The last minute is saved.");
   }
 
-  // Opens a recording. What is wrong with it is in `fault`.
+  // Opens a recording. What is wrong with it is in `openError`.
   async open(file) {
     try {
       const { head, model, from, to, start } = await opened(file);
       if (!this.live && !this.recording) this.freeze(false);
       this.model = model;
       this.recording = { ...head, from, to, length: to - from };
-      this.fault = null;
+      this.openError = null;
       this.#rate = 0;
       this.#t = start;
       this.selected = null;
       this.say(`The recording is open. ${head.title}`);
     } catch (error) {
-      if (!(error instanceof RecordingError)) throw error;
-      this.fault = error.message;
-      this.say(error.message);
+      const isKnown = error instanceof RecordingError;
+      this.openError = isKnown ? error.message : `This recording cannot be shown: ${error.message}.`;
+      this.say(this.openError);
     }
     this.#moved();
   }
@@ -187,7 +188,7 @@ export class App {
   // Goes back from a recording to what is live.
   close() {
     this.recording = null;
-    this.fault = null;
+    this.openError = null;
     this.model = this.#live;
     this.#t = null;
     this.#rate = 0;
@@ -213,7 +214,8 @@ export class App {
   #connected(connection) {
     const isOpen = connection.state === "open";
     const isOther = isOpen !== (this.connection.state === "open") && this.connection.state !== "connecting";
-    this.connection = connection;
+    const isSame = connection.state === this.connection.state;
+    this.connection = { ...connection, since: isSame ? this.connection.since : performance.now() };
     if (this.isOver) {
       this.#stopAtEnd();
     } else {

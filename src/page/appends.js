@@ -5,16 +5,19 @@ import { countUpTo } from "./timed.js";
 // Most appends in a view.
 const MOST_SHOWN = 200;
 
-// Ids that are so much smaller than the latest ones are of another log. Smaller: appends told in
-// another order end those before. Larger: those of a log that begins anew are mixed with the old.
-const MOST_APART = 1000;
-
 const endOf = (append) => append.end;
+const firstOf = (append) => append.first;
 
 export class Appends {
-  // In the order of their ids.
+  // In the order of their ends. Of the same messages there may be several: of whoever appended them,
+  // and of those that asked for them later.
   #list = [];
-  #byFirst = new Map();
+  // Those whose messages were accepted then, in order: no two of them have messages in common.
+  #accepted = [];
+  // First id and end, with the latest one of these messages.
+  #byIds = new Map();
+  // Node to the end of what it has acked.
+  #ackedEnds = new Map();
   #things;
 
   constructor(things) {
@@ -24,16 +27,19 @@ export class Appends {
   // Takes an event about messages on the master, placed at `t`.
   take(event, t) {
     const { kind, ids } = event;
-    if (kind === "accepted") return void this.#accepted(event, t);
+    if (kind === "accepted") return this.#accept(event, t);
     if (kind === "acked") return this.#acked(event.peer, ids, t);
     if (kind === "durable") return this.#durable(event.node, ids, t);
-    const append = this.#byFirst.get(ids[0]);
-    if (append && append.end === ids[1]) this.#ofClient(append, event, t);
-    else if (kind === "waits") this.#ofClient(this.#accepted(event, t), event, t);
+    if (kind === "waits") return this.#waits(event, t);
+    return this.#over(event, t);
   }
 
   // Takes what the master's state says at `t`: acks and ends whose events were left out.
-  takeState({ secondaries, waitingSenders }, t, settledBefore) {
+  takeState({ name: master, secondaries, waitingSenders }, t, settledBefore) {
+    // Some may be gone, or have come back with less.
+    const own = this.#ackedEnds.get(master);
+    this.#ackedEnds = new Map(secondaries.map(({ name, ackedEnd }) => [name, ackedEnd ?? 0]));
+    if (own !== undefined) this.#ackedEnds.set(master, own);
     for (const append of this.#list) {
       if (append.state !== "waiting" || append.acceptedAt > settledBefore) continue;
       for (const { name, ackedEnd } of secondaries) {
@@ -47,14 +53,16 @@ export class Appends {
   abandon(t) {
     for (const append of this.#list) if (append.state === "waiting") this.#end(append, "unknown", t);
     this.#list = [];
-    this.#byFirst.clear();
+    this.#accepted = [];
+    this.#byIds.clear();
+    this.#ackedEnds.clear();
   }
 
   forget(append) {
-    if (this.#byFirst.get(append.first) === append) this.#byFirst.delete(append.first);
-    // Forgotten in order, apart from those that wait for long.
-    const at = countUpTo(this.#list, append.end, endOf) - 1;
-    if (this.#list[at] === append) this.#list.splice(at, 1);
+    const key = append.ids.join();
+    if (this.#byIds.get(key) === append) this.#byIds.delete(key);
+    remove(this.#list, append, endOf);
+    remove(this.#accepted, append, firstOf);
   }
 
   // Returns the appends as they were at `t`: at most 200, those that waited and the latest ones.
@@ -71,16 +79,15 @@ export class Appends {
     return shown.reverse();
   }
 
-  // Returns the number of appends that are kept.
-  get count() {
-    return this.#list.length;
+  #accept(event, t) {
+    const [first] = event.ids;
+    // Ids that come again are of another log.
+    if (this.#list.at(-1)?.end > first) this.abandon(t);
+    this.#accepted.push(this.#add(event, t));
   }
 
-  #accepted({ node, ids }, t) {
+  #add({ node, ids }, t) {
     const [first, end] = ids;
-    const last = this.#list.at(-1);
-    // Ids that come again are of another log.
-    if (this.#byFirst.has(first) || (last && last.end - first > MOST_APART)) this.abandon(t);
     const append = this.#things.add({
       type: "append",
       node,
@@ -97,34 +104,78 @@ export class Appends {
       acks: [],
       endedAt: null,
       state: "waiting",
-      // Whether the client waits for others: one that does not is answered at once.
+      // Whether a client waits for others: one that does not is answered at once.
       waits: false,
+      // What clients that still wait for these messages wait for: `{w, timeoutMs}`.
+      concerns: [],
     });
     this.#list.splice(countUpTo(this.#list, end, endOf), 0, append);
-    this.#byFirst.set(first, append);
+    this.#byIds.set(ids.join(), append);
     return append;
   }
 
-  #ofClient(append, event, t) {
-    if (event.writeConcern) append.w = event.writeConcern;
-    if (event.kind === "waits") {
-      append.waits = true;
-      append.timeoutMs = event.timeoutMs ?? null;
-      this.#things.touch(append, t);
+  // Notes that a client waits: the one that appended, or one that asks for messages from before.
+  #waits(event, t) {
+    let append = this.#byIds.get(event.ids.join());
+    if (append === undefined || append.endedAt !== null) {
+      append = this.#add(event, t);
+      for (const [node, end] of this.#ackedEnds) if (end >= append.end) this.#ack(append, node, t);
     }
-    if (event.kind === "answered") this.#end(append, event.answer, t);
-    if (event.kind === "canceled") this.#end(append, "canceled", t);
+    append.waits = true;
+    append.concerns.push({ w: event.writeConcern ?? null, timeoutMs: event.timeoutMs ?? null });
+    this.#showFirst(append);
+    this.#things.touch(append, t);
+  }
+
+  // Notes that a client waits no more: it is answered, with its write concern, or went away.
+  #over({ kind, ids, writeConcern, answer }, t) {
+    const state = kind === "answered" ? answer : "canceled";
+    const append = this.#byIds.get(ids.join());
+    if (append) this.#leave(append, writeConcern, state, t);
+    // Messages that were accepted at once may have a client each.
+    const whole = this.#accepted[countUpTo(this.#accepted, ids[0], firstOf) - 1];
+    if (whole && whole !== append && whole.end >= ids[1] && !whole.waits) this.#end(whole, state, t);
+  }
+
+  #leave(append, writeConcern, state, t) {
+    if (append.endedAt !== null) return;
+    const { concerns } = append;
+    if (append.waits) {
+      const index = concerns.findIndex(({ w }) => !writeConcern || w === null || w === writeConcern);
+      // One that is answered at once did not wait.
+      if (index < 0) return;
+      if (concerns.length > 1) {
+        concerns.splice(index, 1);
+        this.#showFirst(append);
+        this.#things.touch(append, t);
+        return;
+      }
+    } else if (writeConcern) {
+      append.w = writeConcern;
+    }
+    this.#end(append, state, t);
+  }
+
+  // Shows what the client waits for that has waited longest.
+  #showFirst(append) {
+    Object.assign(append, append.concerns[0]);
   }
 
   #acked(peer, [first, end], t) {
+    this.#noteAcked(peer, end);
     this.#each(first, end, (append) => this.#ack(append, peer, t));
   }
 
   #durable(node, [first, end], t) {
+    this.#noteAcked(node, end);
     this.#each(first, end, (append) => {
       append.durableAt ??= t;
       this.#ack(append, node, t);
     });
+  }
+
+  #noteAcked(node, end) {
+    this.#ackedEnds.set(node, Math.max(end, this.#ackedEnds.get(node) ?? 0));
   }
 
   #each(first, end, apply) {
@@ -146,6 +197,13 @@ export class Appends {
     append.state = state;
     append.open = false;
     this.#things.touch(append, t);
+  }
+}
+
+// Removes an append from a list that is sorted by `of`.
+function remove(list, append, of) {
+  for (let at = countUpTo(list, of(append), of) - 1; at >= 0 && of(list[at]) === of(append); at -= 1) {
+    if (list[at] === append) return void list.splice(at, 1);
   }
 }
 

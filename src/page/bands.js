@@ -1,9 +1,9 @@
 // Spans of time in which something holds for a node: a gap, faults, silence and so on.
 
-import { faultPhrases } from "./words.js";
+import { faultPhrases, PAUSED } from "./words.js";
 
 export class Bands {
-  // Node and kind, with the band that goes on and the time of the latest word about it.
+  // Node and kind, with these, the band that goes on and the time of the latest word about it.
   #slots = new Map();
   #things;
 
@@ -15,7 +15,7 @@ export class Bands {
   // was heard later stays: words of an earlier time about the same thing change nothing.
   set(node, kind, text, t, since = t) {
     const key = `${kind} ${node}`;
-    const slot = this.#slots.get(key) ?? { band: null, heard: -Infinity };
+    const slot = this.#slots.get(key) ?? { node, kind, band: null, heard: -Infinity };
     if (t < slot.heard) return;
     slot.heard = t;
     this.#slots.set(key, slot);
@@ -45,6 +45,27 @@ export class Bands {
     return undefined;
   }
 
+  // Lets what holds begin at `t`, where it began later, and listens to words from then on: the clock was
+  // set back.
+  setBack(t) {
+    for (const slot of this.#slots.values()) {
+      slot.heard = -Infinity;
+      if (slot.band?.t > t) slot.band = this.#things.add({ ...slot.band, t, last: t, open: true });
+    }
+  }
+
+  // Ends at `t` all that holds for a node.
+  close(node, t) {
+    for (const slot of this.#slots.values()) {
+      if (slot.node === node && slot.band) this.set(node, slot.kind, null, t);
+    }
+  }
+
+  // Forgets a node.
+  forget(node) {
+    for (const [key, slot] of this.#slots) if (slot.node === node) this.#slots.delete(key);
+  }
+
   // Takes the state of a node, as it was at `t`.
   takeState({ node, reachable, detail, health, faults }, t) {
     this.set(
@@ -57,9 +78,8 @@ export class Bands {
     // A node whose faults cannot be set from here tells of them in its events alone.
     if (faults) this.#faults(node, faults, t);
     if (!health) return;
-    const disk = health.disk && health.disk.state !== "ok" ? health.disk : null;
-    this.set(node, "disk", disk && `its disk is ${disk.state}${disk.detail ? `: ${disk.detail}` : ""}`, t);
-    if (health.role === "master") this.#master(health, t);
+    this.#disk(node, health.disk, t);
+    if (health.role === "master") this.#master(node, health, t);
   }
 
   // Takes an event, placed at `t`.
@@ -69,19 +89,24 @@ export class Bands {
     if (kind === "faults") this.#faults(node, event.faults, t);
     if (kind === "mode") this.set(node, "read-only", modeText(event.mode), t);
     if (kind === "health" && peer) this.#silence(peer, event.status, t, t);
-    if (kind === "disk")
-      this.set(node, "disk", event.state === "ok" ? null : `its disk is ${event.state}`, t);
+    if (kind === "disk") this.#disk(node, event, t);
+  }
+
+  #disk(node, disk, t) {
+    const isWell = !disk || disk.state === "ok";
+    const more = disk?.detail ? `: ${disk.detail}` : "";
+    this.set(node, "disk", isWell ? null : `its disk is ${disk.state}${more}`, t);
   }
 
   #faults(node, faults, t) {
     const paused = Boolean(faults?.paused);
-    this.set(node, "paused", paused ? "paused: it reads and writes no frame" : null, t);
+    this.set(node, "paused", paused ? PAUSED : null, t);
     const others = faultPhrases(faults && { ...faults, paused: false });
     this.set(node, "faults", others.length > 0 ? others.join(", ") : null, t);
   }
 
-  #master({ name, mode, secondaries }, t) {
-    this.set(name, "read-only", modeText(mode), t);
+  #master(node, { mode, secondaries }, t) {
+    this.set(node, "read-only", modeText(mode), t);
     for (const row of secondaries) this.#silence(row.name, row.status, t, t - (row.lastSeenMs ?? 0) * 1000);
   }
 

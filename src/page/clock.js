@@ -4,6 +4,8 @@
 // that: so each exchange bounds how far a node's clock is ahead of the reference. Clocks that fit
 // these bounds are used as they are. Others are moved to the middle between their bounds.
 
+import { SECOND } from "./timed.js";
+
 // Differences below this are not corrected, in microseconds: on a machine with much to do, what
 // happened is stamped some ms later. Smaller: clocks that agree are moved. Larger: arrows of some ms
 // are drawn upright.
@@ -11,11 +13,11 @@ const TOLERANCE = 10_000;
 
 // Time that one span of observations covers, and the number of spans kept: clocks drift, and are
 // set.
-const SPAN = 10_000_000;
+const SPAN = 10 * SECOND;
 const SPANS = 6;
 
-// A difference that arrivals hint at is used from here on, in microseconds: below, the network may
-// cause it.
+// Until an exchange bounds a node's clock, its shift is taken from times of arrival, if it is at least
+// this much, in microseconds.
 const HINT = 250_000;
 
 // The smallest value observed within the last minute.
@@ -107,12 +109,24 @@ export class Clocks {
   refer(node) {
     if (this.#reference === node) return;
     this.#reference = node;
-    // The others' bounds are relative to the clock before.
-    for (const [name, clock] of this.#nodes) {
-      if (name === node) clock.shift = 0;
-      clock.upper.clear();
-      clock.lower.clear();
-    }
+    this.#clock(node).shift = 0;
+    this.#clearBounds();
+  }
+
+  // Whether a node's clock is the axis, and may be set.
+  isReference(node) {
+    return !this.#virtual && this.#reference === node;
+  }
+
+  // Forgets a node.
+  forget(node) {
+    this.#nodes.delete(node);
+  }
+
+  // Notes that the clock that is the axis was set back.
+  setBack() {
+    this.#clock(this.#reference).arrival.clear();
+    this.#clearBounds();
   }
 
   // Notes that something that happened on a node at `time` came at `at`.
@@ -159,21 +173,23 @@ export class Clocks {
     return { shift: clock.shift, within: (high - low) / 2 };
   }
 
-  // Returns sentences that name the clock and say whose events are moved.
-  describe() {
-    if (this.#virtual) return "Times are the virtual time of a simulation.";
-    if (this.#reference === null) return "Times are the wall clocks of the nodes.";
-    const moved = [];
-    for (const name of [...this.#nodes.keys()].sort()) {
-      const { shift, within } = this.of(name);
-      if (name === this.#reference || Math.abs(shift) <= TOLERANCE) continue;
-      const exact = Number.isFinite(within) ? ` (±${millis(Math.max(within, 100))})` : "";
-      const where = shift > 0 ? "ahead" : "behind";
-      moved.push(
-        `${name}’s clock is ${length(Math.abs(shift))} ${where}; its events are moved by that${exact}.`,
-      );
+  // Returns which clock the axis is, `{virtual, reference, moved}`: with the node whose clock it is, or
+  // null, and those whose events are moved, as `{name, shift, within}`; see `of`.
+  facts() {
+    const names = this.#virtual ? [] : [...this.#nodes.keys()].sort();
+    const moved = names
+      .filter((name) => name !== this.#reference)
+      .map((name) => ({ name, ...this.of(name) }))
+      .filter(({ shift }) => Math.abs(shift) > TOLERANCE);
+    return { virtual: this.#virtual, reference: this.#reference, moved };
+  }
+
+  // Forgets the bounds of all clocks, which are relative to what the axis was before.
+  #clearBounds() {
+    for (const { upper, lower } of this.#nodes.values()) {
+      upper.clear();
+      lower.clear();
     }
-    return [`Times are those of ${this.#reference}’s clock.`, ...moved].join(" ");
   }
 
   #hint(clock) {
@@ -190,12 +206,4 @@ export class Clocks {
     }
     return clock;
   }
-}
-
-function millis(micros) {
-  return `${(micros / 1000).toFixed(1)} ms`;
-}
-
-function length(micros) {
-  return micros >= 1_000_000 ? `${(micros / 1_000_000).toFixed(1)} s` : millis(micros);
 }

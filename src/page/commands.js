@@ -1,6 +1,6 @@
 // Sends faults to the node that served the page, which passes them on to the node that they are for.
 
-import { sentence } from "./words.js";
+import { punctuated } from "./words.js";
 
 // Sends `body` (null: none) to `path` of the node `name`. Returns a promise of null, or of what went
 // wrong in words.
@@ -16,5 +16,5 @@ export async function sendFault(name, method, path, body) {
   }
   if (response.ok) return null;
   const problem = await response.json().catch(() => null);
-  return sentence(problem?.detail ?? `the answer was ${response.status}`);
+  return punctuated(problem?.detail ?? `the answer was ${response.status}`);
 }

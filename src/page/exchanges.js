@@ -3,7 +3,8 @@
 import { isAnswer } from "./sentences.js";
 
 // Most exchanges of a node that wait for word of what became of their messages. Fewer: under load
-// some arrows are drawn as if nobody had told. More: each event looks through more of them.
+// arrows end where the request came, without the time until its messages were stored. More: each event
+// looks through more of them.
 const MOST_OPEN = 256;
 
 // Two sides may note the begin of a connection so far apart, in microseconds.
@@ -44,7 +45,7 @@ export class Exchanges {
   #arrived = new Map();
   // Per requester: exchanges whose page was sent, and not yet told to have come.
   #pages = new Map();
-  // A node and its peer, with the time since when they are connected as that node tells.
+  // A node and its peer, with the time from which on they are connected, as that node tells.
   #connected = new Map();
   #things;
   #clocks;
@@ -131,6 +132,11 @@ export class Exchanges {
       pages.delete(exchange);
       this.#things.touch(exchange, t);
     }
+  }
+
+  // Lets connections that began later begin at `t`: the clock was set back.
+  setBack(t) {
+    for (const [key, since] of this.#connected) this.#connected.set(key, Math.min(since, t));
   }
 
   // Forgets an exchange.

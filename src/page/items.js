@@ -5,9 +5,14 @@ const ROLES = ["master", "secondary"];
 
 const isText = (value) => typeof value === "string";
 const isNumber = (value) => Number.isFinite(value);
-const isTextOrNone = (value) => value === undefined || value === null || isText(value);
-const isNumberOrNone = (value) => value === undefined || value === null || isNumber(value);
+const isNone = (value) => value === undefined || value === null;
+const isTextOrNone = (value) => isNone(value) || isText(value);
+const isNumberOrNone = (value) => isNone(value) || isNumber(value);
+const isPositionOrNone = (value) => isNone(value) || Number.isSafeInteger(value);
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+// Whether a value is a time in microseconds. With larger ones nothing could be counted.
+export const isTime = (value) => Number.isSafeInteger(value) && value >= 0;
 
 // Whether a value is `[first, end)`.
 function isSpan(value) {
@@ -17,11 +22,7 @@ function isSpan(value) {
 }
 
 const isRangeOrNone = (value) => {
-  return (
-    value === undefined ||
-    value === null ||
-    (Array.isArray(value) && value.length === 2 && value.every(isNumber))
-  );
+  return isNone(value) || (Array.isArray(value) && value.length === 2 && value.every(isNumber));
 };
 
 // Kinds of events that say nothing without messages.
@@ -45,9 +46,6 @@ const NUMBERS = [
   "delayMs",
   "tookMs",
   "pauseMs",
-  "from",
-  "end",
-  "logEnd",
   "writeConcern",
   "timeoutMs",
   "epoch",
@@ -56,15 +54,19 @@ const NUMBERS = [
   "clusterSize",
   "count",
 ];
+const POSITIONS = ["from", "end", "logEnd"];
 const TEXTS = ["peer", "frame", "answer", "address", "status", "mode", "role", "state", "code", "detail"];
 
 function isEvent(data) {
-  if (!isText(data.node) || !isNumber(data.time) || !isNumber(data.id) || !isText(data.kind)) return false;
+  if (!isText(data.node) || !isTime(data.time) || !isNumber(data.id) || !isText(data.kind)) return false;
   if (data.ids === undefined ? WITH_IDS.has(data.kind) : !isSpan(data.ids)) return false;
   if (data.faults !== undefined && !isFaults(data.faults)) return false;
-  return (
-    NUMBERS.every((name) => isNumberOrNone(data[name])) && TEXTS.every((name) => isTextOrNone(data[name]))
-  );
+  return areAll(data, [NUMBERS, isNumberOrNone], [POSITIONS, isPositionOrNone], [TEXTS, isTextOrNone]);
+}
+
+// Whether members of an object fit, each list of names as it says.
+function areAll(object, ...lists) {
+  return lists.every(([names, fits]) => names.every((name) => fits(object[name])));
 }
 
 function isFaults(faults) {
@@ -77,51 +79,59 @@ function isFaults(faults) {
 }
 
 function isState(data) {
-  if (!isText(data.node) || !isNumber(data.time) || typeof data.reachable !== "boolean") return false;
+  if (!isText(data.node) || !isTime(data.time) || typeof data.reachable !== "boolean") return false;
   const { health, faults, detail, url } = data;
   if (!isTextOrNone(detail) || !isTextOrNone(url) || !isFaults(faults ?? null)) return false;
-  return health === null || health === undefined || (isObject(health) && isHealth(health));
+  return isNone(health) || (isObject(health) && isHealth(health));
 }
 
 function isHealth(health) {
-  if (!ROLES.includes(health.role)) return false;
-  const numbers = [
-    "logStart",
-    "logEnd",
-    "committedEnd",
-    "epoch",
-    "clusterSize",
-    "waitingSenders",
-    "buffered",
-  ];
-  if (!numbers.every((name) => isNumberOrNone(health[name]))) return false;
-  if (!["mode", "phase"].every((name) => isTextOrNone(health[name]))) return false;
-  for (const part of [health.disk, health.quorum, health.master]) {
-    if (part !== undefined && part !== null && !isObject(part)) return false;
-  }
-  if (health.role === "secondary") return true;
-  return isRows(health.secondaries, isMember) && isRows(health.refused ?? [], isObject);
+  const { role, disk, quorum, master, secondaries, refused } = health;
+  const isSecondary = role === "secondary";
+  return (
+    ROLES.includes(role) &&
+    areAll(
+      health,
+      [["logStart", "logEnd", "committedEnd"], isPositionOrNone],
+      [["epoch", "clusterSize", "waitingSenders", "buffered"], isNumberOrNone],
+      [["mode", "phase"], isTextOrNone],
+    ) &&
+    isPart(disk, [["state", "detail"], isTextOrNone]) &&
+    isPart(quorum, [["healthy", "required"], isNumberOrNone]) &&
+    isPart(master, [["name", "address", "lastError"], isTextOrNone], [["logEnd"], isPositionOrNone]) &&
+    ((isSecondary && isNone(secondaries)) || isRows(secondaries, isMember)) &&
+    (isNone(refused) || isRows(refused, isRefused))
+  );
+}
+
+// Whether a part of a node's health, if it is there, has members that fit.
+function isPart(part, ...lists) {
+  return isNone(part) || (isObject(part) && areAll(part, ...lists));
 }
 
 function isRows(rows, fits) {
-  return Array.isArray(rows) && rows.every((row) => isObject(row) && fits(row));
+  return Array.isArray(rows) && rows.every((row) => isObject(row) && isText(row.name) && fits(row));
 }
 
 function isMember(row) {
-  const numbers = ["ackedEnd", "lag", "inFlight", "retries", "rttMs", "lastSeenMs"];
-  return (
-    isText(row.name) &&
-    isTextOrNone(row.status) &&
-    isTextOrNone(row.phase) &&
-    numbers.every((name) => isNumberOrNone(row[name]))
+  return areAll(
+    row,
+    [["ackedEnd"], isPositionOrNone],
+    [["lag", "inFlight", "retries", "rttMs", "lastSeenMs"], isNumberOrNone],
+    [["status", "phase"], isTextOrNone],
   );
+}
+
+function isRefused({ code }) {
+  return isTextOrNone(code);
 }
 
 const FITS = {
   event: isEvent,
   state: isState,
   messages: ({ node, from, messages }) => {
-    return isText(node) && Number.isSafeInteger(from) && Array.isArray(messages) && messages.every(isText);
+    if (!isText(node) || !Number.isSafeInteger(from)) return false;
+    return Array.isArray(messages) && Number.isSafeInteger(from + messages.length) && messages.every(isText);
   },
   step: ({ text, state, seen }) => isText(text) && isTextOrNone(state) && isTextOrNone(seen),
   sampled: ({ leftOut, every, node }) => isNumber(leftOut) && isNumber(every) && isTextOrNone(node),

@@ -5,7 +5,7 @@
 // painted ("line", "thin", "dashed", "solid", "hollow", "bold"), `color` names the node whose color
 // it has.
 
-import { idsWords, sentence } from "./sentences.js";
+import { eventWords, idsWords } from "./sentences.js";
 import * as shapes from "./shapes.js";
 import { plural } from "./words.js";
 
@@ -374,5 +374,5 @@ function appendWords({ ids, w, acks, state, acceptedAt, endedAt }) {
 // Returns how the wait of a client ended, in words.
 function endWords(ids, state) {
   if (state === "unknown") return `how the client of ${idsWords(ids)} was answered is not known`;
-  return sentence(state === "canceled" ? { kind: "canceled", ids } : { kind: "answered", ids, answer: state });
+  return eventWords(state === "canceled" ? { kind: "canceled", ids } : { kind: "answered", ids, answer: state });
 }

@@ -11,26 +11,24 @@ import { Exchanges, FRAME_KINDS } from "./exchanges.js";
 import { isWellFormed } from "./items.js";
 import { Node } from "./nodes.js";
 import { Rates } from "./rate-counts.js";
-import { sentence } from "./sentences.js";
 import { Things } from "./things.js";
-import { countUpTo } from "./timed.js";
+import { countUpTo, SECOND } from "./timed.js";
 import { View } from "./view.js";
 
 // The length of time that is kept, in microseconds.
-export const KEPT = 60_000_000;
+export const KEPT = 60 * SECOND;
 
 // Time between two removals of what is old, in microseconds.
-const PRUNE_EVERY = 1_000_000;
+const PRUNE_EVERY = SECOND;
 
-// Most changes of one value of a node, notable events, and steps of a scenario that are kept.
-// Smaller: one looks back less far. Larger: more memory. Of a recording all are kept.
+// Most changes of one value of a node, and steps of a scenario that are kept. Smaller: one looks back
+// less far. Larger: more memory. Of a recording all are kept.
 const MOST_CHANGES = 4096;
-const MOST_NOTES = 200;
 const MOST_STEPS = 100;
 
-// Most items that are kept while the model is held. Smaller: one cannot look at a frozen minute for
+// Most items that are kept while a page is frozen. Smaller: one cannot look at a frozen minute for
 // long while much happens. Larger: more memory.
-const MOST_HELD = 400_000;
+const MOST_FROZEN_ITEMS = 400_000;
 
 // Most nodes that are shown. Smaller: large clusters are shown in part. Larger: a file with many names
 // makes a page that nobody can use.
@@ -39,13 +37,20 @@ const MOST_NODES = 64;
 // A node that follows one of so many messages, or of more, is busy, and for so long after it said so,
 // in microseconds; it says so each second.
 const BUSY_EVERY = 64;
-const BUSY_FOR = 2_500_000;
+const BUSY_FOR = 2.5 * SECOND;
 
 // Number of colors of nodes.
 const COLORS = 10;
 
-// A client is taken for answered, its answer left out, when the master says so this much later.
-const SETTLED = 1_000_000;
+// Under load answers are left out. A client that was accepted at least this long, in microseconds,
+// before a state in which nobody waits, counts as answered. Smaller: one that was accepted just now is
+// ended too early.
+const SETTLED = SECOND;
+
+// A state that is so much earlier than the one before, by the same clock, tells that the clock was set
+// back, in microseconds. Smaller: states of a busy node that change places count as that. Larger:
+// after a clock was set back by less, nothing is news for that long.
+const SET_BACK = SECOND;
 
 // Kinds of events about messages that are points on a node's lane.
 const POINT_KINDS = new Set(["stored", "held", "gap-closed", "duplicate", "store-delayed"]);
@@ -53,8 +58,8 @@ const POINT_KINDS = new Set(["stored", "held", "gap-closed", "duplicate", "store
 // Kinds of events about the clients of the master.
 const CLIENT_KINDS = new Set(["accepted", "waits", "acked", "durable", "answered", "canceled"]);
 
-// Kinds of events that are notable, and points on a node's lane too.
-const NOTE_KINDS = new Set([
+// Kinds of events that are a stroke on a node's lane.
+const STROKE_KINDS = new Set([
   "refused",
   "joined",
   "ready",
@@ -85,19 +90,20 @@ export class Model {
   #appends;
   #exchanges;
   #bands;
-  #notes = [];
   #steps = [];
   #items = [];
   #kept;
   #pruned = -Infinity;
   // Whether nothing is forgotten for the time being.
-  #isHeld = false;
+  #keepsAll = false;
   #sampled = new Map();
   // When a node last said that it is busy.
   #busyAt = -Infinity;
   #missed = 0;
+  // Messages that the lists of nodes left out that are removed.
+  #skipped = 0;
   // The color that the next node gets.
-  #colored = 1;
+  #nextColor = 1;
 
   // With `virtual`, times are those of a simulation. `kept`: the length of time that is kept.
   constructor({ virtual = false, kept = KEPT } = {}) {
@@ -133,9 +139,9 @@ export class Model {
     return this.clocks.now(at);
   }
 
-  // Forgets nothing until further notice, if there is room for what comes.
-  hold(isHeld) {
-    this.#isHeld = isHeld;
+  // Whether nothing is forgotten from now on, if there is room for what comes.
+  keepAll(keepsAll) {
+    this.#keepsAll = keepsAll;
   }
 
   // Returns the items that are kept, in the order in which they came.
@@ -158,28 +164,11 @@ export class Model {
   // Returns the number of the color of each node: the master has the first one, the others the next
   // ones by name, those that come later what follows. A color stays once the master is known.
   colors() {
-    const isKnown = this.#reference() !== null;
-    const colors = new Map();
-    let next = this.#colored;
-    for (const node of this.nodes()) {
-      const color = node.color ?? (node.role === "master" ? 0 : next);
-      if (node.color === null && node.role !== "master") next += 1;
-      colors.set(node.name, color % COLORS);
-      if (isKnown) node.color = color;
-    }
-    if (isKnown) this.#colored = next;
-    return colors;
+    return new Map([...this.#colorNumbers()].map(([{ name }, number]) => [name, number % COLORS]));
   }
 
   appendsAt(t, names) {
     return this.#appends.at(t, names);
-  }
-
-  notesAt(t) {
-    return this.#notes.slice(
-      0,
-      countUpTo(this.#notes, t, (note) => note.t),
-    );
   }
 
   stepsAt(t) {
@@ -191,7 +180,7 @@ export class Model {
 
   // Returns what the page was not told, in all.
   get leftOut() {
-    let [events, every, messages] = [0, 1, 0];
+    let [events, every, messages] = [0, 1, this.#skipped];
     for (const counts of this.#sampled.values()) {
       events += counts.events;
       every = Math.max(every, counts.every);
@@ -207,8 +196,7 @@ export class Model {
 
   #event(event, at) {
     const node = this.#node(event.node);
-    if (event.id <= node.lastEvent) return null;
-    node.lastEvent = event.id;
+    if (!node.takeId(event)) return null;
     if (event.kind === "started" && event.role === "master") this.#started(node);
     // Of others it tells nothing of their clocks: changes of state come again long after they were.
     if (node.role === "master") this.clocks.arrived(event.node, event.time, at);
@@ -216,7 +204,6 @@ export class Model {
     const { kind } = event;
     const horizon = this.now(at) - this.#kept;
     let t = this.clocks.place(event.node, event.time);
-    if (NOTE_KINDS.has(kind)) this.#note(event, t);
     // What began long ago may still hold.
     this.#bands.takeEvent(event, t);
     if (t < horizon) return null;
@@ -238,7 +225,7 @@ export class Model {
     }
     if (kind === "held" || kind === "gap-closed" || kind === "stored") this.#gap(node, t);
     if (POINT_KINDS.has(kind) && kind !== "store-delayed") this.#exchanges.done(event, t);
-    if (POINT_KINDS.has(kind) || NOTE_KINDS.has(kind)) {
+    if (POINT_KINDS.has(kind) || STROKE_KINDS.has(kind)) {
       const { peer, ids } = event;
       this.things.add({ type: "point", t, last: t, open: false, kind, node: event.node, peer, ids, event });
     }
@@ -249,18 +236,69 @@ export class Model {
   #state(state, at) {
     const node = this.#node(state.node);
     // Its time is that of the node that tells it, which is the reference where it is not its own.
-    const teller = state.reachable ? state.node : (this.#reference() ?? state.node);
+    const teller = state.reachable ? state.node : (this.#masterName() ?? state.node);
     const isMaster = state.health?.role === "master";
     if (isMaster || !this.clocks.hasReference) this.clocks.refer(state.node);
+    if (this.clocks.isReference(state.node) && state.time < node.states.last?.time - SET_BACK) {
+      this.#setBack(state.time);
+    }
     if (state.reachable) this.clocks.arrived(state.node, state.time, at);
     const t = this.clocks.place(teller, state.time);
     node.takeState(state, t);
     this.#bands.takeState(state, t);
     this.#gap(node, t);
-    if (!isMaster) return;
-    for (const { name } of state.health.secondaries) if (this.#nodes.size < MOST_NODES) this.#node(name);
-    this.#appends.takeState(state.health, t, t - SETTLED);
-    this.rates.state(state.health, t);
+    if (isMaster) this.#masterState(state.health, t);
+    this.#fixColors();
+  }
+
+  // Takes what the master knows at `t`.
+  #masterState(health, t) {
+    for (const { name } of health.secondaries) if (this.#nodes.size < MOST_NODES) this.#node(name);
+    this.#findGone(health, t);
+    this.#appends.takeState(health, t, t - SETTLED);
+    this.rates.state(health, t);
+  }
+
+  // Goes on at `t`, before what was heard last: the clock that is the axis was set back.
+  #setBack(t) {
+    this.clocks.setBack();
+    this.things.setBack(t);
+    this.#bands.setBack(t);
+    this.#exchanges.setBack(t);
+    this.rates.setBack(t);
+    for (const node of this.#nodes.values()) node.setBack(t);
+  }
+
+  // Notes which nodes are gone at `t`: the master neither has nor refuses them, and nobody reaches
+  // them, as after `acklog forget`.
+  #findGone({ secondaries, refused }, t) {
+    const known = new Set([...secondaries, ...(refused ?? [])].map(({ name }) => name));
+    for (const node of this.#nodes.values()) {
+      const isGone = node.role !== "master" && !known.has(node.name) && !node.isHeard(t);
+      if (isGone !== node.gone.last) node.gone.set(t, isGone);
+      if (isGone) this.#bands.close(node.name, t);
+    }
+  }
+
+  // Returns the number of each node's color, also of those that have none for good.
+  #colorNumbers() {
+    const numbers = new Map();
+    let next = this.#nextColor;
+    for (const node of this.nodes()) {
+      const isNew = node.color === null && node.role !== "master";
+      numbers.set(node, isNew ? next : (node.color ?? 0));
+      if (isNew) next += 1;
+    }
+    return numbers;
+  }
+
+  // Lets each node keep its color, once the master is known.
+  #fixColors() {
+    if (this.#masterName() === null) return;
+    for (const [node, number] of this.#colorNumbers()) {
+      node.color = number;
+      this.#nextColor = Math.max(this.#nextColor, number + 1);
+    }
   }
 
   #gap(node, t) {
@@ -271,14 +309,16 @@ export class Model {
   }
 
   #connection(open, t) {
-    for (const name of this.#nodes.keys()) {
+    for (const { name, gone } of this.#nodes.values()) {
+      if (gone.last) continue;
       this.#bands.set(name, "untold", open ? null : "no connection: this page was told nothing", t);
     }
   }
 
   #started(node) {
-    if (this.#reference() === null) this.clocks.refer(node.name);
+    if (this.#masterName() === null) this.clocks.refer(node.name);
     node.role = "master";
+    this.#fixColors();
   }
 
   #leftOut({ node, leftOut, every }, at) {
@@ -291,19 +331,12 @@ export class Model {
     this.rates.leftOut(leftOut ?? 0, this.now(at));
   }
 
-  #note(event, t) {
-    const { node, kind } = event;
-    const index = countUpTo(this.#notes, t, (note) => note.t);
-    this.#notes.splice(index, 0, { t, node, kind, text: sentence(event), event });
-    if (this.#notes.length > this.#most(MOST_NOTES)) this.#notes.shift();
-  }
-
   // Returns how many of something are kept: all where everything is.
   #most(count) {
     return this.#kept === Infinity ? Infinity : count;
   }
 
-  #reference() {
+  #masterName() {
     for (const node of this.#nodes.values()) if (node.role === "master") return node.name;
     return null;
   }
@@ -319,13 +352,24 @@ export class Model {
 
   #prune(at) {
     this.#pruned = at;
-    if (this.#isHeld && this.#items.length < MOST_HELD) return;
+    if (this.#keepsAll && this.#items.length < MOST_FROZEN_ITEMS) return;
     const before = this.now(at) - this.#kept;
     this.things.prune(before);
-    for (const node of this.#nodes.values()) node.prune(before, this.#most(MOST_CHANGES));
+    for (const node of this.#nodes.values()) {
+      node.prune(before, this.#most(MOST_CHANGES));
+      if (node.gone.last && node.gone.lastTime < before) this.#remove(node);
+    }
     this.rates.prune(before);
     const old = countUpTo(this.#items, at - this.#kept, (item) => item.at);
     if (old > 0) this.#items.splice(0, old);
+  }
+
+  // Removes a node that has been gone for as long as anything is kept.
+  #remove({ name, skipped }) {
+    this.#nodes.delete(name);
+    this.#bands.forget(name);
+    this.clocks.forget(name);
+    this.#skipped += skipped;
   }
 
   #forget(thing) {

@@ -1,12 +1,12 @@
 // Says in words how a node is.
 
-import { plural, span } from "./words.js";
+import { durationWords, plural } from "./words.js";
 
 // Returns `{text, level, more}` of a node: `level` is "ok", "wait" or "alarm"; `more` is the reason,
 // where there is one.
 export function nodeWords(node) {
   const { health, row } = node;
-  if (node.told === null) return { text: "nothing heard yet", level: "wait" };
+  if (node.stateTime === null) return { text: "nothing heard yet", level: "wait" };
   if (!node.reachable)
     return { text: memberWords(row)?.text ?? "does not answer", level: "alarm", more: node.detail };
   const disk = diskWords(health?.disk);
@@ -49,7 +49,7 @@ function memberWords(member) {
       level: "alarm",
     };
   }
-  const silent = typeof member.lastSeenMs === "number" ? `, silent ${span(member.lastSeenMs)}` : "";
+  const silent = typeof member.lastSeenMs === "number" ? `, silent ${durationWords(member.lastSeenMs)}` : "";
   const level = member.status === "suspected" ? "wait" : "alarm";
   return { text: `${member.status}${silent}`, level, more: lacks };
 }

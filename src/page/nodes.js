@@ -1,6 +1,6 @@
 // A node as the page knows it: its state, its list of messages, and what it holds above a gap.
 
-import { Timed } from "./timed.js";
+import { SECOND, Timed } from "./timed.js";
 
 // Most texts of a node that are kept. Smaller: its list shows less. Larger: more memory.
 const MOST_TEXTS = 2000;
@@ -9,25 +9,32 @@ const MOST_TEXTS = 2000;
 // further one costs more.
 const MOST_HELD = 64;
 
-// What a state says about the end of a log counts if nothing else was heard of it for so long, in
-// microseconds.
-const OVERTAKEN = 1_000_000;
+// A state's smaller logEnd shortens a list only if messages or events told nothing of its end for this
+// long, in microseconds: a state may be older than what came before it.
+const OVERTAKEN = SECOND;
+
+// A node whose last word is so old, in microseconds, tells how it is no more: it does so each second.
+// Smaller: one that is only slow counts as gone. Larger: one that is gone is shown for longer.
+const SILENT = 5 * SECOND;
 
 export class Node {
   // "master" or "secondary"; null: not known.
   role = null;
-  // The largest id of its events: those up to it came before.
-  lastEvent = 0;
+  // The id of its latest event: those up to it came before; and of its latest start.
+  #lastEvent = 0;
+  #lastStart = null;
   // Its `NodeState`, in time.
   states = new Timed();
   // What its list shows, in time: `{from, end, texts}`.
-  lists = new Timed();
+  lists = new Timed({ from: 0, end: 0, texts: new Map() });
   // Spans of messages held above a gap, in time: sorted, apart from each other.
-  held = new Timed();
+  held = new Timed([]);
   // The end of what it has durably, as its events tell, in time.
   ends = new Timed();
   // The end of what the master knows that it has, as events tell, in time.
   acks = new Timed();
+  // Whether its master knows nothing of it any more, in time.
+  gone = new Timed(false);
   // Whether it told of its list, and how many messages that left out since, in all.
   isListed = false;
   skipped = 0;
@@ -37,8 +44,17 @@ export class Node {
 
   constructor(name) {
     this.name = name;
-    this.lists.set(-Infinity, { from: 0, end: 0, texts: new Map() });
-    this.held.set(-Infinity, []);
+  }
+
+  // Takes the id of an event. Returns whether it is news. Ids begin anew with each start, at the wall
+  // clock of that moment, which may have been set back.
+  takeId({ id, kind }) {
+    const isStart = kind === "started";
+    const begins = isStart && id !== this.#lastStart;
+    if (!begins && id <= this.#lastEvent) return false;
+    this.#lastEvent = id;
+    if (isStart) this.#lastStart = id;
+    return true;
   }
 
   // Takes its state, as it was at `t`.
@@ -66,6 +82,8 @@ export class Node {
   // Takes messages of its list, which came at `t`.
   takeMessages({ from, messages }, t) {
     let { from: first, end, texts } = this.lists.last;
+    // What is so where nothing is known stays empty.
+    if (!this.isListed) texts = new Map();
     const known = texts.get(from);
     if (known !== undefined && messages.length > 0 && known !== messages[0]) {
       // Another log: what was known is of the one before.
@@ -116,10 +134,23 @@ export class Node {
     if (kind === "left" && this.held.last.length > 0) this.held.set(t, []);
   }
 
+  // Whether it tells how it is at `t`.
+  isHeard(t) {
+    return Boolean(this.states.last?.reachable) && t - this.states.lastTime < SILENT;
+  }
+
+  // Lets what is so now be so from `t` on, where it began later: the clock was set back.
+  setBack(t) {
+    for (const values of this.#allTimed()) values.setBack(t);
+  }
+
   // Forgets what is older than a time, and all above `most` changes of a value.
   prune(before, most) {
-    for (const values of [this.states, this.lists, this.held, this.ends, this.acks])
-      values.prune(before, most);
+    for (const values of this.#allTimed()) values.prune(before, most);
+  }
+
+  #allTimed() {
+    return [this.states, this.lists, this.held, this.ends, this.acks, this.gone];
   }
 }
 

@@ -1,6 +1,10 @@
 // What is counted for the rates: appends, events and clients that wait, second by second.
 
-const SECOND = 1_000_000;
+import { SECOND } from "./timed.js";
+
+// An end that is so much smaller than the largest one is that of another log. Smaller: news that are
+// overtaken count twice. Larger: the first appends of a log that begins anew are not counted.
+const MOST_OVERTAKEN = 1000;
 
 export class Rates {
   // Second to `{appends, events, waiting}`.
@@ -34,6 +38,11 @@ export class Rates {
     }
   }
 
+  // Forgets what was counted after `t`: the clock was set back.
+  setBack(t) {
+    for (const second of this.#seconds.keys()) if (second * SECOND > t) this.#seconds.delete(second);
+  }
+
   // Returns one value a second of the last `count` whole seconds before `t`, the oldest first;
   // null where nothing is known.
   series(t, count) {
@@ -45,7 +54,7 @@ export class Rates {
     if (!Number.isFinite(end)) return;
     // A smaller end is that of another log, or news that is overtaken; the first is no append.
     if (this.#end !== null && end > this.#end) this.#at(t).appends += end - this.#end;
-    if (this.#end === null || end > this.#end || this.#end - end > 1000) this.#end = end;
+    if (this.#end === null || end > this.#end || this.#end - end > MOST_OVERTAKEN) this.#end = end;
   }
 
   #at(t) {

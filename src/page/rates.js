@@ -3,6 +3,7 @@
 import { make, setText } from "./dom.js";
 import { ceiling } from "./rate-counts.js";
 import { isDark, tokenColor } from "./theme.js";
+import { SECOND } from "./timed.js";
 
 // Seconds that are shown.
 const SECONDS = 60;
@@ -31,7 +32,7 @@ export class RatesChart {
   draw(model, t, { now, isChanged }) {
     if (!isChanged && now - this.#drawnAt < EVERY_MS) return;
     this.#drawnAt = now;
-    const second = Math.floor(t / 1_000_000);
+    const second = Math.floor(t / SECOND);
     const series = model.rates.series(t, SECONDS);
     const ratio = globalThis.devicePixelRatio || 1;
     const { clientWidth, clientHeight } = this.#canvas;

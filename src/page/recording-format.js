@@ -1,6 +1,6 @@
 // The format of recordings: a line about the whole, then an item in each line, all as JSON.
 
-import { isWellFormed } from "./items.js";
+import { isTime, isWellFormed } from "./items.js";
 import { parsed } from "./json.js";
 
 // The version of the format of recordings that is read and written.
@@ -10,11 +10,14 @@ export const VERSION = 1;
 // to open them, and more memory, some 0.5 kB each.
 const MOST_ITEMS = 1_000_000;
 
+// What to do about a recording that is too long, as the end of a sentence.
+export const HOW_TO_CUT = "cut it, but keep its first line: (head -1 F; tail -n N F)";
+
 // A recording that cannot be read. Its message is a sentence for people.
 export class RecordingError extends Error {}
 
 // Returns what a recording holds: `{head, items}`. An incomplete last line is left out. Throws a
-// `RecordingError` that names the line with a fault.
+// `RecordingError` that names the line that is wrong.
 export function recordingItems(text) {
   const lines = text.split("\n");
   const isCut = lines.at(-1) !== "";
@@ -26,13 +29,13 @@ export function recordingItems(text) {
     if (lines[index].trim() === "") continue;
     const item = parsed(lines[index]);
     if (item === undefined && isCut && index === lines.length - 1) break;
-    const fault = item === undefined ? "is not JSON" : faultOf(item);
-    if (fault) throw new RecordingError(`This recording cannot be shown: line ${index + 1} ${fault}.`);
+    const reason = item === undefined ? "is not JSON" : reasonAgainst(item);
+    if (reason) throw new RecordingError(`This recording cannot be shown: line ${index + 1} ${reason}.`);
     // Times that go back would move what was there before.
     latest = Math.max(latest, item.at);
     items.push({ at: latest, event: item.event, data: item.data });
     if (items.length > MOST_ITEMS) {
-      throw new RecordingError(`This recording has more than ${MOST_ITEMS} lines; cut it with head or tail.`);
+      throw new RecordingError(`This recording has more than ${MOST_ITEMS} lines; ${HOW_TO_CUT}.`);
     }
   }
   if (items.length === 0)
@@ -63,9 +66,10 @@ function headOf(line) {
   return { title: String(title ?? ""), madeBy: String(madeBy ?? ""), clock };
 }
 
-function faultOf(item) {
+// Returns what is wrong with an item of a recording, as the end of a sentence; null: nothing.
+function reasonAgainst(item) {
   if (item === null || typeof item !== "object") return "is no item";
-  if (!Number.isFinite(item.at)) return "has no time in at";
+  if (!isTime(item.at)) return "has no time in at";
   if (typeof item.event !== "string") return "has no name in event";
   if (!isWellFormed(item)) return `has data that do not fit the name ${item.event}`;
   return null;

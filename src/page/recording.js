@@ -1,7 +1,8 @@
 // Recordings: what is saved of the last minute, and how a file is opened and shown.
 
 import { Model } from "./model.js";
-import { recordingItems, recordingText, RecordingError, VERSION } from "./recording-format.js";
+import { HOW_TO_CUT, recordingItems, recordingText, RecordingError, VERSION } from "./recording-format.js";
+import { SECOND } from "./timed.js";
 
 // Longest file that is opened, in bytes. Larger: the page would have no room for what it says.
 const LONGEST_FILE = 512 * 1024 * 1024;
@@ -12,7 +13,7 @@ const TEXTS = 200;
 // Longest time after the first state of a node at which a recording is shown first, in microseconds.
 // Shorter: nothing is to be seen yet, where nodes start slowly. Longer: what happens before the first
 // message is passed over.
-const LATEST_START = 2_000_000;
+const LATEST_START = 2 * SECOND;
 
 // Returns the recording of what a model keeps. `madeAt`: when, in milliseconds since 1970.
 export function saved(model, madeAt) {
@@ -47,7 +48,7 @@ function begin(model, at) {
 // it spans, and the moment that is shown first. Throws a `RecordingError` whose message says what is wrong.
 export async function opened(file) {
   if (file.size > LONGEST_FILE) {
-    throw new RecordingError("This file is too large to be shown; cut it with head or tail.");
+    throw new RecordingError(`This file is too large to be shown; ${HOW_TO_CUT}.`);
   }
   const text = await file.text().catch((error) => {
     throw new RecordingError(`This file cannot be read: ${error.message}`);

@@ -1,6 +1,7 @@
 // Events, messages and times in words. Pure functions.
 
-import { faultPhrases, plural, span } from "./words.js";
+import { SECOND } from "./timed.js";
+import { durationWords, faultPhrases, plural } from "./words.js";
 
 // Returns "message 5" or "messages 5 to 7"; empty for none.
 export function idsWords(ids) {
@@ -12,7 +13,7 @@ export function idsWords(ids) {
 
 // Returns a time of day with milliseconds, or of a simulation the seconds since its start.
 export function timeWords(t, virtual = false) {
-  if (virtual) return `${(t / 1_000_000).toFixed(3)} s`;
+  if (virtual) return `${(t / SECOND).toFixed(3)} s`;
   const date = new Date(t / 1000);
   const two = (number) => String(number).padStart(2, "0");
   const millis = String(date.getMilliseconds()).padStart(3, "0");
@@ -44,8 +45,8 @@ function frameWords({ frame, ids, from }) {
 
 const detail = (event) => (event.detail ? `: ${event.detail}` : "");
 const about = (event) => (event.ids ? ` about ${idsWords(event.ids)}` : "");
-const pause = (event) => (event.pauseMs ? `; again in ${span(event.pauseMs)}` : "");
-const later = (event) => (event.delayMs ? `, ${span(event.delayMs)} later by a fault` : "");
+const pause = (event) => (event.pauseMs ? `; again in ${durationWords(event.pauseMs)}` : "");
+const later = (event) => (event.delayMs ? `, ${durationWords(event.delayMs)} later by a fault` : "");
 const attempt = (event) => (event.attempt > 1 ? ` (attempt ${event.attempt})` : "");
 
 const SENTENCES = {
@@ -56,14 +57,14 @@ const SENTENCES = {
   held: (e) => `${e.node} holds ${idsWords(e.ids)} back: message ${e.end} is missing`,
   "gap-closed": (e) => `the gap on ${e.node} closed: it stores ${idsWords(e.ids)}`,
   duplicate: (e) => `${e.node} had ${idsWords(e.ids)} already`,
-  "store-delayed": (e) => `${e.node} stores ${idsWords(e.ids)} ${span(e.delayMs ?? 0)} later by a fault`,
+  "store-delayed": (e) => `${e.node} stores ${idsWords(e.ids)} ${durationWords(e.delayMs ?? 0)} later by a fault`,
   acked: (e) => `${e.peer} acked ${idsWords(e.ids)}`,
   answered: (e) => `the client of ${idsWords(e.ids)} ${ANSWERS[e.answer] ?? `is answered: ${e.answer}`}`,
   canceled: (e) => `the client of ${idsWords(e.ids)} stopped waiting`,
   sent: (e) => `${e.node} sent ${frameWords(e)} to ${e.peer}${later(e)}`,
   resent: (e) => `${e.node} sent ${frameWords(e)} to ${e.peer} again${attempt(e)}${later(e)}`,
   received: (e) => `${e.node} received ${frameWords(e)} from ${e.peer}`,
-  completed: (e) => `${e.node} got an answer from ${e.peer} after ${span(e.tookMs ?? 0)}`,
+  completed: (e) => `${e.node} got an answer from ${e.peer} after ${durationWords(e.tookMs ?? 0)}`,
   "timed-out": (e) => `${e.node} got no answer from ${e.peer} in time${about(e)}${pause(e)}`,
   late: (e) => `an answer from ${e.peer} came late or twice; it counts all the same`,
   failed: (e) => `a request between ${e.node} and ${e.peer} failed${detail(e)}`,
@@ -85,7 +86,7 @@ const SENTENCES = {
   mode: (e) => `${e.node} is ${e.mode}`,
   disk: (e) => `the disk of ${e.node}: ${e.state}${detail(e)}`,
   behind: (e) => `${e.peer ?? e.node} has more of the log than its master`,
-  aborted: (e) => `${e.count ?? "some"} clients are answered since the disk failed`,
+  aborted: (e) => `${e.count ?? "some"} clients are answered because the disk failed`,
   repair: (e) => `a damaged part of the log of ${e.node}: ${e.state ?? "it is being repaired"}${detail(e)}`,
   members: (e) =>
     e.peer ? `${e.peer} counts as a node of the cluster` : `the cluster has ${e.clusterSize} nodes`,
@@ -97,6 +98,6 @@ const SENTENCES = {
 };
 
 // Returns an event as a sentence without a full stop.
-export function sentence(event) {
+export function eventWords(event) {
   return SENTENCES[event.kind]?.(event) ?? `${event.node}: ${event.kind}`;
 }

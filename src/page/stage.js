@@ -2,7 +2,7 @@
 
 import { make, setText, svg } from "./dom.js";
 import { stillParts, tickParts } from "./scenery.js";
-import { sentence, timeWords } from "./sentences.js";
+import { eventWords, timeWords } from "./sentences.js";
 import { textWidths } from "./text-width.js";
 import { shown } from "./words.js";
 
@@ -309,7 +309,7 @@ export class Stage {
   }
 
   #words({ words, events }) {
-    const texts = words ? [words] : events.filter(Boolean).map(sentence);
+    const texts = words ? [words] : events.filter(Boolean).map(eventWords);
     return texts.map((text) => shown(text, LONGEST_FACT));
   }
 

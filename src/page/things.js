@@ -3,8 +3,7 @@
 // Each thing has `t`, when it began, `last`, when something of it was last heard, and `open`:
 // whether it goes on.
 
-// The length of time whose things are kept together, in microseconds.
-const SECOND = 1_000_000;
+import { SECOND } from "./timed.js";
 
 // Most things that are kept because they go on. Smaller: a client that waits for long vanishes when
 // others come. Larger: more memory.
@@ -63,10 +62,24 @@ export class Things {
     for (const thing of this.#lasting) {
       const stays = thing.last >= before || (thing.open && thing.type !== "exchange");
       if (stays && this.#lasting.size <= MOST_LASTING) continue;
-      this.#lasting.delete(thing);
-      this.#changed.delete(thing);
-      this.#forgotten(thing);
+      this.#drop(thing);
     }
+  }
+
+  #drop(thing) {
+    this.#lasting.delete(thing);
+    this.#changed.delete(thing);
+    this.#forgotten(thing);
+  }
+
+  // Forgets what began after `t`: the clock was set back.
+  setBack(t) {
+    for (const [second, bucket] of this.#buckets) {
+      if ((second + 1) * SECOND <= t) continue;
+      this.#buckets.set(second, bucket.filter((thing) => thing.t <= t));
+      for (const thing of bucket) if (thing.t > t) this.#drop(thing);
+    }
+    for (const thing of this.#lasting) if (thing.t > t) this.#drop(thing);
   }
 
   // Returns the things of a span of time, those that began first at first.

@@ -71,8 +71,8 @@ export class TimeControls {
     const words = this.#app.live ? "" : this.#momentWords(t, from, to, isVirtual);
     setText(moment, words);
     setAttribute(slider, "aria-valuetext", words);
-    setText(fault, this.#app.fault ?? "");
-    show(fault, this.#app.fault !== null);
+    setText(fault, this.#app.openError ?? "");
+    show(fault, this.#app.openError !== null);
   }
 
   // Takes the shortest window that shows a whole recording, or the usual one.

@@ -1,8 +1,17 @@
 // A value that changes in time, and is remembered for a while.
 
+// A second in microseconds, in which all times are.
+export const SECOND = 1_000_000;
+
 export class Timed {
   #times = [];
   #values = [];
+  #none;
+
+  // `none`: the value at times of which nothing is known, as before the earliest change that is kept.
+  constructor(none) {
+    this.#none = none;
+  }
 
   // Notes a value from `t` on. A change from before the last one counts from the last one on.
   set(t, value) {
@@ -16,9 +25,9 @@ export class Timed {
     this.#values.push(value);
   }
 
-  // Returns the latest value; undefined: there was none.
+  // Returns the latest value; `none`: there was none.
   get last() {
-    return this.#values.at(-1);
+    return this.#values.length > 0 ? this.#values.at(-1) : this.#none;
   }
 
   // Returns the time of the latest value.
@@ -26,9 +35,20 @@ export class Timed {
     return this.#times.at(-1) ?? -Infinity;
   }
 
-  // Returns the value at a time; before the first one: undefined.
+  // Returns the value at a time; before the earliest one that is kept: `none`.
   at(t) {
-    return this.#values[countUpTo(this.#times, t) - 1];
+    const count = countUpTo(this.#times, t);
+    return count > 0 ? this.#values[count - 1] : this.#none;
+  }
+
+  // Lets the latest value count from `t` on, where its time is later: the clock was set back.
+  setBack(t) {
+    if (this.lastTime <= t) return;
+    const value = this.last;
+    const count = countUpTo(this.#times, t);
+    this.#times.splice(count);
+    this.#values.splice(count);
+    this.set(t, value);
   }
 
   // Forgets what is older than a time, apart from the value then, and all above `most` changes.

@@ -11,7 +11,7 @@
 
 import { choiceFor } from "./concern-choices.js";
 import { idsWords } from "./sentences.js";
-import { listed, span } from "./words.js";
+import { durationWords, listed } from "./words.js";
 
 const FORM = { id: "append-button" };
 
@@ -34,7 +34,7 @@ function waits(near, size) {
         point: { id: choiceFor(1, "other") },
         done: (see) => {
           const entry = see.answered((one) => one.needed === 1);
-          return entry && `answered after ${span(entry.tookMs)}, without waiting for ${near}.`;
+          return entry && `answered after ${durationWords(entry.tookMs)}, without waiting for ${near}.`;
         },
         mark: "answered",
       },
@@ -44,7 +44,7 @@ function waits(near, size) {
         point: { id: choiceFor(size, "all") },
         done: (see) => {
           const entry = see.answered((one) => one.needed === size);
-          return entry && `answered after ${span(entry.tookMs)}, as soon as ${near} had it.`;
+          return entry && `answered after ${durationWords(entry.tookMs)}, as soon as ${near} had it.`;
         },
         mark: "acked",
       },

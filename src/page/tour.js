@@ -58,7 +58,7 @@ export class Tour {
   update(view, mode) {
     this.sight.look(view, this.appends());
     if (!this.open) return;
-    const nodes = view.nodes();
+    const nodes = view.nodes().filter(({ isMember }) => isMember);
     const secondaries = nodes.filter((node) => node.role !== "master").map((node) => node.name);
     const master = nodes.find((node) => node.role === "master")?.name;
     const faultsOff = nodes.filter((node) => node.health && !node.faults).map((node) => node.name);

@@ -7,12 +7,12 @@ import { keyed, make, setAttribute, setData, setText, show } from "./dom.js";
 import {
   answerWords,
   concernNumber,
+  durationWords,
   nodesListed,
   parseConcern,
   plural,
-  sentence,
+  punctuated,
   shown,
-  span,
 } from "./words.js";
 
 // The longest time limit of the form, in seconds: a day. Longer: nobody waits for it.
@@ -72,7 +72,7 @@ export class AppendView {
       step: "any",
       placeholder: "none",
     });
-    this.fault = make("p", { class: "alarm", role: "alert" });
+    this.formError = make("p", { class: "alarm", role: "alert" });
     this.form = make(
       "form",
       { novalidate: true, on: { submit: (event) => this.#submit(event) } },
@@ -91,7 +91,7 @@ export class AppendView {
         this.limit,
         make("button", { type: "submit", class: "main", id: "append-button" }, "append"),
       ),
-      this.fault,
+      this.formError,
     );
     this.list = make("ol", {
       class: "appends",
@@ -103,13 +103,24 @@ export class AppendView {
   }
 
   // Draws the form and its list as they are now. `reason` says why nothing can be appended here, or
-  // is null.
-  update(view, reason) {
+  // is null. With `isRecording` the list stays as it is: a recording says nothing of what this page
+  // appended.
+  update(view, reason, { isRecording = false } = {}) {
     show(this.form, reason === null);
     show(this.closed, Boolean(reason));
     setText(this.closed, reason ?? "");
-    const master = view.master();
+    if (isRecording) return;
     this.#offer(view.clusterSize());
+    this.#follow(view);
+    const entries = this.queue.entries;
+    keyed(this.list, this.rows, entries, (entry) => this.#row(entry));
+    const members = view.nodes().filter(({ isMember }) => isMember);
+    for (const entry of entries) this.#draw(this.rows.get(entry), entry, members);
+  }
+
+  // Looks in the log for the appends that wait, and notes who acked them.
+  #follow(view) {
+    const master = view.master();
     if (master) {
       this.queue.logEnds(master.end);
       this.queue.match(Math.max(0, master.end - 200), master.end, (id) => master.texts.get(id));
@@ -117,9 +128,6 @@ export class AppendView {
     this.acks = new Map(
       view.appends().map((append) => [append.first, append.acks.map(({ node }) => node)]),
     );
-    const entries = this.queue.entries;
-    keyed(this.list, this.rows, entries, (entry) => this.#row(entry));
-    for (const entry of entries) this.#draw(this.rows.get(entry), entry, view.nodes());
   }
 
   // Offers the write concerns of a cluster of `size` nodes.
@@ -180,7 +188,7 @@ export class AppendView {
     const concern = parseConcern(chosen === "other" ? this.other.value : chosen);
     const limit = this.limit.value === "" ? null : Number(this.limit.value);
     const wrong = this.#wrong(concern, limit);
-    setText(this.fault, wrong);
+    setText(this.formError, wrong);
     if (wrong !== "") return;
     this.queue.add({
       message: this.message.value,
@@ -274,7 +282,7 @@ export class AppendView {
     this.say(
       waits
         ? `Message ${entry.id} is on ${has.size} of ${plural(nodes.length, "node")}; it ${text.split("; ").at(-1)}.`
-        : sentence(text),
+        : punctuated(text),
     );
   }
 
@@ -288,7 +296,7 @@ export class AppendView {
   // Returns what became of an append so far, in words.
   #sentence(entry, nodes, has) {
     const on = nodes.filter((node) => has.has(node.name)).map((node) => node.name);
-    const took = entry.tookMs === null ? "" : ` after ${span(entry.tookMs)}`;
+    const took = entry.tookMs === null ? "" : ` after ${durationWords(entry.tookMs)}`;
     if (entry.state === "queued") {
       return `in the queue: ${MAX_WAITING} appends of this page wait already; a browser keeps few connections`;
     }
@@ -318,7 +326,7 @@ export class AppendView {
 
 // Returns what the client of an append asked for.
 function wanted({ concern, timeoutMs }) {
-  return `w=${concern}${timeoutMs === null ? "" : ` within ${span(timeoutMs)}`}`;
+  return `w=${concern}${timeoutMs === null ? "" : ` within ${durationWords(timeoutMs)}`}`;
 }
 
 // Returns the nodes that an append waits for: by name where all of them must ack.

@@ -5,7 +5,7 @@ import { keyed, make, setAttribute, setData, setText, show } from "./dom.js";
 import { FaultSwitches } from "./fault-switches.js";
 import { ListWindow, rowState } from "./list-window.js";
 import { nodeWords } from "./node-words.js";
-import { FAULTS, faultPhrases, inForce, listed, sentence, shown } from "./words.js";
+import { FAULTS, faultPhrases, inForce, listed, punctuated, shown } from "./words.js";
 
 // Rows of each list: as many as leave room for the timeline, within these bounds.
 const FEWEST_ROWS = 6;
@@ -174,7 +174,7 @@ export class NodesView {
     setText(force, failure ?? (phrases.length > 0 ? `${node.name} ${listed(phrases)}` : ""));
     setData(force, "level", failure ? "alarm" : null);
     const told = force.textContent || `${node.name} has no fault`;
-    if (column.told !== undefined && column.told !== told) this.say(sentence(told));
+    if (column.told !== undefined && column.told !== told) this.say(punctuated(told));
     column.told = told;
   }
 

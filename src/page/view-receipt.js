@@ -1,7 +1,7 @@
 // The receipt of a message, in a dialog: which nodes have it, since when, after how many attempts.
 
 import { make } from "./dom.js";
-import { plural, sentence, shown, span } from "./words.js";
+import { durationWords, plural, punctuated, shown } from "./words.js";
 
 // The dialog. `node(name)` is a node as the page shows it, or null; `pick(ids)` marks messages on
 // the timeline.
@@ -98,7 +98,7 @@ export class ReceiptView {
       {},
       make("th", { scope: "row" }, mark, " ", copy.node),
       make("td", {}, copy.held ? "has it" : "lacks it"),
-      make("td", { class: "number" }, copy.afterMs === null ? "–" : span(copy.afterMs)),
+      make("td", { class: "number" }, copy.afterMs === null ? "–" : durationWords(copy.afterMs)),
       make("td", { class: "number" }, copy.attempts === null ? "–" : String(copy.attempts)),
       make("td", {}, copy.storage ?? "–"),
     );
@@ -115,5 +115,5 @@ async function ask(id) {
   }
   const body = await response.json().catch(() => null);
   if (response.ok && body) return body;
-  throw new Error(sentence(body?.detail ?? `the answer was ${response.status}`));
+  throw new Error(punctuated(body?.detail ?? `the answer was ${response.status}`));
 }

@@ -31,10 +31,10 @@ export class View {
     return this.nodes().find((node) => node.role === "master") ?? null;
   }
 
-  // Returns the nodes that have a lane: also a master of which only a secondary tells, as on that
-  // one's page. Such a one `isElsewhere`.
+  // Returns the nodes that have a lane, without those that are gone. On a secondary's page also its
+  // master, of which only that secondary tells: marked isElsewhere.
   lanes() {
-    const nodes = this.nodes();
+    const nodes = this.nodes().filter(({ isGone }) => !isGone);
     const known = new Set(nodes.map(({ name }) => name));
     const names = nodes.map(({ health }) => health?.master?.name).filter((name) => typeof name === "string");
     const others = [...new Set(names)].filter((name) => !known.has(name)).slice(0, 1);
@@ -51,40 +51,11 @@ export class View {
     return this.health?.clusterSize ?? 0;
   }
 
-  get logEnd() {
-    return this.health?.logEnd ?? null;
-  }
-
-  get committedEnd() {
-    return this.health?.committedEnd ?? null;
-  }
-
-  get mode() {
-    return this.health?.mode ?? null;
-  }
-
-  get epoch() {
-    return this.health?.epoch ?? this.nodes()[0]?.health?.epoch ?? null;
-  }
-
-  get quorum() {
-    return this.health?.quorum ?? null;
-  }
-
-  get waitingSenders() {
-    return this.health?.waitingSenders ?? null;
-  }
-
   // Returns the appends, the oldest first: at most 200, those that wait and the latest ones.
   appends() {
-    const names = this.nodes().map((node) => node.name);
+    const names = this.nodes().filter(({ isMember }) => isMember).map(({ name }) => name);
     this.#appends ??= this.#model.appendsAt(this.#until, names);
     return this.#appends;
-  }
-
-  // Returns notable events up to now, the latest last.
-  notes() {
-    return this.#model.notesAt(this.#until);
   }
 
   // Returns the steps of a scenario up to now, the latest last.
@@ -93,7 +64,7 @@ export class View {
   }
 
   get clock() {
-    return this.#model.clocks.describe();
+    return this.#model.clocks.facts();
   }
 
   get leftOut() {
@@ -114,7 +85,7 @@ export class View {
         color: colors.get(node.name),
       });
       const isMember = node.role === "master" || !health || rows.has(node.name);
-      return { ...now, isMember, refusal: refused.get(node.name) ?? null };
+      return { ...now, isMember, isGone: node.gone.at(t), refusal: refused.get(node.name) ?? null };
     });
   }
 
@@ -140,13 +111,11 @@ export class View {
       storedEnd,
       reachable: state?.reachable ?? true,
       detail: state?.detail ?? null,
-      url: state?.url ?? null,
       masterUrl: state?.masterUrl ?? null,
       faults: state?.faults ?? null,
-      told: state ? state.time : null,
+      stateTime: state ? state.time : null,
       status: row?.status ?? null,
       ackedEnd: role === "master" ? storedEnd : Math.max(row?.ackedEnd ?? 0, node.acks.at(t) ?? 0),
-      gap: held.length > 0 ? storedEnd : null,
       text: (id) => texts.get(id) ?? this.#elsewhere(id),
     };
   }

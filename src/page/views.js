@@ -12,7 +12,7 @@ import { NodesView } from "./view-nodes.js";
 import { ReceiptView } from "./view-receipt.js";
 import { StatusView } from "./view-status.js";
 import { StoryView } from "./view-story.js";
-import { leftOutWords } from "./words.js";
+import { clockWords, leftOutWords } from "./words.js";
 
 // Time between two drawings of how long ago a connection was lost, in milliseconds.
 const TICK_MS = 1000;
@@ -68,11 +68,11 @@ export function mountViews(app) {
           : "frozen";
     cluster.update(view, app.recording?.title ?? (mode === "scenario" ? "a scenario" : null));
     played.update(steps);
-    append.update(view, closed(view, mode, steps.length > 0));
+    append.update(view, closed(view, mode, steps.length > 0), { isRecording: mode === "recording" });
     nodes.update(view, mode);
     status.update({
       connection: connection(app),
-      clock: view.clock,
+      clock: clockWords(view.clock),
       sampling: leftOutWords(view.leftOut),
     });
     // Last: it points at where the others have put things.
@@ -83,7 +83,8 @@ export function mountViews(app) {
   }, TICK_MS);
 }
 
-// Returns why nothing can be appended, or null. A scenario shows its steps instead.
+// Returns why nothing can be appended; null: something can. A scenario shows its steps instead, and
+// gives no reason: "".
 function closed(view, mode, isScenario) {
   if (isScenario) return "";
   if (mode === "recording") return "This is a recording: nothing can be appended to it.";
@@ -92,16 +93,12 @@ function closed(view, mode, isScenario) {
   return null;
 }
 
-// When the connection was lost, by the page's clock.
-let lostAt = null;
-
 // Returns the connection as StatusView shows it.
-function connection({ connection: { state, detail }, recording, live, isOver }) {
+function connection({ connection: { state, detail, since }, recording, live, isOver }) {
   const now = performance.now();
-  lostAt = state === "lost" ? (lostAt ?? now) : null;
   if (recording) return { kind: "recording", detail: null };
-  if (isOver) return { kind: live ? "lost" : "frozen", since: lostAt, now, detail: "the scenario is over" };
-  if (state === "lost") return { kind: "lost", since: lostAt, now, detail };
+  if (isOver) return { kind: live ? "lost" : "frozen", since, now, detail: "the scenario is over" };
+  if (state === "lost") return { kind: "lost", since, now, detail };
   if (!live) return { kind: "frozen", detail: null };
   return { kind: state === "open" ? "live" : "connecting", detail };
 }

@@ -65,8 +65,8 @@ function ending(name, alike) {
   return others.some((other) => other.endsWith(one)) ? name.slice(-2) : one;
 }
 
-// Returns a time span in words with a unit: "850 ms", "1.2 s", "4 min".
-export function span(ms) {
+// Returns a duration in words with a unit: "850 ms", "1.2 s", "4 min".
+export function durationWords(ms) {
   if (ms < 0.05) return "0 ms";
   if (ms < 1) return `${ms.toFixed(1)} ms`;
   if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -98,14 +98,17 @@ function percent(rate) {
 
 // Returns a delay as [shortest, longest] in ms in words.
 function delay([shortest, longest]) {
-  return shortest === longest ? span(longest) : `${span(shortest)} to ${span(longest)}`;
+  return shortest === longest ? durationWords(longest) : `${durationWords(shortest)} to ${durationWords(longest)}`;
 }
+
+// How a node is that is paused.
+export const PAUSED = "paused: reads and writes no frame";
 
 // Returns the faults in force in words, one phrase for each, that go on from a node's name.
 export function faultPhrases(faults) {
   if (!faults) return [];
   const phrases = [];
-  if (faults.paused) phrases.push("is paused: reads and writes no frame");
+  if (faults.paused) phrases.push(`is ${PAUSED}`);
   if (faults.dropRate >= 1) phrases.push("is cut off: all of its frames are lost");
   else if (faults.dropRate > 0) phrases.push(`loses ${percent(faults.dropRate)} of its frames`);
   if (faults.duplicateRate > 0)
@@ -179,12 +182,12 @@ export function answerWords(status, body) {
   return {
     ok: false,
     title: `answered ${status} ${code}`,
-    detail: [sentence(what), advice].join(" ").trim(),
+    detail: [punctuated(what), advice].join(" ").trim(),
   };
 }
 
 // Returns `text` with a capital letter and a full stop.
-export function sentence(text) {
+export function punctuated(text) {
   const capital = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(capital) ? capital : `${capital}.`;
 }
@@ -204,11 +207,24 @@ export function parseConcern(text) {
   return /^\d{1,9}$/.test(word) ? Number(word) : null;
 }
 
+// Returns sentences that name the clock of the axis and say whose events are moved: see `facts()` of
+// clock.js.
+export function clockWords({ virtual, reference, moved }) {
+  if (virtual) return "Times are the virtual time of a simulation.";
+  if (reference === null) return "Times are the wall clocks of the nodes.";
+  const sentences = moved.map(({ name, shift, within }) => {
+    const exact = Number.isFinite(within) ? ` (±${durationWords(Math.max(within, 100) / 1000)})` : "";
+    const far = `${durationWords(Math.abs(shift) / 1000)} ${shift > 0 ? "ahead" : "behind"}`;
+    return `${name}’s clock is ${far}; its events are moved by that${exact}.`;
+  });
+  return [`Times are those of ${reference}’s clock.`, ...sentences].join(" ");
+}
+
 // Returns what the page was not told, in words; "" where it was told everything.
 export function leftOutWords({ events, messages, every, missed }) {
   const parts = [];
   if (events > 0) parts.push(`${plural(events, "event")} (one of ${every} messages is followed)`);
-  if (missed > 0) parts.push(`${plural(missed, "event")}, since this page was too slow`);
+  if (missed > 0) parts.push(`${plural(missed, "event")}, because this page was too slow`);
   if (messages > 0) parts.push(`${plural(messages, "message")} of the lists`);
   return parts.length === 0 ? "" : `Left out so far: ${parts.join("; ")}.`;
 }

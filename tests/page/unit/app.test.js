@@ -58,6 +58,18 @@ test("a lost connection to a node does not stop time", (t) => {
   assert.deepEqual(said, []);
 });
 
+test("a connection is lost since the first failure to have one", (t) => {
+  const { app, hear, pass } = started(t);
+  hear("open");
+  pass(1000);
+  hear("error");
+  const { since } = app.connection;
+  assert.equal(since, performance.now());
+  pass(1000);
+  hear("error");
+  assert.deepEqual([app.connection.state, app.connection.since], ["lost", since]);
+});
+
 test("a scenario is over once whoever played it is gone, and time stops there until the next one plays", (t) => {
   const { app, said, hear } = started(t);
   hear("open");
@@ -127,4 +139,16 @@ test("a frozen page draws only what somebody does", (t) => {
   assert.equal(drawnIn(page, 1000), 0);
   page.app.seek(page.app.t - 1_000_000);
   assert.equal(drawnIn(page, 1000), 1);
+});
+
+test("a recording that the page does not understand is told, and what is live stays", async (t) => {
+  const { app, said } = started(t);
+  const file = {
+    get size() {
+      throw new TypeError("it is not what it seems");
+    },
+  };
+  await app.open(file);
+  assert.deepEqual([app.recording, app.openError], [null, "This recording cannot be shown: it is not what it seems."]);
+  assert.deepEqual(said, [app.openError]);
 });

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Clocks } from "../../../src/page/clock.js";
-import { Story } from "./items.js";
+import { clockWords } from "../../../src/page/words.js";
+import { row, Story } from "./items.js";
 
 // Returns the clocks after exchanges of the master with bonnie, whose clock is so many µs ahead. A
 // frame takes `way` µs there and back.
@@ -23,7 +24,7 @@ function clocks(ahead, way, exchanges = 1) {
 test("clocks that agree are used as they are", () => {
   const known = clocks(0, 500, 5);
   assert.equal(known.place("bonnie", 12_345), 12_345);
-  assert.equal(known.describe(), "Times are those of master’s clock.");
+  assert.equal(clockWords(known.facts()), "Times are those of master’s clock.");
 });
 
 test("a clock that is ahead is moved to the middle of what causes allow, and the page says so", () => {
@@ -32,10 +33,10 @@ test("a clock that is ahead is moved to the middle of what causes allow, and the
   const { shift, within } = known.of("bonnie");
   assert.deepEqual([shift, within], [3_200_000, 400]);
   assert.equal(
-    known.describe(),
+    clockWords(known.facts()),
     "Times are those of master’s clock. bonnie’s clock is 3.2 s ahead; its events are moved by that (±0.4 ms).",
   );
-  assert.match(clocks(-45_000, 400).describe(), /bonnie’s clock is 45\.0 ms behind;/);
+  assert.match(clockWords(clocks(-45_000, 400).facts()), /bonnie’s clock is 45 ms behind;/);
 });
 
 test("of a frame that was only received the clock is moved no further than its cause demands", () => {
@@ -68,13 +69,44 @@ test("virtual time is never moved", () => {
   known.order({ node: "master", time: 5 }, { node: "bonnie", time: 1 });
   assert.equal(known.place("bonnie", 1), 1);
   assert.equal(known.now(77), 77);
-  assert.equal(known.describe(), "Times are the virtual time of a simulation.");
+  assert.equal(clockWords(known.facts()), "Times are the virtual time of a simulation.");
 });
 
 test("where no master is known, times are those of the node that serves the page", () => {
   const story = new Story({ ahead: { bonnie: -7_000_000 } });
   story.state("bonnie", { role: "secondary" });
   const { clocks } = story.model;
-  assert.equal(clocks.describe(), "Times are those of bonnie’s clock.");
+  assert.equal(clockWords(clocks.facts()), "Times are those of bonnie’s clock.");
   assert.equal(story.model.now(story.time + 1000), story.time - 7_000_000);
+});
+
+test("a master whose clock is set back is followed at once, and so is what holds", () => {
+  const story = new Story().begin("bonnie");
+  const state = (status) => story.state("master", { role: "master", secondaries: [row("bonnie", { status, lastSeenMs: 0 })] });
+  story.tell("master", "joined", { peer: "bonnie" });
+  story.tell("bonnie", "joined", { peer: "master" });
+  const open = () => story.things("band").filter((thing) => thing.open);
+  state("suspected");
+  story.give("messages", { node: "bonnie", from: 0, messages: ["a"] });
+  assert.equal(open().length, 1);
+  story.ahead.master = -120e6;
+  story.pass(1000);
+  state("suspected");
+  const axis = () => story.time + story.ahead.master;
+  assert.equal(story.model.now(story.time + 1000), axis());
+  const [band] = open();
+  assert.deepEqual([open().length, band.kind, band.t], [1, "silence", axis()]);
+  assert.equal(story.tell("master", "epoch", { epoch: 2 })?.t, axis());
+  story.pass(1000);
+  state("healthy");
+  assert.deepEqual([open().length, band.end], [0, axis()]);
+  story.append(0, 2).send("bonnie", 0, 1).store("bonnie", 0, 1).ack("bonnie", 0, 1);
+  assert.equal(story.model.clocks.of("bonnie").shift, 120e6);
+  assert.equal(story.things("exchange").length, 1, "a frame and its answer are put together");
+  // Stepping back shows what was so on the axis that is in force.
+  story.give("messages", { node: "bonnie", from: 1, messages: ["b"] });
+  story.pass(1000);
+  state("healthy");
+  assert.deepEqual([story.model.view(axis()).node("bonnie").end, story.model.view(axis()).node("master").health.logEnd], [2, 0]);
+  assert.equal(story.model.view(axis()).node("bonnie").stateTime !== null, true);
 });

@@ -50,6 +50,12 @@ export class Story {
     return this.give("event", { id, time, node, kind, ...members });
   }
 
+  // Lets the ids of a node's events begin anew, `ahead` microseconds before or after now.
+  newIds(node, ahead) {
+    this.#ids.set(node, this.time + ahead);
+    return this;
+  }
+
   // Lets a node tell its state.
   state(node, health, members = {}) {
     const time = this.time + (this.ahead[node] ?? 0);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { KEPT, Model } from "../../../src/page/model.js";
+import { saved } from "../../../src/page/recording.js";
 import { row, Story } from "./items.js";
 
 test("an append fills by each ack, and says whom it waits for", () => {
@@ -54,7 +55,6 @@ test("changes that come again after a connection was lost count once", () => {
   const count = story.model.things.count;
   for (const item of [...story.items]) if (item.event === "event") assert.equal(story.model.take(item), null);
   assert.equal(story.model.things.count, count);
-  assert.equal(story.view.notes().length, 1);
 });
 
 test("messages held above a gap are known until it closes", () => {
@@ -62,13 +62,22 @@ test("messages held above a gap are known until it closes", () => {
   story.tell("bonnie", "stored", { ids: [0, 4] });
   story.tell("bonnie", "held", { ids: [5, 6], end: 4 });
   story.tell("bonnie", "held", { ids: [6, 8], end: 4 });
-  assert.deepEqual([story.view.node("bonnie").held, story.view.node("bonnie").gap], [[[5, 8]], 4]);
+  assert.deepEqual(story.view.node("bonnie").held, [[5, 8]]);
   const [gap] = story.things("band").filter(({ kind }) => kind === "gap");
   assert.deepEqual([gap.open, gap.text], [true, "gap: message 4 is missing"]);
   story.pass(3).tell("bonnie", "gap-closed", { ids: [5, 8] });
   story.tell("bonnie", "stored", { ids: [4, 8] });
-  assert.deepEqual([story.view.node("bonnie").held, story.view.node("bonnie").gap], [[], null]);
+  assert.deepEqual(story.view.node("bonnie").held, []);
   assert.equal(gap.end, story.time);
+});
+
+test("a state without the name of its health is that of the node that tells it", () => {
+  const story = new Story();
+  story.state("master", { role: "master", mode: "read-only", name: undefined });
+  assert.deepEqual(
+    story.things("band").map(({ kind, node }) => [kind, node]),
+    [["read-only", "master"]],
+  );
 });
 
 test("silence begins with the last sign of life, and ends when the master hears the node again", () => {
@@ -83,6 +92,18 @@ test("silence begins with the last sign of life, and ends when the master hears 
   story.pass(1000);
   story.tell("master", "health", { peer: "bonnie", status: "healthy" });
   assert.deepEqual([silence.open, silence.end], [false, story.time]);
+});
+
+test("an event and a state tell the same of a disk", () => {
+  const story = new Story().begin("bonnie").pass(1000);
+  const disk = { state: "failed", detail: "no space" };
+  story.tell("bonnie", "disk", disk);
+  const texts = () => story.things("band").map(({ text }) => text);
+  assert.deepEqual(texts(), ["its disk is failed: no space"]);
+  story.state("bonnie", { role: "secondary", disk });
+  assert.deepEqual(texts(), ["its disk is failed: no space"]);
+  story.tell("bonnie", "disk", { state: "ok" });
+  assert.ok(story.things("band").every(({ open }) => !open));
 });
 
 test("faults of which only events tell hold until an event says otherwise, or the node starts anew", () => {
@@ -118,6 +139,66 @@ test("a node that cannot be reached keeps what was known of it", () => {
   );
 });
 
+// Returns a cluster whose clyde is away, then forgotten, and one whose clyde was refused instead.
+function withoutClyde(refused = []) {
+  const story = new Story({ ahead: { clyde: 5e6 } }).begin("bonnie", "clyde").append(0, 3).pass(1000);
+  assert.deepEqual(
+    story.view.clock.moved.map(({ name }) => name),
+    ["clyde"],
+  );
+  story.state("clyde", null, { reachable: false, detail: "refused", time: story.time });
+  const gone = row("clyde", { status: "unhealthy", phase: "disconnected", lastSeenMs: 5000 });
+  story.state("master", { role: "master", secondaries: [row("bonnie"), gone] });
+  story.pass(1000).state("master", { role: "master", secondaries: [row("bonnie")], refused });
+  return story;
+}
+
+const laneNames = (story) => story.view.lanes().map(({ name }) => name);
+
+test("a secondary that is forgotten has no lane and no band, and nobody waits for it", () => {
+  const story = withoutClyde();
+  assert.deepEqual(
+    story.things("band").map(({ kind, open, end }) => [kind, open, end]),
+    [
+      ["silence", false, story.time],
+      ["unreachable", false, story.time],
+    ],
+  );
+  assert.deepEqual(laneNames(story), ["master", "bonnie"]);
+  assert.deepEqual(story.view.appends()[0].lacking, ["bonnie"]);
+  assert.ok(story.model.view(story.time - 1).lanes().length === 3, "it was there a moment ago");
+  story.pass(500).give("connection", { open: false });
+  assert.ok(story.things("band").every(({ node, open }) => node !== "clyde" || !open));
+});
+
+test("a secondary that was forgotten is no more after a minute, and comes back as a new one", () => {
+  const story = withoutClyde();
+  const master = { role: "master", secondaries: [row("bonnie")] };
+  const names = () => story.view.nodes().map(({ name }) => name);
+  story.give("messages", { node: "clyde", from: 0, messages: [] });
+  story.give("messages", { node: "clyde", from: 7, messages: ["a"] });
+  for (let second = 0; second < 59; second += 1) story.pass(1000).state("master", master);
+  assert.deepEqual(names(), ["master", "bonnie", "clyde"]);
+  for (let second = 0; second < 4; second += 1) story.pass(1000).state("master", master);
+  assert.deepEqual([names(), story.view.leftOut.messages], [["master", "bonnie"], 7]);
+  assert.deepEqual(story.view.clock.moved, []);
+  story.state("clyde", { role: "secondary" });
+  story.state("master", { ...master, secondaries: [row("bonnie"), row("clyde")] });
+  assert.deepEqual(laneNames(story), ["master", "bonnie", "clyde"]);
+});
+
+test("a secondary that is refused, or tells how it is, is not forgotten", () => {
+  assert.deepEqual(laneNames(withoutClyde([{ name: "clyde", code: "other-log" }])), ["master", "bonnie", "clyde"]);
+  const story = new Story().begin("bonnie");
+  const master = { role: "master", secondaries: [row("bonnie")] };
+  story.state("clyde", { role: "secondary" });
+  story.state("master", master);
+  assert.deepEqual(laneNames(story), ["master", "bonnie", "clyde"]);
+  // One that was forgotten while it was paused told last that it is reachable.
+  for (let second = 0; second < 10; second += 1) story.pass(1000).state("master", master);
+  assert.deepEqual(laneNames(story), ["master", "bonnie"]);
+});
+
 test("a master that starts again ends the clients of the one before", () => {
   const story = new Story().begin("bonnie").append(0, 2).pass(100);
   story.tell("master", "started", { role: "master", end: 0 });
@@ -126,6 +207,19 @@ test("a master that starts again ends the clients of the one before", () => {
   assert.deepEqual([append.state, append.open], ["unknown", false]);
   story.append(0, 2);
   assert.equal(story.view.appends().length, 1);
+});
+
+test("a node whose clock was set back before it started again is listened to", () => {
+  const story = new Story().begin("bonnie");
+  story.tell("bonnie", "started", { role: "secondary", end: 0 });
+  story.tell("bonnie", "stored", { ids: [0, 1] });
+  // Its ids begin at the time of its start.
+  story.pass(1000).newIds("bonnie", -3600e6);
+  assert.ok(story.tell("bonnie", "started", { role: "secondary", end: 1 }));
+  assert.ok(story.tell("bonnie", "stored", { ids: [1, 2] }));
+  assert.equal(story.view.node("bonnie").storedEnd, 2);
+  const again = story.items.slice(-2);
+  for (const item of again) assert.equal(story.model.take(item), null, "it came before");
 });
 
 test("what was left out is counted", () => {
@@ -159,7 +253,7 @@ test("another log replaces the texts of the one before", () => {
   assert.deepEqual([node.from, node.text(0), node.text(2)], [0, "x", undefined]);
 });
 
-test("what is older than a minute when it comes is not drawn, only noted", () => {
+test("what is older than a minute when it comes is not drawn", () => {
   const story = new Story().begin("bonnie");
   story.tell("master", "epoch", { epoch: 1 });
   const old = { id: 1, time: story.time - KEPT - 1_000_000, node: "clyde", kind: "left", peer: "master" };
@@ -167,10 +261,6 @@ test("what is older than a minute when it comes is not drawn, only noted", () =>
   assert.deepEqual(
     story.things("point").map(({ kind }) => kind),
     ["epoch"],
-  );
-  assert.deepEqual(
-    story.view.notes().map(({ kind }) => kind),
-    ["left", "epoch"],
   );
 });
 
@@ -193,16 +283,39 @@ test("only the last minute is kept, however long it runs", () => {
   assert.ok(story.view.node("bonnie").texts.size <= 2000);
 });
 
-test("while it is held a model forgets nothing", () => {
+test("a model that keeps all forgets nothing", () => {
   const story = new Story().begin("bonnie").append(0, 1);
   story.tell("master", "answered", { ids: [0, 1], writeConcern: 1, answer: "acked" });
   const then = story.time;
-  story.model.hold(true);
+  story.model.keepAll(true);
   story.pass(KEPT / 500).append(1, 1);
   assert.equal(story.model.view(then).appends().length, 1);
-  story.model.hold(false);
+  story.model.keepAll(false);
   story.pass(2000).append(2, 1);
   assert.equal(story.model.view(then).appends().length, 0);
+});
+
+test("a page can be stepped back before the earliest change that is kept", () => {
+  const story = new Story().begin("bonnie").pass(1000);
+  const then = story.time;
+  for (let id = 1; id <= 5000; id += 1) story.pass(10).tell("bonnie", "held", { ids: [2 * id, 2 * id + 1], end: 1 });
+  const { held, end, texts } = story.model.view(then).node("bonnie");
+  assert.deepEqual([held, end, texts.size], [[], 0, 0]);
+  assert.ok(story.view.node("bonnie").held.length > 0);
+});
+
+test("a page that is frozen while too much comes can be stepped back to where it was frozen", () => {
+  const story = new Story().begin("bonnie").pass(1000);
+  const then = story.time;
+  story.model.keepAll(true);
+  for (let id = 0; id < 100; id += 1) story.pass(10).give("messages", { node: "bonnie", from: id, messages: ["m"] });
+  story.pass((2 * KEPT) / 1000);
+  for (let count = 0; count < 400_000; count += 1) story.give("missed", { count });
+  story.pass(1100).give("missed", { count: 0 });
+  const node = story.model.view(then).node("bonnie");
+  assert.deepEqual([node.end, node.texts.size, node.held], [0, 0, []]);
+  assert.equal(story.view.node("bonnie").end, 100);
+  assert.ok(saved(story.model, 0).length > 0);
 });
 
 test("colors go to the master first, then by name, and stay", () => {
@@ -214,6 +327,22 @@ test("colors go to the master first, then by name, and stay", () => {
   assert.deepEqual(colors(), { master: 0, bonnie: 1, clyde: 2 });
   story.state("anna", { role: "secondary" });
   assert.deepEqual(colors(), { master: 0, bonnie: 1, clyde: 2, anna: 3 });
+});
+
+test("a look at the nodes changes no color", () => {
+  const colors = (looks) => {
+    const story = new Story();
+    const look = () => looks && story.view.nodes();
+    for (const name of ["bonnie", "master", "clyde", "anna"]) {
+      const rows = ["bonnie", "clyde"].map((it) => row(it));
+      if (name === "master") story.state(name, { role: name, secondaries: rows });
+      else story.state(name, { role: "secondary" });
+      look();
+    }
+    return [...story.model.colors()];
+  };
+  assert.deepEqual(colors(false), colors(true));
+  assert.deepEqual(new Map(colors(false)).get("anna"), 3);
 });
 
 test("rates count appends also where their events were left out", () => {

@@ -9,7 +9,7 @@ import { nodeWords } from "../../../src/page/node-words.js";
 function secondary(changes) {
   return {
     role: "secondary",
-    told: 1,
+    stateTime: 1,
     reachable: true,
     detail: null,
     end: 5,
@@ -21,7 +21,7 @@ function secondary(changes) {
 
 test("a node that is well says so", () => {
   assert.deepEqual(nodeWords(secondary()), { text: "ready, has all", level: "ok" });
-  const master = { role: "master", told: 1, reachable: true, health: { mode: "read-write" } };
+  const master = { role: "master", stateTime: 1, reachable: true, health: { mode: "read-write" } };
   assert.equal(nodeWords(master).level, "ok");
   assert.match(nodeWords({ ...master, health: { mode: "read-only" } }).text, /^refuses messages$/);
 });
@@ -82,5 +82,5 @@ test("what cannot be reached, and a disk that failed, come first", () => {
     level: "alarm",
     more: "no space",
   });
-  assert.equal(nodeWords(secondary({ told: null })).level, "wait");
+  assert.equal(nodeWords(secondary({ stateTime: null })).level, "wait");
 });

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import {
   answerWords,
   concernNumber,
+  durationWords,
   faultPhrases,
   inForce,
   leftOutWords,
@@ -13,7 +14,6 @@ import {
   listed,
   parseConcern,
   shown,
-  span,
   toggled,
 } from "../../../src/page/words.js";
 import { NO_FAULTS } from "./items.js";
@@ -35,7 +35,7 @@ test("each node has a letter, and nodes that begin alike are told apart", () => 
 });
 
 test("time spans and lists are words", () => {
-  assert.deepEqual([0.25, 850, 1234, 34_000, 240_000].map(span), [
+  assert.deepEqual([0.25, 850, 1234, 34_000, 240_000].map(durationWords), [
     "0.3 ms",
     "850 ms",
     "1.2 s",
@@ -111,6 +111,6 @@ test("what the page was not told is told in one sentence", () => {
   );
   assert.match(
     leftOutWords({ ...none, missed: 512, messages: 7 }),
-    /512 events, since this page was too slow; 7 messages of the lists/,
+    /512 events, because this page was too slow; 7 messages of the lists/,
   );
 });

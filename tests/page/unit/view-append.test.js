@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { AppendView } from "../../../src/page/view-append.js";
+import { Story } from "./items.js";
+
+// An element of a page without a browser, as far as the form needs it.
+class FakeElement {
+  children = [];
+  #attributes = new Map();
+  #text = "";
+
+  addEventListener() {}
+  focus() {}
+  hasAttribute(name) {
+    return this.#attributes.has(name);
+  }
+  getAttribute(name) {
+    return this.#attributes.get(name) ?? null;
+  }
+  setAttribute(name, value) {
+    this.#attributes.set(name, value);
+  }
+  removeAttribute(name) {
+    this.#attributes.delete(name);
+  }
+  append(...children) {
+    this.children.push(...children);
+  }
+  replaceChildren(...children) {
+    this.children = children;
+  }
+  insertBefore(child, next) {
+    const at = this.children.indexOf(next);
+    this.children.splice(at < 0 ? this.children.length : at, 0, child);
+  }
+  get firstElementChild() {
+    return this.children[0] ?? null;
+  }
+  get nextElementSibling() {
+    return null;
+  }
+  get textContent() {
+    return this.#text + this.children.map((child) => child.textContent ?? child).join("");
+  }
+  set textContent(text) {
+    this.#text = text;
+    this.children = [];
+  }
+}
+
+// Returns the form of a page, with a client that waits for an answer that does not come.
+function waiting(t) {
+  globalThis.document = { createElement: () => new FakeElement() };
+  t.mock.method(globalThis, "fetch", () => new Promise(() => {}));
+  t.after(() => delete globalThis.document);
+  const form = new AppendView({ root: new FakeElement(), changed() {}, say() {} });
+  const entry = form.queue.add({ message: "mine", concern: 3, needed: 3, timeoutMs: null });
+  return { form, entry };
+}
+
+// Returns what is so in a cluster whose log has these messages.
+function cluster(...messages) {
+  const story = new Story().begin("bonnie", "clyde");
+  story.give("messages", { node: "master", from: 0, messages });
+  story.tell("master", "durable", { ids: [0, messages.length] });
+  return story.view;
+}
+
+test("an append of this page is found in the log of its master", (t) => {
+  const { form, entry } = waiting(t);
+  form.update(cluster("mine"), null);
+  assert.equal(entry.id, 0);
+  assert.match(form.list.textContent, /waits for bonnie and clyde/);
+});
+
+test("a recording says nothing of the appends of this page", (t) => {
+  const { form, entry } = waiting(t);
+  form.update(cluster(), null);
+  const before = form.list.textContent;
+  assert.match(before, /sent, no node has acked it/);
+  form.update(cluster("other", "mine"), "This is a recording.", { isRecording: true });
+  assert.deepEqual([entry.id, form.queue.logEnd, form.list.textContent], [null, 0, before]);
+});
