@@ -8,7 +8,7 @@ import { Lanes } from "../../../src/page/lanes.js";
 import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.js";
 import { Model } from "../../../src/page/model.js";
 import { eventWords } from "../../../src/page/sentences.js";
-import { textWidth } from "./items.js";
+import { textWidth } from "./made-up-cluster.js";
 
 const NAMES = ["master", "bonnie", "clyde", "__proto__", ""];
 const FRAMES = ["AddMessage", "Page", "Added", "GetMessages", "Handshake", undefined];

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { Clocks } from "../../../src/page/clock.js";
 import { clockWords } from "../../../src/page/words.js";
-import { row, Story } from "./items.js";
+import { MadeUpCluster, row } from "./made-up-cluster.js";
 
 // Returns the clocks after exchanges of the master with bonnie, whose clock is so many µs ahead. A
 // frame takes `way` µs there and back.
@@ -58,10 +58,10 @@ test("a clock that is set while it runs is followed", () => {
 });
 
 test("before the first exchange the times of arrival tell a large difference", () => {
-  const story = new Story({ ahead: { bonnie: 60_000_000 } });
-  story.begin("bonnie");
-  const news = story.tell("bonnie", "stored", { ids: [0, 1] });
-  assert.equal(news.t, story.time);
+  const cluster = new MadeUpCluster({ ahead: { bonnie: 60_000_000 } });
+  cluster.begin("bonnie");
+  const news = cluster.tell("bonnie", "stored", { ids: [0, 1] });
+  assert.equal(news.t, cluster.time);
 });
 
 test("virtual time is never moved", () => {
@@ -73,40 +73,44 @@ test("virtual time is never moved", () => {
 });
 
 test("where no master is known, times are those of the node that serves the page", () => {
-  const story = new Story({ ahead: { bonnie: -7_000_000 } });
-  story.state("bonnie", { role: "secondary" });
-  const { clocks } = story.model;
+  const cluster = new MadeUpCluster({ ahead: { bonnie: -7_000_000 } });
+  cluster.state("bonnie", { role: "secondary" });
+  const { clocks } = cluster.model;
   assert.equal(clockWords(clocks.facts()), "Times are those of bonnie’s clock.");
-  assert.equal(story.model.now(story.time + 1000), story.time - 7_000_000);
+  assert.equal(cluster.model.now(cluster.time + 1000), cluster.time - 7_000_000);
 });
 
 test("a master whose clock is set back is followed at once, and so is what holds", () => {
-  const story = new Story().begin("bonnie");
-  const state = (status) => story.state("master", { role: "master", secondaries: [row("bonnie", { status, lastSeenMs: 0 })] });
-  story.tell("master", "joined", { peer: "bonnie" });
-  story.tell("bonnie", "joined", { peer: "master" });
-  const open = () => story.things("band").filter((thing) => thing.open);
+  const cluster = new MadeUpCluster().begin("bonnie");
+  const state = (status) => {
+    const secondaries = [row("bonnie", { status, lastSeenMs: 0 })];
+    cluster.state("master", { role: "master", secondaries });
+  };
+  cluster.tell("master", "joined", { peer: "bonnie" });
+  cluster.tell("bonnie", "joined", { peer: "master" });
+  const open = () => cluster.things("band").filter((thing) => thing.open);
   state("suspected");
-  story.give("messages", { node: "bonnie", from: 0, messages: ["a"] });
+  cluster.give("messages", { node: "bonnie", from: 0, messages: ["a"] });
   assert.equal(open().length, 1);
-  story.ahead.master = -120e6;
-  story.pass(1000);
+  cluster.ahead.master = -120e6;
+  cluster.pass(1000);
   state("suspected");
-  const axis = () => story.time + story.ahead.master;
-  assert.equal(story.model.now(story.time + 1000), axis());
+  const axis = () => cluster.time + cluster.ahead.master;
+  assert.equal(cluster.model.now(cluster.time + 1000), axis());
   const [band] = open();
   assert.deepEqual([open().length, band.kind, band.t], [1, "silence", axis()]);
-  assert.equal(story.tell("master", "epoch", { epoch: 2 })?.t, axis());
-  story.pass(1000);
+  assert.equal(cluster.tell("master", "epoch", { epoch: 2 })?.t, axis());
+  cluster.pass(1000);
   state("healthy");
   assert.deepEqual([open().length, band.end], [0, axis()]);
-  story.append(0, 2).send("bonnie", 0, 1).store("bonnie", 0, 1).ack("bonnie", 0, 1);
-  assert.equal(story.model.clocks.of("bonnie").shift, 120e6);
-  assert.equal(story.things("exchange").length, 1, "a frame and its answer are put together");
+  cluster.append(0, 2).send("bonnie", 0, 1).store("bonnie", 0, 1).ack("bonnie", 0, 1);
+  assert.equal(cluster.model.clocks.of("bonnie").shift, 120e6);
+  assert.equal(cluster.things("exchange").length, 1, "a frame and its answer are put together");
   // Stepping back shows what was so on the axis that is in force.
-  story.give("messages", { node: "bonnie", from: 1, messages: ["b"] });
-  story.pass(1000);
+  cluster.give("messages", { node: "bonnie", from: 1, messages: ["b"] });
+  cluster.pass(1000);
   state("healthy");
-  assert.deepEqual([story.model.view(axis()).node("bonnie").end, story.model.view(axis()).node("master").health.logEnd], [2, 0]);
-  assert.equal(story.model.view(axis()).node("bonnie").stateTime !== null, true);
+  const view = cluster.model.view(axis());
+  assert.deepEqual([view.node("bonnie").end, view.node("master").health.logEnd], [2, 0]);
+  assert.equal(cluster.model.view(axis()).node("bonnie").stateTime !== null, true);
 });

@@ -7,12 +7,12 @@ import { bandMark } from "../../../src/page/band-marks.js";
 import { appendLabel } from "../../../src/page/labels.js";
 import { Lanes } from "../../../src/page/lanes.js";
 import { appendMarks, exchangeMarks, inWindow, pointMarks } from "../../../src/page/marks.js";
-import { Story, textWidth } from "./items.js";
+import { MadeUpCluster, textWidth } from "./made-up-cluster.js";
 
-function lanes(story) {
-  const nodes = story.view.nodes();
+function lanes(cluster) {
+  const nodes = cluster.view.nodes();
   const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth });
-  places.origin = story.things("exchange")[0]?.t ?? story.time;
+  places.origin = cluster.things("exchange")[0]?.t ?? cluster.time;
   return places;
 }
 
@@ -22,9 +22,9 @@ function frame(peer, request, members = {}) {
 }
 
 // Returns the marks of the exchange with a request number, by their key.
-function marksOf(story, request) {
-  const exchange = story.things("exchange").find((thing) => thing.request === request);
-  return new Map(exchangeMarks(exchange, lanes(story)).map((mark) => [mark.key, mark]));
+function marksOf(cluster, request) {
+  const exchange = cluster.things("exchange").find((thing) => thing.request === request);
+  return new Map(exchangeMarks(exchange, lanes(cluster)).map((mark) => [mark.key, mark]));
 }
 
 // Returns the points of a line `M… L…`.
@@ -33,15 +33,15 @@ function points(d) {
 }
 
 test("a frame is an arrow from its sender to its receiver, and its answer one back", () => {
-  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1, { delayMs: 400 });
-  story.pass(401).store("bonnie", 0, 1).pass(1).ack("bonnie", 0, 1);
-  const marks = marksOf(story, 1);
+  const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1, { delayMs: 400 });
+  cluster.pass(401).store("bonnie", 0, 1).pass(1).ack("bonnie", 0, 1);
+  const marks = marksOf(cluster, 1);
   assert.deepEqual(
     [...marks.values()].map(({ kind }) => kind),
     ["sent", "received", "completed"],
   );
   const [x0, y0, x1, y1] = points(marks.get("frame master").d);
-  const places = lanes(story);
+  const places = lanes(cluster);
   assert.deepEqual(
     [y0, y1],
     [places.y("master"), places.y("bonnie")].map((y) => Math.round(y * 10) / 10),
@@ -52,57 +52,57 @@ test("a frame is an arrow from its sender to its receiver, and its answer one ba
 });
 
 test("a lost frame ends in a cross before the line of the node that it was for", () => {
-  const story = new Story().begin("bonnie", "clyde").append(0, 2).send("clyde", 0, 1);
-  story.tell("master", "dropped", frame("clyde", 1));
-  story.pass(1500);
-  story.tell("master", "timed-out", frame("clyde", 1));
-  const marks = marksOf(story, 1);
+  const cluster = new MadeUpCluster().begin("bonnie", "clyde").append(0, 2).send("clyde", 0, 1);
+  cluster.tell("master", "dropped", frame("clyde", 1));
+  cluster.pass(1500);
+  cluster.tell("master", "timed-out", frame("clyde", 1));
+  const marks = marksOf(cluster, 1);
   const lost = marks.get("lost master");
   assert.deepEqual([lost.kind, lost.node, lost.peer, lost.ids], ["lost", "master", "clyde", [0, 1]]);
   const [, , , end] = points(lost.d);
-  const places = lanes(story);
+  const places = lanes(cluster);
   assert.ok(end > places.y("bonnie") + 10 && end < places.y("clyde") - 10);
   assert.equal(marks.get("timed-out").kind, "timed-out");
   assert.ok(!marks.has("frame master"));
 });
 
 test("a lost answer ends in a cross on its way back", () => {
-  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1).store("bonnie", 0, 1);
-  story.tell("bonnie", "dropped", { peer: "master", request: 1, frame: "Added", attempt: 1, delayMs: 0 });
-  const lost = marksOf(story, 1).get("lost bonnie");
+  const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1).store("bonnie", 0, 1);
+  cluster.tell("bonnie", "dropped", { peer: "master", request: 1, frame: "Added", attempt: 1, delayMs: 0 });
+  const lost = marksOf(cluster, 1).get("lost bonnie");
   assert.deepEqual([lost.kind, lost.node, lost.peer], ["lost", "bonnie", "master"]);
 });
 
 test("late answers and second answers are told apart", () => {
-  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1500);
-  story.tell("master", "timed-out", frame("bonnie", 1));
-  story
+  const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1500);
+  cluster.tell("master", "timed-out", frame("bonnie", 1));
+  cluster
     .pass(500)
     .store("bonnie", 0, 1)
     .tell("master", "late", frame("bonnie", 1));
-  story.send("bonnie", 1, 2).pass(1).store("bonnie", 1, 2).ack("bonnie", 1, 2);
-  story.tell("master", "late", frame("bonnie", 2));
-  const late = marksOf(story, 1).get("late");
-  const second = marksOf(story, 2).get("second");
+  cluster.send("bonnie", 1, 2).pass(1).store("bonnie", 1, 2).ack("bonnie", 1, 2);
+  cluster.tell("master", "late", frame("bonnie", 2));
+  const late = marksOf(cluster, 1).get("late");
+  const second = marksOf(cluster, 2).get("second");
   assert.deepEqual([late.kind, second.kind], ["late", "late"]);
   assert.notEqual(late.d.match(/a/g).length, second.d.match(/a/g).length);
 });
 
 test("of a frame that only its sender told of, a dashed arrow is drawn, and a stub until it is answered", () => {
-  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1);
-  assert.equal(marksOf(story, 1).get("frame master").look, "dashed");
-  story.pass(20).ack("bonnie", 0, 1);
-  const marks = marksOf(story, 1);
+  const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1);
+  assert.equal(marksOf(cluster, 1).get("frame master").look, "dashed");
+  cluster.pass(20).ack("bonnie", 0, 1);
+  const marks = marksOf(cluster, 1);
   assert.deepEqual([marks.get("frame master").look, marks.get("answer").look], ["dashed", "dashed"]);
   const [, , , y1] = points(marks.get("frame master").d);
-  assert.equal(y1, Math.round(lanes(story).y("bonnie") * 10) / 10);
+  assert.equal(y1, Math.round(lanes(cluster).y("bonnie") * 10) / 10);
 });
 
 test("on a secondary's page its master has a lane, and frames come from there", () => {
-  const story = new Story();
-  story.state("bonnie", { role: "secondary", master: { name: "master", connected: true } });
-  story.store("bonnie", 0, 1);
-  const nodes = story.view.lanes();
+  const cluster = new MadeUpCluster();
+  cluster.state("bonnie", { role: "secondary", master: { name: "master", connected: true } });
+  cluster.store("bonnie", 0, 1);
+  const nodes = cluster.view.lanes();
   assert.deepEqual(
     nodes.map(({ name, isElsewhere }) => [name, Boolean(isElsewhere)]),
     [
@@ -111,7 +111,7 @@ test("on a secondary's page its master has a lane, and frames come from there", 
     ],
   );
   const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth });
-  const [exchange] = story.things("exchange");
+  const [exchange] = cluster.things("exchange");
   const marks = exchangeMarks(exchange, places);
   assert.deepEqual(
     marks.map(({ kind, look, node }) => [kind, look, node]),
@@ -120,31 +120,31 @@ test("on a secondary's page its master has a lane, and frames come from there", 
       ["received", "solid", "bonnie"],
     ],
   );
-  assert.equal(story.view.master(), null);
+  assert.equal(cluster.view.master(), null);
 });
 
 test("nothing is received left of where it was sent, whatever the clocks say", () => {
-  const story = new Story({ ahead: { bonnie: -700 } }).begin("bonnie").append(0, 2).send("bonnie", 0, 1);
-  story.store("bonnie", 0, 1).ack("bonnie", 0, 1);
-  const [x0, , x1] = points(marksOf(story, 1).get("frame master").d);
+  const cluster = new MadeUpCluster({ ahead: { bonnie: -700 } }).begin("bonnie").append(0, 2).send("bonnie", 0, 1);
+  cluster.store("bonnie", 0, 1).ack("bonnie", 0, 1);
+  const [x0, , x1] = points(marksOf(cluster, 1).get("frame master").d);
   assert.ok(x1 >= x0);
 });
 
 test("request numbers of a new connection are of other requests", () => {
-  const story = new Story()
+  const cluster = new MadeUpCluster()
     .begin("bonnie")
     .append(0, 2)
     .send("bonnie", 0, 1)
     .pass(1)
     .store("bonnie", 0, 1)
     .pass(1);
-  story.ack("bonnie", 0, 1).pass(1000);
-  story.tell("master", "joined", { peer: "bonnie", end: 1 });
-  story.tell("bonnie", "joined", { peer: "master", end: 1 });
-  story.pass(1000);
+  cluster.ack("bonnie", 0, 1).pass(1000);
+  cluster.tell("master", "joined", { peer: "bonnie", end: 1 });
+  cluster.tell("bonnie", "joined", { peer: "master", end: 1 });
+  cluster.pass(1000);
   // What the secondary tells may come before what the master tells.
-  story.store("bonnie", 1, 1).append(1, 2).send("bonnie", 1, 1).pass(1).ack("bonnie", 1, 1);
-  const exchanges = story.things("exchange");
+  cluster.store("bonnie", 1, 1).append(1, 2).send("bonnie", 1, 1).pass(1).ack("bonnie", 1, 1);
+  const exchanges = cluster.things("exchange");
   assert.deepEqual(
     exchanges.map(({ ids }) => ids),
     [
@@ -159,8 +159,8 @@ test("request numbers of a new connection are of other requests", () => {
 });
 
 test("the page that a secondary requests is a frame of its master", () => {
-  const story = new Story().begin("bonnie");
-  story.tell("bonnie", "sent", {
+  const cluster = new MadeUpCluster().begin("bonnie");
+  cluster.tell("bonnie", "sent", {
     peer: "master",
     request: 4,
     frame: "GetMessages",
@@ -168,36 +168,36 @@ test("the page that a secondary requests is a frame of its master", () => {
     delayMs: 0,
     from: 0,
   });
-  story.pass(1).tell("master", "sent", frame("bonnie", 4, { frame: "Page", ids: [0, 9] }));
-  story
+  cluster.pass(1).tell("master", "sent", frame("bonnie", 4, { frame: "Page", ids: [0, 9] }));
+  cluster
     .pass(1)
     .tell("bonnie", "received", { peer: "master", request: 4, frame: "Page", ids: [0, 9], logEnd: 9 });
   const answered = { frame: "GetMessages", ids: [0, 9], tookMs: 2 };
-  story.tell("bonnie", "completed", frame("master", 4, answered));
-  const marks = marksOf(story, 4);
-  assert.equal(story.things("exchange").length, 1);
+  cluster.tell("bonnie", "completed", frame("master", 4, answered));
+  const marks = marksOf(cluster, 4);
+  assert.equal(cluster.things("exchange").length, 1);
   assert.deepEqual([marks.get("frame master").node, marks.get("frame bonnie").node], ["master", "bonnie"]);
   assert.equal(marks.get("head master").node, "bonnie");
 });
 
 test("a page that nobody told to have come is drawn dashed when its messages are acked", () => {
-  const story = new Story().begin("bonnie");
-  story.tell("master", "sent", frame("bonnie", 1, { frame: "Page", ids: [0, 6] }));
-  const places = lanes(story);
-  const end = () => points(marksOf(story, 1).get("frame master").d)[3];
+  const cluster = new MadeUpCluster().begin("bonnie");
+  cluster.tell("master", "sent", frame("bonnie", 1, { frame: "Page", ids: [0, 6] }));
+  const places = lanes(cluster);
+  const end = () => points(marksOf(cluster, 1).get("frame master").d)[3];
   assert.ok(end() < places.y("bonnie") - 10);
-  story.pass(5).tell("master", "acked", { peer: "bonnie", ids: [0, 6] });
+  cluster.pass(5).tell("master", "acked", { peer: "bonnie", ids: [0, 6] });
   assert.equal(end(), Math.round(places.y("bonnie") * 10) / 10);
-  assert.equal(marksOf(story, 1).get("frame master").look, "dashed");
+  assert.equal(marksOf(cluster, 1).get("frame master").look, "dashed");
 });
 
 test("a bar fills to its write concern, a step for each ack that counts", () => {
-  const story = new Story().begin("bonnie", "clyde").append(0, 2).pass(100);
-  story.tell("master", "acked", { peer: "bonnie", ids: [0, 1] });
-  story.tell("master", "answered", { ids: [0, 1], writeConcern: 2, answer: "acked" });
-  story.pass(50).tell("master", "acked", { peer: "clyde", ids: [0, 1] });
-  const [append] = story.things("append");
-  const marks = appendMarks(append, lanes(story), { row: 0, now: story.time, label: null });
+  const cluster = new MadeUpCluster().begin("bonnie", "clyde").append(0, 2).pass(100);
+  cluster.tell("master", "acked", { peer: "bonnie", ids: [0, 1] });
+  cluster.tell("master", "answered", { ids: [0, 1], writeConcern: 2, answer: "acked" });
+  cluster.pass(50).tell("master", "acked", { peer: "clyde", ids: [0, 1] });
+  const [append] = cluster.things("append");
+  const marks = appendMarks(append, lanes(cluster), { row: 0, now: cluster.time, label: null });
   assert.deepEqual(
     marks.map(({ kind, color }) => [kind, color]),
     [
@@ -212,13 +212,13 @@ test("a bar fills to its write concern, a step for each ack that counts", () => 
 });
 
 test("each outcome on a lane has a shape of its own", () => {
-  const story = new Story().begin("bonnie");
+  const cluster = new MadeUpCluster().begin("bonnie");
   const shapes = new Set();
   for (const kind of ["stored", "held", "gap-closed", "duplicate", "store-delayed"]) {
-    story.tell("bonnie", kind, { ids: [0, 1], end: 0, delayMs: 1 });
+    cluster.tell("bonnie", kind, { ids: [0, 1], end: 0, delayMs: 1 });
   }
-  for (const point of story.things("point")) {
-    const [mark] = pointMarks(point, lanes(story));
+  for (const point of cluster.things("point")) {
+    const [mark] = pointMarks(point, lanes(cluster));
     shapes.add(`${mark.look} ${mark.d.replaceAll(/[\d.-]+/g, "")}`);
     assert.deepEqual([mark.kind, mark.node], [point.kind, "bonnie"]);
   }
@@ -226,32 +226,32 @@ test("each outcome on a lane has a shape of its own", () => {
 });
 
 test("what the master tells of a node names it, also where that has no lane", () => {
-  const story = new Story().begin("bonnie");
-  story.tell("master", "refused", { peer: "dora", code: "other-log" });
-  story.tell("master", "joined", { peer: "bonnie" });
-  story.tell("bonnie", "joined", { peer: "master" });
-  story.tell("master", "refused", { code: "bad-handshake" });
-  const words = story.things("point").map((point) => pointMarks(point, lanes(story))[0].label.text);
+  const cluster = new MadeUpCluster().begin("bonnie");
+  cluster.tell("master", "refused", { peer: "dora", code: "other-log" });
+  cluster.tell("master", "joined", { peer: "bonnie" });
+  cluster.tell("bonnie", "joined", { peer: "master" });
+  cluster.tell("master", "refused", { code: "bad-handshake" });
+  const words = cluster.things("point").map((point) => pointMarks(point, lanes(cluster))[0].label.text);
   assert.deepEqual(words, ["dora refused", "bonnie joined", "joined", "refused"]);
 });
 
 test("a refusal is in the colour of an alarm, also where its connection ends at the same moment", () => {
-  const story = new Story().begin("bonnie");
-  story.tell("master", "refused", { peer: "dora" });
-  story.tell("master", "left-early", { detail: "refused" });
-  const looks = story.things("point").map((point) => pointMarks(point, lanes(story))[0].look);
+  const cluster = new MadeUpCluster().begin("bonnie");
+  cluster.tell("master", "refused", { peer: "dora" });
+  cluster.tell("master", "left-early", { detail: "refused" });
+  const looks = cluster.things("point").map((point) => pointMarks(point, lanes(cluster))[0].look);
   assert.deepEqual(looks, ["alarm", "alarm"]);
 });
 
 test("the words of a bar say whom its client waits for, also at a moment of the past", () => {
-  const story = new Story().begin("bonnie", "clyde").append(0, 3);
+  const cluster = new MadeUpCluster().begin("bonnie", "clyde").append(0, 3);
   const names = ["master", "bonnie", "clyde"];
-  const begin = story.time;
-  story.pass(10).tell("master", "acked", { peer: "clyde", ids: [0, 1] });
-  const between = story.time;
-  story.pass(10).tell("master", "acked", { peer: "bonnie", ids: [0, 1] });
-  story.tell("master", "answered", { ids: [0, 1], writeConcern: 3, answer: "acked" });
-  const [append] = story.things("append");
+  const begin = cluster.time;
+  cluster.pass(10).tell("master", "acked", { peer: "clyde", ids: [0, 1] });
+  const between = cluster.time;
+  cluster.pass(10).tell("master", "acked", { peer: "bonnie", ids: [0, 1] });
+  cluster.tell("master", "answered", { ids: [0, 1], writeConcern: 3, answer: "acked" });
+  const [append] = cluster.things("append");
   const label = (t) => appendLabel(append, 1, names, t);
   assert.equal(label(begin), "0 w=3 waits for bonnie, clyde");
   assert.equal(label(between), "0 w=3 waits for bonnie");
@@ -263,14 +263,14 @@ test("the words of a bar say whom its client waits for, also at a moment of the 
 });
 
 test("the words of a band end with it, in whatever font", () => {
-  const story = new Story().begin("bonnie");
-  const nodes = story.view.nodes();
+  const cluster = new MadeUpCluster().begin("bonnie");
+  const nodes = cluster.view.nodes();
   for (const width of [0.3, 0.4, 0.6]) {
     const wide = (text) => width * [...text].length;
     const places = new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth: wide });
-    places.origin = story.time;
+    places.origin = cluster.time;
     for (const ms of [10, 200, 700, 1500, 3000]) {
-      const [t, end] = [story.time, story.time + ms * 1000];
+      const [t, end] = [cluster.time, cluster.time + ms * 1000];
       const band = { kind: "gap", node: "bonnie", text: "gap: message 12 is missing", t, end };
       const [{ label, box }] = bandMark(band, places, { start: t, now: end, line: 2 });
       if (ms === 10) assert.equal(label, "");

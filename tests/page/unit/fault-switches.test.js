@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { FaultSwitches } from "../../../src/page/fault-switches.js";
-import { NO_FAULTS } from "./items.js";
+import { NO_FAULTS } from "./made-up-cluster.js";
 
 // Returns switches whose commands are answered with `failures`, one after the other, then null.
 function switches(...failures) {

@@ -6,34 +6,34 @@ import { test } from "node:test";
 import { Lanes } from "../../../src/page/lanes.js";
 import { appendMarks, exchangeMarks, pointMarks } from "../../../src/page/marks.js";
 import { experiments, marksOf } from "../../../src/page/tour-script.js";
-import { Story, textWidth } from "./items.js";
+import { MadeUpCluster, textWidth } from "./made-up-cluster.js";
 
-function lanesOf(story) {
-  const nodes = story.view.nodes();
+function lanesOf(cluster) {
+  const nodes = cluster.view.nodes();
   return new Lanes({ width: 1120, rem: 16, tall: 1000, nodes, span: 10_000_000, textWidth });
 }
 
 // Returns the mark that ends a client's bar, `{look, letters, words}` with the commands of its path, where
-// `end(story)` ends its wait.
+// `end(cluster)` ends its wait.
 function endOf(end) {
-  const story = new Story().begin("bonnie").append(0, 2).pass(100);
-  end(story);
-  const [append] = story.things("append");
-  const marks = appendMarks(append, lanesOf(story), { row: 0, now: story.time, label: null });
+  const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).pass(100);
+  end(cluster);
+  const [append] = cluster.things("append");
+  const marks = appendMarks(append, lanesOf(cluster), { row: 0, now: cluster.time, label: null });
   const { look, kind, d, words } = marks.find(({ key }) => key === "end");
   return { look, kind, letters: d.replaceAll(/[^A-Za-z]/g, ""), words };
 }
 
-const answered = (answer) => (story) => {
-  story.tell("master", "answered", { ids: [0, 1], writeConcern: 2, answer });
+const answered = (answer) => (cluster) => {
+  cluster.tell("master", "answered", { ids: [0, 1], writeConcern: 2, answer });
 };
 
 test("each way in which the wait of a client ends has a shape of its own, and words", () => {
   const acked = endOf(answered("acked"));
   const timedOut = endOf(answered("timed-out"));
   const stopping = endOf(answered("stopping"));
-  const canceled = endOf((story) => story.tell("master", "canceled", { ids: [0, 1] }));
-  const unknown = endOf((story) => story.tell("master", "started", { role: "master" }));
+  const canceled = endOf((cluster) => cluster.tell("master", "canceled", { ids: [0, 1] }));
+  const unknown = endOf((cluster) => cluster.tell("master", "started", { role: "master" }));
   assert.deepEqual(
     [acked, timedOut, stopping, canceled, unknown].map(({ look, kind, letters }) => [look, kind, letters]),
     [
@@ -60,13 +60,13 @@ test("a failed disk and too many that wait are no time limits that passed", () =
 });
 
 test("the tour points at the frame that was lost, not at a node that lost its messages", () => {
-  const story = new Story().begin("bonnie").append(0, 2).send("bonnie", 0, 1);
-  story.tell("master", "dropped", { peer: "bonnie", request: 1, frame: "AddMessage", ids: [0, 1] });
-  story.pass(10).tell("master", "lost", { peer: "bonnie", count: 1 });
-  const lanes = lanesOf(story);
+  const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1);
+  cluster.tell("master", "dropped", { peer: "bonnie", request: 1, frame: "AddMessage", ids: [0, 1] });
+  cluster.pass(10).tell("master", "lost", { peer: "bonnie", count: 1 });
+  const lanes = lanesOf(cluster);
   const marks = [
-    ...story.things("exchange").flatMap((exchange) => exchangeMarks(exchange, lanes)),
-    ...story.things("point").flatMap((point) => pointMarks(point, lanes)),
+    ...cluster.things("exchange").flatMap((exchange) => exchangeMarks(exchange, lanes)),
+    ...cluster.things("point").flatMap((point) => pointMarks(point, lanes)),
   ];
   assert.equal(marks.filter(({ kind }) => kind === "lost").length, 2);
   const [, experiment] = experiments({ master: "master", near: "bonnie", far: "bonnie", size: 2 });

@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { opened, played, saved } from "../../../src/page/recording.js";
 import { recordingItems, RecordingError } from "../../../src/page/recording-format.js";
 import { clockWords } from "../../../src/page/words.js";
-import { row, Story } from "./items.js";
+import { MadeUpCluster, row } from "./made-up-cluster.js";
 
 const HEAD = '{"recording":1,"madeBy":"acklog 0.1.0","clock":"virtual","title":"a crash"}\n';
 const STEP = '{"at":5,"event":"step","data":{"line":1,"text":"append","state":"begins","seen":null}}\n';
@@ -26,11 +26,11 @@ function fault(text) {
 }
 
 test("what is saved opens as it was", () => {
-  const story = new Story().begin("bonnie");
-  story.give("messages", { node: "bonnie", from: 0, messages: ["<b>a</b>", "b"] });
-  story.append(0, 2).send("bonnie", 0, 1).pass(3).store("bonnie", 0, 1).ack("bonnie", 0, 1);
-  story.give("connection", { open: false });
-  const { head, items } = recordingItems(saved(story.model, 0));
+  const cluster = new MadeUpCluster().begin("bonnie");
+  cluster.give("messages", { node: "bonnie", from: 0, messages: ["<b>a</b>", "b"] });
+  cluster.append(0, 2).send("bonnie", 0, 1).pass(3).store("bonnie", 0, 1).ack("bonnie", 0, 1);
+  cluster.give("connection", { open: false });
+  const { head, items } = recordingItems(saved(cluster.model, 0));
   assert.deepEqual([head.clock, head.title], ["wall", "the minute before 1970-01-01T00:00:00.000Z"]);
   const { model, from, to } = played(head, items);
   assert.ok(to > from);
@@ -43,12 +43,12 @@ test("what is saved opens as it was", () => {
 });
 
 test("a recording begins with the state of each node, also where that came before", () => {
-  const story = new Story().begin("bonnie");
-  story.give("messages", { node: "bonnie", from: 0, messages: ["a"] });
+  const cluster = new MadeUpCluster().begin("bonnie");
+  cluster.give("messages", { node: "bonnie", from: 0, messages: ["a"] });
   for (let second = 0; second < 90; second += 1) {
-    story.pass(1000).state("master", { role: "master", logEnd: 1, secondaries: [row("bonnie")] });
+    cluster.pass(1000).state("master", { role: "master", logEnd: 1, secondaries: [row("bonnie")] });
   }
-  const { items } = recordingItems(saved(story.model, 0));
+  const { items } = recordingItems(saved(cluster.model, 0));
   const begin = items.filter(({ data }) => data.node === "bonnie").map(({ event }) => event);
   assert.deepEqual(begin, ["state", "messages"]);
 });
@@ -78,7 +78,8 @@ test("a file that is no recording is refused with the line that is wrong", () =>
 // Returns the line of a recording with a state of a node, whose health has other members.
 function stateLine(health, members = {}) {
   const whole = { role: "master", logEnd: 1, secondaries: [], refused: [], ...health };
-  return `${JSON.stringify({ at: 1, event: "state", data: { node: "a", time: 1, reachable: true, health: whole, ...members } })}\n`;
+  const data = { node: "a", time: 1, reachable: true, health: whole, ...members };
+  return `${JSON.stringify({ at: 1, event: "state", data })}\n`;
 }
 
 test("states of another shape than a node tells are refused", () => {
@@ -123,7 +124,8 @@ function cutAsAdvised(text, message, lines) {
     const file = join(folder, "long.ndjson");
     writeFileSync(file, text);
     const command = message.match(/\(head .*\)/)[0].replaceAll(/\bF\b/g, '"$F"').replaceAll(/\bN\b/g, '"$N"');
-    return execFileSync("sh", ["-c", command], { env: { ...process.env, F: file, N: String(lines) }, encoding: "utf8" });
+    const env = { ...process.env, F: file, N: String(lines) };
+    return execFileSync("sh", ["-c", command], { env, encoding: "utf8" });
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -157,31 +159,31 @@ test("names that are not known are passed over, and times never go back", () => 
 });
 
 test("a recording is shown first where there is something to see, and not at its end or before it", () => {
-  const story = new Story();
-  story.give("step", { line: 1, text: "cluster", state: "begins", seen: null });
-  story.pass(700).begin("bonnie");
-  const known = story.time;
-  const { start: alone, to } = played({ clock: "virtual" }, story.items);
+  const cluster = new MadeUpCluster();
+  cluster.give("step", { line: 1, text: "cluster", state: "begins", seen: null });
+  cluster.pass(700).begin("bonnie");
+  const known = cluster.time;
+  const { start: alone, to } = played({ clock: "virtual" }, cluster.items);
   assert.equal(alone, to);
-  story.give("messages", { node: "master", from: 0, messages: [] });
-  story.pass(900).give("messages", { node: "master", from: 0, messages: ["a"] });
-  story.pass(9000).give("messages", { node: "bonnie", from: 0, messages: ["a"] });
-  const whole = played({ clock: "virtual" }, story.items);
+  cluster.give("messages", { node: "master", from: 0, messages: [] });
+  cluster.pass(900).give("messages", { node: "master", from: 0, messages: ["a"] });
+  cluster.pass(9000).give("messages", { node: "bonnie", from: 0, messages: ["a"] });
+  const whole = played({ clock: "virtual" }, cluster.items);
   const view = whole.model.view(whole.start);
   assert.deepEqual([view.node("master").text(0), view.node("bonnie").stateTime !== null], ["a", true]);
   assert.ok(whole.from < known && whole.start < whole.to);
-  const late = story.items.filter(({ event, data }) => event !== "messages" || data.node === "bonnie");
+  const late = cluster.items.filter(({ event, data }) => event !== "messages" || data.node === "bonnie");
   assert.equal(played({ clock: "virtual" }, late).start - known, 2_001_000);
 });
 
 test("of a recording everything is kept, however long it is", () => {
-  const story = new Story().begin("bonnie").append(0, 1);
-  const then = story.time;
+  const cluster = new MadeUpCluster().begin("bonnie").append(0, 1);
+  const then = cluster.time;
   for (let second = 0; second < 5000; second += 1) {
-    story.pass(1000).state("bonnie", { role: "secondary", logEnd: second });
-    story.tell("bonnie", "ready", { peer: "master" });
+    cluster.pass(1000).state("bonnie", { role: "secondary", logEnd: second });
+    cluster.tell("bonnie", "ready", { peer: "master" });
   }
-  const { model } = played({ clock: "wall" }, story.items);
+  const { model } = played({ clock: "wall" }, cluster.items);
   assert.equal(model.view(then).node("bonnie").health.logEnd, 0);
   assert.equal(model.view(then).appends().length, 1);
   const points = model.things.between(-Infinity, Infinity).filter(({ type }) => type === "point");

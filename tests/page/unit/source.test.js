@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Model } from "../../../src/page/model.js";
 import { liveSource, pageTime } from "../../../src/page/source.js";
 import { clockWords } from "../../../src/page/words.js";
-import { NO_FAULTS, row, Story } from "./items.js";
+import { NO_FAULTS, row, MadeUpCluster } from "./made-up-cluster.js";
 
 const SECOND = 1_000_000;
 
@@ -46,12 +46,12 @@ function opened() {
 
 // Returns what a cluster told that was there for 30 seconds before now.
 function past() {
-  const story = new Story();
-  story.time = pageTime() - 30 * SECOND;
-  story.begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(2).store("bonnie", 0, 1).ack("bonnie", 0, 1);
+  const cluster = new MadeUpCluster();
+  cluster.time = pageTime() - 30 * SECOND;
+  cluster.begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(2).store("bonnie", 0, 1).ack("bonnie", 0, 1);
   // One tells nothing for long, as in a simulation in which nothing happens.
-  story.pass(20_000).state("master", { role: "master", secondaries: [row("bonnie")] });
-  return story.items;
+  cluster.pass(20_000).state("master", { role: "master", secondaries: [row("bonnie")] });
+  return cluster.items;
 }
 
 test("a page that comes late shows what came before, when it was, and no clock is moved by that", () => {
@@ -74,12 +74,12 @@ function bandsThatHold(model) {
 
 // Returns what a cluster told whose one node was paused two minutes before now.
 function longPaused() {
-  const story = new Story();
-  story.time = pageTime() - 120 * SECOND;
-  story.begin("bonnie").pass(1000);
-  story.tell("bonnie", "faults", { faults: { ...NO_FAULTS, paused: true } });
-  story.pass(100_000).state("bonnie", { role: "secondary" });
-  return story.items;
+  const cluster = new MadeUpCluster();
+  cluster.time = pageTime() - 120 * SECOND;
+  cluster.begin("bonnie").pass(1000);
+  cluster.tell("bonnie", "faults", { faults: { ...NO_FAULTS, paused: true } });
+  cluster.pass(100_000).state("bonnie", { role: "secondary" });
+  return cluster.items;
 }
 
 function tellPast(source, items) {

@@ -7,7 +7,7 @@ import { Lanes, nextStart, nextTime, Room, Rows, windowStart } from "../../../sr
 import { ceiling } from "../../../src/page/rate-counts.js";
 import { Sampling } from "../../../src/page/sampling.js";
 import { Timed } from "../../../src/page/timed.js";
-import { textWidth } from "./items.js";
+import { textWidth } from "./made-up-cluster.js";
 
 const SECOND = 1_000_000;
 

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Arrow, newestMark, placeOf } from "../../../src/page/arrow.js";
 import { Sight } from "../../../src/page/sight.js";
 import { experiments, hindrance } from "../../../src/page/tour-script.js";
-import { NO_FAULTS } from "./items.js";
+import { NO_FAULTS } from "./made-up-cluster.js";
 
 const NAMES = { master: "master", near: "bonnie", far: "clyde", size: 3 };
 // A cluster as the tour sees it, whose nodes the test changes.

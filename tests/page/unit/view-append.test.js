@@ -1,8 +1,10 @@
+/** The form that appends, and its list. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { AppendView } from "../../../src/page/view-append.js";
-import { Story } from "./items.js";
+import { MadeUpCluster } from "./made-up-cluster.js";
 
 // An element of a page without a browser, as far as the form needs it.
 class FakeElement {
@@ -61,10 +63,10 @@ function waiting(t) {
 
 // Returns what is so in a cluster whose log has these messages.
 function cluster(...messages) {
-  const story = new Story().begin("bonnie", "clyde");
-  story.give("messages", { node: "master", from: 0, messages });
-  story.tell("master", "durable", { ids: [0, messages.length] });
-  return story.view;
+  const cluster = new MadeUpCluster().begin("bonnie", "clyde");
+  cluster.give("messages", { node: "master", from: 0, messages });
+  cluster.tell("master", "durable", { ids: [0, messages.length] });
+  return cluster.view;
 }
 
 test("an append of this page is found in the log of its master", (t) => {

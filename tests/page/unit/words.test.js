@@ -16,7 +16,7 @@ import {
   shown,
   toggled,
 } from "../../../src/page/words.js";
-import { NO_FAULTS } from "./items.js";
+import { NO_FAULTS } from "./made-up-cluster.js";
 
 test("a text is shown in one line, and what reorders or hides is visible", () => {
   assert.equal(shown("a\nb\u202ec\u0000"), "a⏎b[RLO]c␀");

@@ -18,7 +18,7 @@ export const NO_FAULTS = {
 // The width of words where nothing measures them: all characters are alike, in rem.
 export const textWidth = (text, isBold) => text.length * (isBold ? 0.46 : 0.4);
 
-export class Story {
+export class MadeUpCluster {
   #ids = new Map();
   items = [];
 
