@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use acklog_api::recording::{PAST_EVENT, STEP_EVENT};
-use acklog_api::{EventsRequest, MissedEvents, NodeState, SampledEvents, view};
+use acklog_api::{EventKind, EventsRequest, MissedEvents, NodeState, Role, SampledEvents, view};
 use acklog_client::{
     CallError, Dial, NodeEvents, NodeEventsError, RetryPauses, StreamedItem, events_silence_max,
 };
 use acklog_types::NodeName;
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -49,17 +50,57 @@ struct Relay {
 /// Nobody takes what is relayed any more.
 struct Unwanted;
 
-/// The part of an item by which it is known whose it is.
+/// The parts of an item by which it is known whose it is. Of other types than expected they are
+/// those of a later version.
 #[derive(Deserialize)]
 struct Teller<'a> {
     #[serde(borrow)]
     node: Option<Cow<'a, str>>,
+    kind: Option<Value>,
+    role: Option<Value>,
+    health: Option<Value>,
 }
 
 /// A relay that runs, and the place that it reads.
 struct RunningRelay {
     place: Option<SocketAddr>,
     _task: AbortOnDropHandle<()>,
+}
+
+impl Teller<'_> {
+    /// Returns whether only a master tells such an item, by its name.
+    fn is_master(&self, name: &str) -> bool {
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let (kind, role) = match name {
+            "" => (self.kind.as_ref(), self.role.as_ref()),
+            view::STATE_EVENT => (None, self.health.as_ref().and_then(|health| health.get("role"))),
+            _ => (None, None),
+        };
+        text(kind).is_some_and(|kind| is_of_master(&kind.into()))
+            || text(role).is_some_and(|role| Role::from(role) == Role::Master)
+    }
+}
+
+/// Returns whether only a master tells events of this kind: they are about its clients, about other
+/// nodes, or about the cluster. Others that no secondary tells today it may tell one day, such as
+/// the epoch that it follows.
+fn is_of_master(kind: &EventKind) -> bool {
+    use EventKind as Kind;
+    matches!(
+        kind,
+        Kind::Accepted
+            | Kind::Waits
+            | Kind::Durable
+            | Kind::Acked
+            | Kind::Answered
+            | Kind::Canceled
+            | Kind::Aborted
+            | Kind::Lost
+            | Kind::Health
+            | Kind::Quorum
+            | Kind::Mode
+            | Kind::Members
+    )
 }
 
 /// Relays the events of each secondary that the master knows, until nobody takes them any more or
@@ -164,7 +205,7 @@ impl Relay {
     /// Appends an item as it is, but for what only this node knows of it.
     ///
     /// # Errors
-    /// When another node tells it, or none does: the reason, behind the address.
+    /// When another node tells it, a master does, or none: the reason, behind the address.
     fn write(
         &self,
         out: &mut Vec<u8>,
@@ -175,11 +216,14 @@ impl Relay {
         let teller = serde_json::from_str::<Teller<'_>>(data).ok();
         let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let is_told = is_word && !UNTOLD.contains(&name);
-        let Some(Teller { node: teller }) = teller.filter(|_| is_told) else {
+        let Some(teller) = teller.filter(|_| is_told) else {
             return Err("tells what no node does".to_owned());
         };
-        if let Some(other) = teller.filter(|teller| teller != self.name.as_str()) {
-            return Err(format!("is {}, another node", clip(&other)));
+        if let Some(other) = teller.node.as_deref().filter(|node| *node != self.name.as_str()) {
+            return Err(format!("is {}, another node", clip(other)));
+        }
+        if teller.is_master(name) {
+            return Err("tells what only a master does".to_owned());
         }
         let node = Some(self.name.to_string());
         match name {

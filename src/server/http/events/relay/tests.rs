@@ -135,6 +135,85 @@ async fn only_what_the_node_tells_of_itself_is_passed_on_and_each_item_on_one_li
 }
 
 #[tokio::test]
+async fn what_only_a_master_tells_is_not_passed_on_from_a_secondary() {
+    let relayed = async |told: &str| {
+        let node = ScriptedNode::start([Script::events(&[told])]).await;
+        relayed(Some(&node)).await
+    };
+    let event = |body: Value| format!("data: {body}\n\n");
+    let state = |health: Value| {
+        format!("event: state\ndata: {}\n\n", json!({"node": "bonnie", "health": health}))
+    };
+    let started = |role: &str| event(json!({"node": "bonnie", "kind": "started", "role": role}));
+    let of_master = [
+        event(json!({"node": "bonnie", "kind": "acked", "peer": "clyde", "ids": [0, 99999]})),
+        event(json!({"node": "bonnie", "kind": "health", "peer": "clyde", "status": "unhealthy"})),
+        // Also where no node is named: it is of this one.
+        event(json!({"kind": "quorum", "healthy": 1, "required": 2})),
+        "data: {\"node\":\"bonnie\",\"kind\":\"mod\\u0065\"}\n\n".to_owned(),
+        started("master"),
+        state(json!({"role": "master", "name": "bonnie"})),
+        // Nothing that this version reads, but a page may.
+        state(json!({"role": "master", "secondaries": 7})),
+    ];
+    for told in of_master {
+        let (text, detail) = relayed(&told).await;
+        assert_eq!(text, "", "{told}");
+        assert!(detail.contains(" tells what only a master does; "), "{told}: {detail}");
+    }
+    let of_secondary = EventKind::ALL.iter().filter(|kind| !is_of_master(kind));
+    let kinds = of_secondary.map(|kind| event(json!({"kind": kind.as_str(), "node": "bonnie"})));
+    let of_later = [
+        started("secondary"),
+        started("witness"),
+        event(json!({"kind": "of-later", "node": "bonnie"})),
+        "event: of-later\ndata: {\"kind\":\"acked\",\"role\":\"master\"}\n\n".to_owned(),
+        state(json!({"role": "witness"})),
+    ];
+    let told: String = kinds.chain(of_later).collect();
+    assert_eq!(relayed(&told).await.0, told);
+    assert_eq!(EventKind::ALL.iter().filter(|kind| is_of_master(kind)).count(), 12);
+}
+
+#[test]
+fn what_a_secondary_tells_is_not_taken_for_what_only_a_master_does() {
+    // The kinds of what `crates/protocol/src/secondary`, and what both roles use, emit.
+    let told = [
+        "started",
+        "stopping",
+        "connecting",
+        "joined",
+        "ready",
+        "left",
+        "refused",
+        "advice",
+        "received",
+        "sent",
+        "resent",
+        "completed",
+        "timed-out",
+        "late",
+        "failed",
+        "under-way",
+        "dropped",
+        "doubled",
+        "delayed",
+        "stored",
+        "held",
+        "gap-closed",
+        "duplicate",
+        "store-delayed",
+        "disk",
+        "repair",
+        "faults",
+        "disconnected",
+    ];
+    for kind in told {
+        assert!(!is_of_master(&EventKind::from(kind.to_owned())), "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_that_is_reached_again_is_relayed_again() {
     let scripts = [Script::answer(404, "text/plain", "no"), Script::events(&[&state("bonnie")])];
     let node = ScriptedNode::start(scripts).await;
