@@ -124,18 +124,20 @@ fn read_texts(log: &LogReader, from: LogEnd, until: LogEnd) -> ReadTexts {
     let from = begin_of_last(log, from, until);
     let (mut runs, mut run) = (Vec::new(), (from, Vec::new()));
     let (mut at, mut bytes, mut cursor) = (from, PAGE_BYTES, PageCursor::default());
+    // Whether the next read is of one record.
+    let mut is_alone = false;
     while at < until {
         match log.read_page(at, until, bytes, &mut cursor) {
             Ok(PageRead::Records(records)) if records.range().is_empty() => break,
             Ok(PageRead::Records(records)) => {
                 run.1.extend(records.texts().map(|(_, _, text)| shown_text(text)));
-                (at, bytes) = (records.range().end(), PAGE_BYTES);
+                (at, bytes, is_alone) = (records.range().end(), PAGE_BYTES, false);
             }
             Ok(PageRead::Longer(longer)) => bytes = longer,
             // What stands before the damage is read by itself.
-            Err(ReadError::Damaged { .. }) if bytes == PAGE_BYTES => bytes = 1,
+            Err(ReadError::Damaged { .. }) if !is_alone => (bytes, is_alone) = (1, true),
             Err(ReadError::Damaged { .. }) => {
-                (at, bytes) = (at.plus(1), PAGE_BYTES);
+                (at, bytes, is_alone) = (at.plus(1), PAGE_BYTES, false);
                 let whole = std::mem::replace(&mut run, (at, Vec::new()));
                 runs.extend(Some(whole).filter(|(_, texts)| !texts.is_empty()));
             }

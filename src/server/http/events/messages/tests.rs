@@ -1,7 +1,12 @@
 //! The list of messages of a node, as it is told.
 
-use acklog_log::in_memory;
-use acklog_types::Batch;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use acklog_log::disk::{DiskOptions, Recovered, Sizes, recover};
+use acklog_log::{SimDisk, in_memory};
+use acklog_types::{Batch, RECORD_HEADER_BYTES};
 
 use super::*;
 
@@ -75,4 +80,43 @@ fn of_long_messages_only_the_last_are_read() {
     writer.append(0, None, &Batch::from("y".repeat(8 * 1024 * 1024).as_str()));
     writer.flush();
     assert_eq!(last(read_texts(&reader, at(0), at(21)).runs), (at(20), 1, 1), "one is always read");
+}
+
+/// Returns the positions and lengths of what is read of a log on disk that has a short message, one
+/// with a record of so many bytes, which is damaged, and another short one.
+fn read_around_damage(bytes: usize) -> Vec<(u64, Vec<usize>)> {
+    let disk = SimDisk::new();
+    // Nothing stays in memory.
+    let sizes = Sizes { recent_bytes: 0, chunk_bytes: 100, ..Sizes::DEFAULT };
+    let options = DiskOptions { sizes, ..DiskOptions::OF_TESTS };
+    let Recovered { mut opened, mut committer, .. } =
+        recover(Arc::new(disk.mounted()), options).unwrap();
+    let long = "x".repeat(bytes - RECORD_HEADER_BYTES);
+    for text in ["before", &long, "behind", "last"] {
+        opened.writer.append(0, None, &Batch::from(text));
+        opened.writer.flush();
+        committer.write();
+        committer.sync();
+    }
+    let file = "00000000000000000000.log";
+    let bytes = disk.bytes(file);
+    let place = bytes.windows(16).position(|bytes| bytes == [b'x'; 16]).unwrap();
+    disk.flip_bit(file, place as u64 * 8);
+    let log = opened.reader;
+    assert!(log.page_in_memory(at(0), at(3), usize::MAX).is_none(), "it is in the file");
+    // On a thread of its own: a read without an end ends the test, not its run.
+    let (sender, read) = mpsc::channel();
+    thread::spawn(move || sender.send(read_texts(&log, at(0), at(3))));
+    let read = read.recv_timeout(Duration::from_secs(60)).expect("it is read again and again");
+    assert_eq!(read.end, at(3));
+    let lengths = |texts: Vec<String>| texts.iter().map(String::len).collect();
+    read.runs.into_iter().map(|(from, texts)| (from.get(), lengths(texts))).collect()
+}
+
+#[test]
+fn a_damaged_message_is_left_out_however_long_it_is() {
+    for bytes in [100, PAGE_BYTES - 1, PAGE_BYTES, PAGE_BYTES + 1, 3 * PAGE_BYTES] {
+        let runs = read_around_damage(bytes);
+        assert_eq!(runs, [(0, vec!["before".len()]), (2, vec!["behind".len()])], "{bytes} bytes");
+    }
 }
