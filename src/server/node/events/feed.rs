@@ -51,8 +51,7 @@ impl EventFeed {
         // Numbers of requests begin anew with each connection.
         self.recorder.forget_frames();
         if is_heard {
-            // What was left out before is not missed by those who listen now.
-            self.sampler = Sampler::new(Instant::now());
+            self.sampler.go_on(Instant::now());
         }
         Some(if is_heard { logged().max(LISTENED_DETAIL) } else { logged() })
     }
@@ -169,6 +168,7 @@ mod tests {
     use acklog_types::{IdRange, LogEnd, RequestId};
 
     use super::super::hub::{EventListener, Heard};
+    use super::super::sampler::EVENTS_MAX;
     use super::*;
     use crate::contract::Sending;
 
@@ -229,6 +229,37 @@ mod tests {
         let logged = || Detail::Heartbeats;
         let _listener = hub.listen(None);
         assert_eq!(feed.changed_detail(logged), Some(Detail::Heartbeats), "log lines need more");
+    }
+
+    /// Returns the number of events that wait now.
+    async fn waiting(listener: &mut EventListener) -> usize {
+        let mut count = 0;
+        loop {
+            let items = tokio::select! {
+                biased;
+                Heard::Items(items) = listener.next() => items,
+                () = std::future::ready(()) => return count,
+            };
+            count += items.iter().filter(|item| matches!(***item, EventItem::Event(_))).count();
+        }
+    }
+
+    #[tokio::test]
+    async fn who_listens_again_and_again_gets_no_more_than_the_bound() {
+        let (hub, mut feed, now) = feed();
+        let mut heard = 0;
+        for _ in 0..5 {
+            let mut listener = hub.clone().listen(None);
+            assert_eq!(feed.changed_detail(|| Detail::Changes), Some(Detail::Frames));
+            (0..3000).for_each(|_| feed.take(now, accepted()));
+            feed.flush(now);
+            heard += waiting(&mut listener).await;
+            drop(listener);
+            feed.changed_detail(|| Detail::Changes);
+        }
+        let seconds = now.elapsed().as_secs() as usize + 1;
+        assert!(heard <= seconds * EVENTS_MAX, "{heard} events in {seconds} s");
+        assert!(heard > 1000);
     }
 
     #[tokio::test]

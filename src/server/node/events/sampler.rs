@@ -7,7 +7,7 @@ use acklog_types::IdRange;
 
 /// Most events of messages and frames in a second, whenever it begins. Fewer: less is seen of a
 /// busy node. More: listening costs the node more, and a page cannot draw them.
-const EVENTS_MAX: usize = 2000;
+pub(super) const EVENTS_MAX: usize = 2000;
 
 /// Messages that the events of a second are about, one counted for each event about it, from which
 /// a node is busy. Lower: less is seen of a node that has time to tell more. Higher: whoever
@@ -139,12 +139,30 @@ impl Sampler {
         is_followed
     }
 
-    /// Decides whether an event that is followed is recorded at this time: within the bound.
-    pub(super) fn keep(&mut self, now: Instant) -> bool {
+    /// Goes on after a time in which nobody listened. What was left out before is not missed by
+    /// those who listen now, but what was recorded counts for the bound: a reader that comes again
+    /// and again gets no more than one that stays.
+    pub(super) fn go_on(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.began) >= 2 * WINDOW {
+            // It says nothing about the next second.
+            self.events = EventCounts::default();
+        }
+        self.forget_old(now);
+        self.roll(now);
+        self.left_out = 0;
+    }
+
+    /// Forgets the events that were recorded before the last second.
+    fn forget_old(&mut self, now: Instant) {
         let is_over = |at: &Instant| now.saturating_duration_since(*at) >= WINDOW;
         while self.recorded.front().is_some_and(is_over) {
             self.recorded.pop_front();
         }
+    }
+
+    /// Decides whether an event that is followed is recorded at this time: within the bound.
+    pub(super) fn keep(&mut self, now: Instant) -> bool {
+        self.forget_old(now);
         if self.recorded.len() == EVENTS_MAX {
             self.left_out += 1;
             return false;
@@ -291,6 +309,34 @@ mod tests {
                 assert_eq!(followed, whole, "{rate} a second");
             }
         }
+    }
+
+    #[test]
+    fn who_listens_again_and_again_gets_no_more_than_the_bound() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        let recorded: u64 = (0..10)
+            .map(|turn| {
+                let now = start + turn * WINDOW / 10;
+                sampler.go_on(now);
+                pass(&mut sampler, now, u64::from(turn) * 1500, 1500).1
+            })
+            .sum();
+        assert!(recorded > 1000 && recorded <= EVENTS_MAX as u64, "{recorded} events");
+        sampler.go_on(start + WINDOW);
+        assert!(sampler.every >= 256, "it is known to be busy");
+        assert_eq!(sampler.roll(start + 2 * WINDOW), None, "who listens now missed nothing");
+    }
+
+    #[test]
+    fn who_listens_after_a_long_time_sees_a_node_that_was_busy_whole() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        pass(&mut sampler, start, 0, 50_000);
+        let now = start + 3600 * WINDOW;
+        sampler.go_on(now);
+        assert_eq!(pass(&mut sampler, now, 7, 400), ((7..407).collect(), 800));
+        assert_eq!(sampler.raise_at, EVENTS_MAX / 2);
     }
 
     #[test]
