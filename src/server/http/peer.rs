@@ -111,9 +111,10 @@ pub(super) fn not_reached(reason: impl std::fmt::Display) -> String {
     )
 }
 
-/// The reason where a secondary told no HTTP port since the master started.
-pub(super) const NO_PLACE: &str =
-    "it has not connected since this master started, so its HTTP port is not known";
+/// The reason where a secondary told no HTTP port since the master started, and what to do.
+pub(super) const NO_PLACE: &str = "it has not connected since this master started, so its HTTP \
+                                   port is not known; start it, or see its log for why it does \
+                                   not reach the master";
 
 #[cfg(test)]
 mod tests {

@@ -88,6 +88,7 @@ async fn the_reason_and_the_remedy_are_told_where_a_node_is_not_reached() {
     let (text, detail) = relayed(None).await;
     assert_eq!(text, "");
     assert!(detail.starts_with("it has not connected since this master started"), "{detail}");
+    assert!(detail.ends_with("; start it, or see its log for why it does not reach the master"));
     let other = ScriptedNode::start([Script::events(&[&state("clyde")])]).await;
     let (text, detail) = relayed(Some(&other)).await;
     assert_eq!(text, "");
