@@ -5,9 +5,10 @@
 //! share nothing while they send.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::Duration;
 
+use acklog_threads::lock;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -180,10 +181,6 @@ impl StartBarrier {
             _ => Ok(*progress.begin.get_or_init(Instant::now)),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs the share of one thread; returns its counts and the time that it

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use acklog_sim::scenario::{
     Action, AppendStep, Backend, FollowStep, NodeHealth, ReaderEvent, Reply, Settings, Shown, Step,
     StreamStep, Ticket, TimedReply, Trouble, WaitStep, master,
 };
+use acklog_threads::lock;
 use acklog_types::{NodeName, WriteConcern};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -385,8 +386,4 @@ async fn unless_interrupted<T>(
         _ = stopped.wait_for(|is_stopped| *is_stopped) => Err(Trouble::Interrupted),
         done = work => done.map_err(|error| Trouble::Failed(format!("{error:#}"))),
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().expect("no holder of this lock panics")
 }

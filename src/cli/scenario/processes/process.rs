@@ -5,6 +5,7 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use acklog_threads::lock;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -131,8 +132,4 @@ async fn read_lines(
 fn port_after(line: &str, text: &str) -> Option<u16> {
     let address = line.split_once(text)?.1.split(' ').next()?;
     address.rsplit_once(':')?.1.parse().ok()
-}
-
-fn lock(output: &Mutex<NodeOutput>) -> MutexGuard<'_, NodeOutput> {
-    output.lock().expect("no holder of this lock panics")
 }
