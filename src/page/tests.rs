@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use acklog_api::recording::RECORDING_VERSION;
+use acklog_api::{EventKind, SampledEvents};
+
 use super::*;
 
 fn answer(file: &PageFile, tags: Option<&str>) -> Response<Bytes> {
@@ -92,6 +95,35 @@ fn no_file_breaks_the_policy_by_what_stands_in_it() {
             }
         }
     }
+}
+
+/// Returns what stands between a text, which is in all scripts once, and the end that follows.
+fn between(opening: &str, end: &str) -> &'static str {
+    let scripts = FILES.iter().filter(|file| file.name.ends_with(".js"));
+    let texts = scripts.map(|file| str::from_utf8(file.bytes).expect("a text"));
+    let found: Vec<&str> = texts.flat_map(|text| text.split(opening).skip(1)).collect();
+    assert_eq!(found.len(), 1, "{opening}");
+    found[0].split_once(end).expect("an end").0
+}
+
+#[test]
+fn numbers_that_the_page_shares_with_nodes_are_the_same() {
+    let number = |name: &str| between(&format!("const {name} = "), ";").parse::<u64>().unwrap();
+    assert_eq!(number("BUSY_EVERY"), SampledEvents::EVERY_WHEN_BUSY);
+    assert_eq!(number("VERSION"), RECORDING_VERSION);
+}
+
+#[test]
+fn the_page_has_a_sentence_for_each_kind_of_event() {
+    let lines = between("const SENTENCES = {\n", "\n};").lines();
+    // Lines that are further in go on with the sentence above.
+    let keys = lines.filter_map(|line| line.strip_prefix("  ").filter(|it| !it.starts_with(' ')));
+    let told: BTreeSet<&str> =
+        keys.map(|line| line.split_once(": (").expect("a kind").0.trim_matches('"')).collect();
+    let known: BTreeSet<&str> = EventKind::ALL.iter().map(EventKind::as_str).collect();
+    let untold: Vec<_> = known.difference(&told).collect();
+    assert_eq!(untold, [&"cut", &"trimmed"], "those that no node tells yet");
+    assert!(told.is_subset(&known), "{:?}", told.difference(&known));
 }
 
 #[test]
