@@ -2,7 +2,7 @@
 //!
 //! A node serves them, and so does the runner of a scenario that is watched. The browser asks
 //! before each use whether a file changed ([`ETAG`]), so that a page never mixes files of two
-//! releases for long, and its policy lets it speak with the server that it came from alone.
+//! releases for long, and its policy lets it speak only with the server that it came from.
 //!
 //! A new file is a line in [`FILES`].
 
@@ -125,13 +125,13 @@ impl PageFile {
     pub fn answer(&self, request: &HeaderMap) -> Response<Bytes> {
         let tag = self.tag();
         let has_it = request.get_all(IF_NONE_MATCH).iter().any(|tags| names(tags, &tag));
-        let mut response = match has_it {
-            true => Response::new(Bytes::new()),
-            false => Response::new(Bytes::from_static(self.bytes)),
+        let (status, body) = if has_it {
+            (StatusCode::NOT_MODIFIED, Bytes::new())
+        } else {
+            (StatusCode::OK, Bytes::from_static(self.bytes))
         };
-        if has_it {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        }
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
         let headers = response.headers_mut();
         for (name, value) in COMMON_HEADERS {
             headers.insert(name, HeaderValue::from_static(value));
