@@ -41,6 +41,9 @@ impl ToldNode {
 ///
 /// # Errors
 /// When as many follow the node as may.
+///
+/// # Panics
+/// Outside of a runtime with local tasks.
 pub(super) fn answer(
     told: &ToldNode,
     request: EventsRequest,

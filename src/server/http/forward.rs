@@ -36,7 +36,7 @@ pub(super) fn was_passed_on(headers: &HeaderMap) -> bool {
 
 /// Sends a request to the same path of a secondary, with the caller's own authorization, and
 /// returns its answer as it is. The secondary is named in it, so that another node at its address
-/// does not take it for its own.
+/// does not take it for its own. Dropped, the request may have been done all the same.
 ///
 /// # Errors
 /// When the master knows no secondary of that name, does not reach it, or no node answers there.

@@ -61,7 +61,7 @@ struct HttpNumbers {
 }
 
 impl MetricsSources {
-    /// Returns the answer to a scrape by a client with these headers.
+    /// Returns the answer to a scrape by a client with these headers. Cancel safe.
     ///
     /// # Errors
     /// When the node has stopped.

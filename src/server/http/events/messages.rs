@@ -21,7 +21,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Most messages of one look. Fewer: more are left out. More: more bytes than anybody can follow.
 const LOOK_MAX: u64 = 100;
 
-/// Looks in one while messages are left out. Fewer: a list that nobody can read takes time from the
+/// While messages are left out, the list is told only once in so many looks. Fewer: a list that
+/// nobody can read, since most of its messages are new each time, takes processor time from the
 /// node's senders. More: the list stands still in between.
 const RUSH_LOOKS: u32 = 10;
 
@@ -35,7 +36,7 @@ const LOOK_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const PAGE_BYTES: usize = 64 * 1024;
 
 /// Tells the last messages that the node shows, and then new ones, until nobody takes them any
-/// more.
+/// more. May be dropped at any await.
 pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

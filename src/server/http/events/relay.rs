@@ -33,9 +33,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// is dialed again and again without a pause. Longer: one that restarts is reached later.
 const LASTS_FROM: Duration = Duration::from_secs(2);
 
-/// Names that no node tells: what only whoever plays a scenario tells, in the name of all nodes,
-/// and what a browser's reader of a stream tells by itself. Other unknown names may be those of
-/// later nodes.
+/// Names that are not relayed: only a scenario's runner tells `past` and `step`, and `open`,
+/// `error` and `message` are what an `EventSource` raises itself. Other unknown names may be those
+/// of later nodes.
 const UNTOLD: [&str; 5] = [PAST_EVENT, STEP_EVENT, "open", "error", "message"];
 
 /// One secondary whose events are relayed.
@@ -104,7 +104,8 @@ fn is_of_master(kind: &EventKind) -> bool {
 }
 
 /// Relays the events of each secondary that the master knows, until nobody takes them any more or
-/// the node has stopped. Secondaries that join are added, and forgotten ones end.
+/// the node has stopped. Secondaries that join are added, and forgotten ones end. May be dropped at
+/// any await.
 ///
 /// # Panics
 /// Outside of a runtime with local tasks.

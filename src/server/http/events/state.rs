@@ -23,7 +23,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const LOOKS_MAX: u32 = 4;
 
 /// Tells the state of a node at once, when it changes, and at least once a second, that of a busy
-/// node no more often, until the node has stopped or nobody takes it any more.
+/// node no more often, until the node has stopped or nobody takes it any more. May be dropped at
+/// any await.
 pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

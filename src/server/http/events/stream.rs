@@ -82,7 +82,8 @@ impl Listening {
         }
     }
 
-    /// Waits for what comes next, and renders it; none at the end.
+    /// Waits for what comes next, and renders it; none at the end. Not cancel safe: the listener
+    /// is dropped with it.
     async fn next(mut self) -> Option<(Self, Bytes)> {
         let mut out = Vec::new();
         if !std::mem::replace(&mut self.begun, true) {

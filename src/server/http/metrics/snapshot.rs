@@ -27,7 +27,7 @@ pub(super) enum NodeMeasures {
 }
 
 impl NodeMeasures {
-    /// Asks the core task of a node.
+    /// Asks the core task of a node. Cancel safe.
     ///
     /// # Errors
     /// When the node has stopped.

@@ -43,7 +43,7 @@ pub(super) struct AppendTimeReaders(Arc<[OnceLock<DurationReader>]>);
 const MORE: usize = 0;
 
 impl AppendTimes {
-    /// Creates times that `positions` tell the size of the cluster.
+    /// Creates empty counts; `positions` tells the cluster's size.
     pub(super) fn new(positions: ReadPositions) -> Self {
         let places = 0..=usize::from(NODES_MAX);
         let recorders = places.clone().map(|_| OnceCell::new()).collect();

@@ -9,9 +9,9 @@ use acklog_types::IdRange;
 /// busy node. More: listening costs the node more, and a page cannot draw them.
 pub(super) const EVENTS_MAX: usize = 2000;
 
-/// Messages that the events of a second are about, one counted for each event about it, from which
-/// a node is busy. Lower: less is seen of a node that has time to tell more. Higher: whoever
-/// listens takes time from a node that needs it for its senders.
+/// A node is busy from this sum on: for each event of a second, the number of messages that it is
+/// about ([`COUNTED_MAX`] at most). Lower: less is seen of a node that has time to tell more.
+/// Higher: whoever listens takes time from a node that needs it for its senders.
 const BUSY_FROM: u64 = 20_000;
 
 /// Most messages of one event that count for that: a page with which a secondary catches up is not
