@@ -19,9 +19,9 @@ use super::response::{ResponseBody, streamed};
 use crate::contract::sse;
 use crate::server::node::ReadPositions;
 
-/// The node, as far as it is told of in its events.
+/// Everything that a stream of events tells about its node.
 #[derive(Clone)]
-pub(super) struct ToldNode {
+pub(super) struct NodeView {
     pub(super) node: ServedNode,
     pub(super) log: LogReader,
     pub(super) positions: ReadPositions,
@@ -30,7 +30,7 @@ pub(super) struct ToldNode {
     pub(super) peers: PeerConnections,
 }
 
-impl ToldNode {
+impl NodeView {
     fn name(&self) -> String {
         self.node.events().node().to_string()
     }
@@ -45,7 +45,7 @@ impl ToldNode {
 /// # Panics
 /// Outside of a runtime with local tasks.
 pub(super) fn answer(
-    told: &ToldNode,
+    told: &NodeView,
     request: EventsRequest,
     followers: &FollowerLimit,
     headers: &HeaderMap,

@@ -24,7 +24,7 @@ use super::client::RefusedBytes;
 use super::config::{HttpConfig, ServedNode};
 use super::connection::Handler;
 use super::connections::Connections;
-use super::events::{self, ToldNode};
+use super::events::{self, NodeView};
 use super::faults;
 use super::follow::{FollowHub, FollowerLimit};
 use super::forward::{forward, was_passed_on};
@@ -51,7 +51,7 @@ const CACHE_FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31
 pub(super) struct App {
     node: NodeHandle,
     /// The same node, as it is told of.
-    told: ToldNode,
+    told: NodeView,
     hosts: HostCheck,
     /// Whether the id of a durable message is never given to another one.
     ids_are_stable: bool,
@@ -115,7 +115,7 @@ impl App {
         };
         let HttpConfig { allow_faults, ids_are_stable, .. } = *config;
         let (log, positions) = (view.log.clone(), view.positions.clone());
-        let told = ToldNode { node: node.clone(), log, positions, allow_faults, peers };
+        let told = NodeView { node: node.clone(), log, positions, allow_faults, peers };
         let node = match node {
             ServedNode::Master(master) => {
                 let appender = master.appender();

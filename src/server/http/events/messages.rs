@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::ToldNode;
+use super::NodeView;
 use crate::contract::sse;
 use crate::contract::{FIRST_MESSAGES_MAX, shown_text};
 use crate::server::node::ReadLevel;
@@ -37,7 +37,7 @@ const PAGE_BYTES: usize = 64 * 1024;
 
 /// Tells the last messages that the node shows, and then new ones, until nobody takes them any
 /// more. May be dropped at any await.
-pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
+pub(super) async fn tell(told: NodeView, sender: mpsc::Sender<Bytes>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut place = ListPlace::default();

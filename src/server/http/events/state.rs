@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::ToldNode;
+use super::NodeView;
 use crate::contract::sse;
 use crate::contract::{faults_body, wall_clock_us};
 use crate::server::http::config::ServedNode;
@@ -25,7 +25,7 @@ const LOOKS_MAX: u32 = 4;
 /// Tells the state of a node at once, when it changes, and at least once a second, that of a busy
 /// node no more often, until the node has stopped or nobody takes it any more. May be dropped at
 /// any await.
-pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
+pub(super) async fn tell(told: NodeView, sender: mpsc::Sender<Bytes>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut last, mut same) = (None, 0);
@@ -49,7 +49,7 @@ pub(super) async fn tell(told: ToldNode, sender: mpsc::Sender<Bytes>) {
 }
 
 /// Returns the state of a node that can be reached.
-async fn state_of(told: &ToldNode) -> Result<NodeState, NodeStopped> {
+async fn state_of(told: &NodeView) -> Result<NodeState, NodeStopped> {
     let health = told.node.health().await?;
     let faults = match told.allow_faults {
         true => Some(faults_body(told.node.faults().show().await?)),

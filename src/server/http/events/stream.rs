@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{ToldNode, messages, relay, state};
+use super::{NodeView, messages, relay, state};
 use crate::contract::event_body;
 use crate::contract::sse;
 use crate::server::http::config::ServedNode;
@@ -53,7 +53,7 @@ struct Listening {
 
 impl Listening {
     fn new(
-        told: &ToldNode,
+        told: &NodeView,
         request: EventsRequest,
         last_id: Option<u64>,
         follower: Follower,
@@ -155,7 +155,7 @@ impl EventStream {
     /// # Panics
     /// Outside of a runtime with local tasks.
     pub(super) fn new(
-        told: &ToldNode,
+        told: &NodeView,
         request: EventsRequest,
         last_id: Option<u64>,
         follower: Follower,
