@@ -6,11 +6,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::SystemTime;
 
 use acklog_api::recording::{PAST_EVENT, RECORDING_VERSION, STEP_EVENT, UNNAMED_EVENT};
-use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
+use acklog_api::view::{MESSAGES_EVENT, MISSED_EVENT, SAMPLED_EVENT, STATE_EVENT};
 use acklog_api::{
     EventBody, EventKind, EventsRequest, NodeMessages, NodeState, PastItem, RecordedItem,
     RecordingClock, RecordingHead, ScenarioStep, StepState,
@@ -21,15 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Answer, begin_raw, get, request};
-
-/// Creates a run of `acklog scenario run` in the project's folder.
-fn command(folder: &TempDir, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
-    command.args(["scenario", "run"]).args(args).env_clear().env("TMPDIR", folder.path());
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    command
-}
+use crate::support::{Answer, begin_raw, get, request, scenario_run};
 
 /// Items that are all of the contract.
 struct Told(Vec<RecordedItem>);
@@ -58,7 +50,7 @@ impl Told {
                 STATE_EVENT => drop(whole::<NodeState>(data)),
                 MESSAGES_EVENT => drop(whole::<NodeMessages>(data)),
                 STEP_EVENT => drop(whole::<ScenarioStep>(data)),
-                "sampled" | "missed" => {}
+                SAMPLED_EVENT | MISSED_EVENT => {}
                 other => panic!("an item named {other}"),
             }
         }
@@ -120,12 +112,11 @@ struct WatchedRun {
 impl WatchedRun {
     /// Begins one, and waits until it serves the page.
     fn begin(folder: &TempDir, args: &[&str]) -> Self {
-        let mut command = command(folder, &[args, &["--watch"]].concat());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut run = scenario_run(folder, &[args, &["--watch"]].concat());
+        let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
-        let page = said.split("http://").nth(1).and_then(|url| url.split('/').next());
-        let page = page.unwrap_or_else(|| panic!("{said:?} has a URL")).parse().unwrap();
+        let page = page_of(&said).unwrap_or_else(|| panic!("{said:?} has a URL"));
         Self { child: Some(child), page }
     }
 
@@ -137,8 +128,7 @@ impl WatchedRun {
     }
 
     async fn connect(&self) -> NodeEvents {
-        let request = EventsRequest { all_nodes: true, state: true, messages: true };
-        NodeEvents::open(self.page.to_string().parse().unwrap(), request).await.unwrap()
+        connect(self.page).await
     }
 
     /// Waits for the end of a run that holds, and returns its story.
@@ -157,6 +147,16 @@ impl Drop for WatchedRun {
             child.wait().unwrap();
         }
     }
+}
+
+/// Returns the address of the page that a run serves, by what it said.
+fn page_of(said: &str) -> Option<SocketAddr> {
+    said.split("http://").nth(1)?.split_once('/')?.0.parse().ok()
+}
+
+async fn connect(page: SocketAddr) -> NodeEvents {
+    let request = EventsRequest { all_nodes: true, state: true, messages: true };
+    NodeEvents::open(page.to_string().parse().unwrap(), request).await.unwrap()
 }
 
 /// Returns an item of a stream as one of a recording.
@@ -191,7 +191,7 @@ fn whole<T: Serialize + DeserializeOwned>(data: &Value) -> T {
 fn recorded(folder: &TempDir, name: &str, args: &[&str]) -> (String, PathBuf) {
     let path = folder.path().join(name);
     let shown = path.display().to_string();
-    let played = command(folder, &[args, &["--record", &shown]].concat()).output().unwrap();
+    let played = scenario_run(folder, &[args, &["--record", &shown]].concat()).output().unwrap();
     let error = String::from_utf8_lossy(&played.stderr);
     assert_eq!((played.status.code(), &*error), (Some(0), ""), "{args:?}");
     (String::from_utf8(played.stdout).unwrap(), path)
@@ -201,7 +201,7 @@ fn recorded(folder: &TempDir, name: &str, args: &[&str]) -> (String, PathBuf) {
 fn a_simulated_scenario_is_recorded_with_steps_states_lists_and_lost_frames() {
     let (folder, file) = (tempfile::tempdir().unwrap(), "scenarios/partition.txt");
     let (story, path) = recorded(&folder, "one", &[file, "--simulate"]);
-    let told = command(&folder, &[file, "--simulate"]).output().unwrap();
+    let told = scenario_run(&folder, &[file, "--simulate"]).output().unwrap();
     assert_eq!(story.as_bytes(), told.stdout, "a recorded run tells the same story");
     let (head, recording) = Told::read(&path);
     let RecordingHead { made_by, clock, title, .. } = head;
@@ -275,14 +275,14 @@ fn a_recording_ends_with_the_step_that_broke_and_no_file_is_overwritten() {
     fs::write(&scenario, "join bonnie\nexpect messages bonnie Msg1\n").unwrap();
     let [scenario, shown] = [&scenario, &file].map(|path| path.display().to_string());
     let args = [&scenario, "--simulate", "--record", &shown];
-    let played = command(&folder, &args).output().unwrap();
+    let played = scenario_run(&folder, &args).output().unwrap();
     assert_eq!(played.status.code(), Some(1));
     let steps: Vec<ScenarioStep> = Told::read(&file).1.of(STEP_EVENT);
     let last = steps.last().unwrap();
     assert_eq!((last.line, &last.state), (2, &StepState::Broken));
     assert!(last.seen.as_ref().is_some_and(|seen| !seen.is_empty()));
     let before = fs::read(&file).unwrap();
-    let again = command(&folder, &args).output().unwrap();
+    let again = scenario_run(&folder, &args).output().unwrap();
     let error = String::from_utf8(again.stderr).unwrap();
     assert_eq!((again.status.code(), again.stdout.len()), (Some(2), 0));
     assert!(error.contains("recording exists; name another file"), "{error}");
@@ -293,8 +293,8 @@ fn a_recording_ends_with_the_step_that_broke_and_no_file_is_overwritten() {
 fn each_step_waits_for_a_line_and_goes_on_at_the_end_of_the_input() {
     let folder = tempfile::tempdir().unwrap();
     let args = ["scenarios/crash.txt", "--simulate"];
-    let whole = command(&folder, &args).output().unwrap().stdout;
-    let mut stepping = command(&folder, &[args[0], args[1], "--step"]);
+    let whole = scenario_run(&folder, &args).output().unwrap().stdout;
+    let mut stepping = scenario_run(&folder, &[args[0], args[1], "--step"]);
     let mut child = stepping.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut input, mut seen) = (child.stdin.take().unwrap(), String::new());
     let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -349,7 +349,7 @@ fn a_page_watches_a_run_of_real_nodes_from_its_begin_to_its_end() {
 
     let told = block_on(told_twice(&run));
     assert!(told[0] == told[1], "a page that comes later is told the same");
-    let unwatched = command(&folder, &[file, "--simulate"]).output().unwrap().stdout;
+    let unwatched = scenario_run(&folder, &[file, "--simulate"]).output().unwrap().stdout;
     assert!(run.story() == unwatched, "a watched run tells the same story");
     for told in told.map(Told::new) {
         told.has_all_steps(Path::new(file));

@@ -3,24 +3,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Creates a run of `acklog scenario run` in the project's folder; its temporary files are in
-/// another one.
-fn command(folder: &TempDir, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_acklog"));
-    command.args(["scenario", "run"]).args(args).env_clear().env("TMPDIR", folder.path());
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    command
-}
+use crate::support::scenario_run;
 
 fn run(args: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    let output = command(&folder, args).output().unwrap();
+    let output = scenario_run(&folder, args).output().unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{args:?} leaves files behind");
     output
 }
@@ -172,7 +165,7 @@ fn an_expectation_that_does_not_hold_is_status_1_with_its_line_and_what_was_seen
 fn a_run_that_is_interrupted_ends_its_nodes_and_takes_its_files_away() {
     let (_folder, path) = written("cluster disk=true\njoin bonnie\npause bonnie\nrun 1000s\n");
     let folder = tempfile::tempdir().unwrap();
-    let mut child = command(&folder, &[&path]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = scenario_run(&folder, &[&path]).stdout(Stdio::piped()).spawn().unwrap();
     let mut story = std::io::BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains("run 1000s") {
@@ -191,12 +184,17 @@ fn a_run_that_is_interrupted_ends_its_nodes_and_takes_its_files_away() {
     }
 }
 
+/// Returns what the system tells of a process behind its name: its state and its parent first.
+fn stat(id: u32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().unwrap_or_default().trim_start().to_owned()
+}
+
 /// Returns the running children of a process.
 fn children_of(parent: u32) -> Vec<u32> {
     let is_child = |id: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().nth(1);
-        fields.and_then(|id| id.parse().ok()) == Some(parent)
+        let parent_of = stat(*id).split_whitespace().nth(1).and_then(|id| id.parse().ok());
+        parent_of == Some(parent)
     };
     let entries = fs::read_dir("/proc").unwrap();
     let ids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());

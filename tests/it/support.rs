@@ -6,6 +6,7 @@ mod follower;
 mod http;
 mod nodes;
 mod process;
+mod scenario;
 mod stream;
 mod wait;
 
@@ -14,5 +15,6 @@ pub use follower::*;
 pub use http::*;
 pub use nodes::*;
 pub use process::*;
+pub use scenario::*;
 pub use stream::*;
 pub use wait::*;
