@@ -2,14 +2,16 @@
 //! the end of a run that fails.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
+use acklog_api::{RecordedItem, ScenarioStep, StepState};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::scenario_run;
+use crate::support::{scenario_run, wait_until};
 
 fn run(args: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
@@ -181,6 +183,52 @@ fn a_run_that_is_interrupted_ends_its_nodes_and_takes_its_files_away() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "its files are gone");
     for id in children {
         assert!(!Path::new(&format!("/proc/{id}")).exists(), "{id} outlives the run");
+    }
+}
+
+/// Returns the items of a recording that is being written.
+fn items(recording: &Path) -> Vec<RecordedItem> {
+    let text = fs::read_to_string(recording).unwrap_or_default();
+    // The head is none, nor is half of a line.
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Returns whether the second step of a recorded run is in this state.
+fn is_second(item: &RecordedItem, state: &StepState) -> bool {
+    let step = serde_json::from_value::<ScenarioStep>(item.data.clone());
+    step.is_ok_and(|step| (step.line, &step.state) == (2, state))
+}
+
+#[test]
+fn a_run_that_is_interrupted_while_it_asks_a_node_is_not_one_that_failed() {
+    let begins: fn(&RecordedItem) -> bool = |item| is_second(item, &StepState::Begins);
+    for (step, is_asking) in [
+        ("expect health master end=0", begins),
+        ("expect kept master", begins),
+        ("health", begins),
+        ("join bonnie", |item| item.data["node"] == "bonnie"),
+    ] {
+        let (folder, path) = written(&format!("cluster\n{step}\n"));
+        let recording = folder.path().join("recording");
+        let args = [&path, "--step", "--record", &recording.display().to_string()];
+        let mut run = scenario_run(&folder, &args);
+        run.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = run.spawn().unwrap();
+        let has = |is_it: &dyn Fn(&RecordedItem) -> bool| items(&recording).iter().any(is_it);
+        let mut enter = child.stdin.take().unwrap();
+        enter.write_all(b"\n").unwrap();
+        wait_until("the second step", || has(&|item| is_second(item, &StepState::Waits)));
+        let master = children_of(child.id())[0];
+        let id = Pid::from_raw(i32::try_from(master).unwrap()).unwrap();
+        kill_process(id, Signal::STOP).unwrap();
+        wait_until("a master that answers nothing", || stat(master).starts_with('T'));
+        enter.write_all(b"\n").unwrap();
+        wait_until(step, || has(&is_asking));
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(130), "{step}: {}", said(&ended).1);
+        assert!(said(&ended).1.ends_with("acklog scenario: interrupted\n"), "{step}");
+        assert!(!has(&|item| is_second(item, &StepState::Broken)), "{step} is told as broken");
     }
 }
 

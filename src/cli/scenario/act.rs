@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use acklog_api::recording::RECORDING_VERSION;
 use acklog_api::{RecordingClock, RecordingHead};
-use acklog_sim::scenario::{Backend, Player, Recorded, Script, Step, Trouble};
+use acklog_sim::scenario::{Backend, Broken, Player, Recorded, Script, Step, Trouble};
 use anyhow::Context;
 
 use super::keys::EnterKey;
@@ -57,28 +57,26 @@ impl Act<'_> {
             self.is_by_the_clock(),
         );
         let played = Player::new(backend).play_to(self.script, recorded, &mut performance);
-        let words = match &played {
-            Err(broken) if broken.trouble != Trouble::Interrupted => backend.last_words(),
-            _ => String::new(),
-        };
+        let has_failed = performance.has_failed();
+        let words = if has_failed { backend.last_words() } else { String::new() };
         let mut source = performance.into_source();
+        let is_stopped = source.is_stopped(backend);
         source.end(backend);
         if let (Some(stream), Some(server)) = (&stream, server) {
             stream.end_pages();
             // Who ends the run meanwhile does not wait for pages.
             let _ = source.wait_for(backend, server.end());
         }
-        if let Err(broken) = played {
-            let Trouble::Failed(seen) = broken.trouble else {
-                return Err(PlayFailure::Interrupted);
-            };
-            let place = format!("{}:{}: {}", self.file, broken.line, broken.text);
-            let what = format!("{place}\n  seen instead: {seen}");
-            return Err(PlayFailure::Broken { what, words });
-        }
-        match stream.and_then(|stream| stream.failure()) {
-            Some(what) => Err(PlayFailure::Broken { what, words: String::new() }),
-            None => Ok(()),
+        match (played, stream.and_then(|stream| stream.failure())) {
+            (Err(broken), _) if has_failed => {
+                let Broken { line, text, trouble } = broken;
+                let what = format!("{}:{line}: {text}\n  seen instead: {trouble}", self.file);
+                Err(PlayFailure::Broken { what, words })
+            }
+            (Err(_), _) => Err(PlayFailure::Interrupted),
+            (Ok(()), _) if is_stopped => Err(PlayFailure::Interrupted),
+            (Ok(()), Some(what)) => Err(PlayFailure::Broken { what, words }),
+            (Ok(()), None) => Ok(()),
         }
     }
 

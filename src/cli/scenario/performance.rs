@@ -33,6 +33,10 @@ pub(super) trait Source<B> {
     fn wait_for<T>(&mut self, backend: &mut B, what: impl Future<Output = T>)
     -> Result<T, Trouble>;
 
+    /// Returns whether the user has ended the run. What a step sees since then may be due to that:
+    /// a request that it waits for is given up.
+    fn is_stopped(&self, backend: &B) -> bool;
+
     /// Begins to add to a stream what the nodes tell, or to keep it for [`Source::take`].
     fn begin(&mut self, backend: &mut B, stream: &RunStream);
 
@@ -51,6 +55,8 @@ pub(super) struct Performance<S> {
     terminal: Option<Box<dyn Write>>,
     /// When virtual time was zero, where it passes as fast as the clock.
     pace: Option<Instant>,
+    /// Whether a step failed, and was not only cut short by the end of the run.
+    has_failed: bool,
 }
 
 impl<S> Performance<S> {
@@ -64,9 +70,14 @@ impl<S> Performance<S> {
     ) -> Self {
         let (out, pace) = (Box::new(std::io::stdout()), by_the_clock.then(Instant::now));
         let terminal = terminal().map(|terminal| -> Box<dyn Write> { Box::new(terminal) });
-        let performance = Self { out, source, stream, key, terminal, pace };
+        let performance = Self { out, source, stream, key, terminal, pace, has_failed: false };
         performance.shift();
         performance
+    }
+
+    /// Returns whether a step failed. One that the end of the run cut short did not.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     /// Returns the source, at the end.
@@ -154,11 +165,14 @@ impl<B, S: Source<B>> Audience<B> for Performance<S> {
     }
 
     fn broken(&mut self, backend: &mut B, broken: &Broken) {
-        if let Trouble::Failed(seen) = &broken.trouble {
-            let step = step(broken.line, &broken.text, StepState::Broken);
-            let told = self.source.take(backend);
-            self.tell(backend, &ScenarioStep { seen: Some(seen.clone()), ..step }, told);
+        let Trouble::Failed(seen) = &broken.trouble else { return };
+        if self.source.is_stopped(backend) {
+            return;
         }
+        self.has_failed = true;
+        let step = step(broken.line, &broken.text, StepState::Broken);
+        let told = self.source.take(backend);
+        self.tell(backend, &ScenarioStep { seen: Some(seen.clone()), ..step }, told);
     }
 }
 
@@ -209,6 +223,10 @@ mod tests {
                 3 => Err(Trouble::Interrupted),
                 _ => Ok(done),
             }
+        }
+
+        fn is_stopped(&self, _: &Simulated) -> bool {
+            false
         }
 
         fn begin(&mut self, _: &mut Simulated, _: &RunStream) {}

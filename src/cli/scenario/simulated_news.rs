@@ -89,6 +89,11 @@ impl Source<Simulated> for SimulatedNews {
         Ok(self.runtime.block_on(what))
     }
 
+    /// Returns false: the signal ends this program at once.
+    fn is_stopped(&self, _: &Simulated) -> bool {
+        false
+    }
+
     fn begin(&mut self, backend: &mut Simulated, _: &RunStream) {
         backend.record();
     }

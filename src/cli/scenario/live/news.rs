@@ -158,6 +158,10 @@ impl<N: Nodes> Source<Live<N>> for LiveNews {
         backend.runtime.block_on(unless_interrupted(&mut backend.stopped, what))
     }
 
+    fn is_stopped(&self, backend: &Live<N>) -> bool {
+        *backend.stopped.borrow()
+    }
+
     fn begin(&mut self, backend: &mut Live<N>, stream: &RunStream) {
         backend.news = Some(NodeReaders::new(stream.clone()));
     }
