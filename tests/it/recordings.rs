@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::SystemTime;
 
 use acklog_api::recording::{PAST_EVENT, RECORDING_VERSION, STEP_EVENT, UNNAMED_EVENT};
@@ -16,6 +16,7 @@ use acklog_api::{
     RecordingClock, RecordingHead, ScenarioStep, StepState,
 };
 use acklog_client::{NodeEvents, NodeEventsError, StreamedItem};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -129,6 +130,13 @@ impl WatchedRun {
 
     async fn connect(&self) -> NodeEvents {
         connect(self.page).await
+    }
+
+    /// Presses Ctrl-C, and returns the exit status.
+    fn interrupt(mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        child.wait().unwrap()
     }
 
     /// Waits for the end of a run that holds, and returns its story.
@@ -287,6 +295,35 @@ fn a_recording_ends_with_the_step_that_broke_and_no_file_is_overwritten() {
     assert_eq!((again.status.code(), again.stdout.len()), (Some(2), 0));
     assert!(error.contains("recording exists; name another file"), "{error}");
     assert!(fs::read(&file).unwrap() == before);
+}
+
+#[test]
+fn a_run_that_never_begins_leaves_no_recording_that_keeps_the_next_one_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recording");
+    let args = ["scenarios/crash.txt", "--record", &file.display().to_string()];
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let watch = format!("--watch={}", taken.local_addr().unwrap());
+    for _ in 0..2 {
+        let refused = scenario_run(&folder, &[&args[..], &[&watch]].concat()).output().unwrap();
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(error.contains("cannot serve the page at"), "{error}");
+        assert_eq!((refused.status.code(), file.exists()), (Some(2), false));
+    }
+    for _ in 0..2 {
+        let status = WatchedRun::begin(&folder, &args).interrupt();
+        assert_eq!((status.code(), file.exists()), (Some(130), false));
+    }
+    let simulated = [&args[..], &["--simulate"]].concat();
+    for _ in 0..2 {
+        // The signal ends it at once.
+        let status = WatchedRun::begin(&folder, &simulated).interrupt();
+        assert_eq!((status.code(), fs::read(&file).unwrap().len()), (None, 0));
+    }
+    fs::write(&file, "of another run").unwrap();
+    let kept_out = scenario_run(&folder, &args).output().unwrap();
+    assert_eq!(kept_out.status.code(), Some(2));
+    assert_eq!(fs::read(&file).unwrap(), b"of another run");
 }
 
 #[test]

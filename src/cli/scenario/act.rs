@@ -41,15 +41,8 @@ impl Act<'_> {
             return Err(PlayFailure::Unusable(format!("{place}: {}", lacking.lacks)));
         }
         let stream = self.stream().map_err(unusable)?;
-        let mut key = self.key().map_err(unusable)?;
-        let mut server = None;
-        if let Some(stream) = &stream {
-            source.begin(backend, stream);
-            if let Some(address) = self.args.watch {
-                let served = serve(&mut source, backend, (address, stream), &mut key)?;
-                server = Some(served);
-            }
-        }
+        let begun = self.begin(backend, &mut source, stream.as_ref());
+        let (server, key) = begun.inspect_err(|_| stream.iter().for_each(RunStream::discard))?;
         let mut performance = Performance::new(
             source,
             stream.clone(),
@@ -80,6 +73,25 @@ impl Act<'_> {
         }
     }
 
+    /// Waits for whoever watches, if somebody is to, and begins the stream. Returns the server of
+    /// the page, and the key where something waits for it.
+    fn begin<B>(
+        &self,
+        backend: &mut B,
+        source: &mut impl Source<B>,
+        stream: Option<&RunStream>,
+    ) -> Result<(Option<PageServer>, Option<EnterKey>), PlayFailure> {
+        let mut key = self.key().map_err(unusable)?;
+        let Some(stream) = stream else { return Ok((None, key)) };
+        source.begin(backend, stream);
+        let server = match self.args.watch {
+            Some(address) => Some(serve(source, backend, (address, stream), &mut key)?),
+            None => None,
+        };
+        stream.begin(&self.head()).map_err(unusable)?;
+        Ok((server, key))
+    }
+
     /// Returns whether virtual time is to pass as fast as the clock.
     const fn is_by_the_clock(&self) -> bool {
         self.args.simulate && self.args.watch.is_some()
@@ -95,22 +107,26 @@ impl Act<'_> {
     /// Returns the stream of the run; none where nobody takes it.
     ///
     /// # Errors
-    /// When the file of the recording cannot be written.
+    /// When the file of the recording cannot be opened, or is that of another run.
     fn stream(&self) -> anyhow::Result<Option<RunStream>> {
-        let RunArgs { record, watch, simulate, .. } = self.args;
+        let file = self.args.record.as_deref().map(RecordingFile::open).transpose()?;
+        let pages = self.args.watch.map(|_| PageFeed::default());
+        Ok((file.is_some() || pages.is_some()).then(|| RunStream::new(file, pages)))
+    }
+
+    /// Returns the head of the recording.
+    fn head(&self) -> RecordingHead {
         let title = self.script.lines().find_map(|line| match &line.step {
             Step::Story(title) => Some(title.clone()),
             _ => None,
         });
-        let head = RecordingHead {
+        let is_virtual = self.args.simulate;
+        RecordingHead {
             recording: RECORDING_VERSION,
             made_by: format!("acklog {}", env!("CARGO_PKG_VERSION")),
-            clock: if *simulate { RecordingClock::Virtual } else { RecordingClock::Wall },
+            clock: if is_virtual { RecordingClock::Virtual } else { RecordingClock::Wall },
             title: title.unwrap_or_else(|| self.file.to_owned()),
-        };
-        let file = record.as_ref().map(|path| RecordingFile::begin(path, &head)).transpose()?;
-        let pages = watch.map(|_| PageFeed::default());
-        Ok((file.is_some() || pages.is_some()).then(|| RunStream::new(file, pages)))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use acklog_api::RecordedItem;
+use acklog_api::{RecordedItem, RecordingHead};
 use acklog_threads::lock;
 
 use super::page_feed::{Entered, PageFeed};
@@ -25,6 +25,19 @@ impl RunStream {
     /// Creates a stream that a file and pages take.
     pub(super) fn new(file: Option<RecordingFile>, pages: Option<PageFeed>) -> Self {
         Self(Arc::new(Mutex::new(Takers { file, pages, last: 0 })))
+    }
+
+    /// Begins the recording, before the first item.
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub(super) fn begin(&self, head: &RecordingHead) -> anyhow::Result<()> {
+        lock(&self.0).file.as_mut().map_or(Ok(()), |file| file.begin(head))
+    }
+
+    /// Takes away the file of a run that did not begin.
+    pub(super) fn discard(&self) {
+        lock(&self.0).file.iter().for_each(RecordingFile::discard);
     }
 
     /// Adds items. One that was made before another one that was added first takes its time, so
