@@ -16,9 +16,9 @@ mod messages;
 mod post;
 mod receipt;
 mod scenario;
-
 mod status;
 mod table;
+mod typed_lines;
 mod up;
 mod url;
 mod watch;

@@ -22,7 +22,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Answer, begin_raw, get, request, scenario_run};
+#[cfg(target_os = "linux")]
+use crate::support::Terminal;
+use crate::support::{Answer, begin_raw, get, request, scenario_run, wait_until};
 
 /// Items that are all of the contract.
 struct Told(Vec<RecordedItem>);
@@ -324,6 +326,26 @@ fn a_run_that_never_begins_leaves_no_recording_that_keeps_the_next_one_out() {
     let kept_out = scenario_run(&folder, &args).output().unwrap();
     assert_eq!(kept_out.status.code(), Some(2));
     assert_eq!(fs::read(&file).unwrap(), b"of another run");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_in_the_background_of_a_shell_waits_for_its_page_and_is_not_stopped() {
+    let (folder, terminal) = (tempfile::tempdir().unwrap(), Terminal::open());
+    let [said, ended] = ["said", "ended"].map(|name| folder.path().join(name));
+    let script = r#"set -m; "$0" scenario run "$1" --simulate --watch >/dev/null 2>"$2" & wait $!
+        echo $? >"$3""#;
+    let mut shell = terminal.session(&["sh", "-c", script, env!("CARGO_BIN_EXE_acklog")]);
+    shell.arg("scenarios/crash.txt").args([&said, &ended]);
+    let mut shell = shell.current_dir(env!("CARGO_MANIFEST_DIR")).spawn().unwrap();
+    let text = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
+    wait_until("the page", || page_of(&text(&said)).is_some());
+    let page = page_of(&text(&said)).unwrap();
+    assert_eq!(get(page, "/").status, 200);
+    block_on(async { rest(connect(page).await, &mut Vec::new()).await });
+    wait_until("the end of the run", || text(&ended).ends_with('\n'));
+    assert_eq!(text(&ended), "0\n", "{}", text(&said));
+    shell.wait().unwrap();
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod nodes;
 mod process;
 mod scenario;
 mod stream;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod wait;
 
 pub use damaged::*;
@@ -17,4 +19,6 @@ pub use nodes::*;
 pub use process::*;
 pub use scenario::*;
 pub use stream::*;
+#[cfg(target_os = "linux")]
+pub use terminal::*;
 pub use wait::*;

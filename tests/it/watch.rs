@@ -1,15 +1,11 @@
 //! `acklog watch` on a terminal: a pseudo-terminal whose screen is read.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
-use std::os::fd::OwnedFd;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 use vt100::Parser;
 
@@ -18,10 +14,7 @@ use crate::support::*;
 /// A terminal, and `acklog watch` in it.
 struct Watched {
     child: Child,
-    /// The side of whoever sits at the terminal.
-    keyboard: File,
-    /// The program's side, kept open so that its modes can be read.
-    device: OwnedFd,
+    terminal: Terminal,
     modes_before: Termios,
     screen: Arc<Mutex<Parser>>,
 }
@@ -44,28 +37,13 @@ const MORE_ROWS: NonZeroU16 = NonZeroU16::new(40).unwrap();
 
 impl Watched {
     fn start(urls: &str, env: &[(&str, &str)]) -> Self {
-        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&keyboard).unwrap();
-        unlockpt(&keyboard).unwrap();
-        tcsetwinsize(&keyboard, size(COLUMNS, ROWS)).unwrap();
-        let name = ptsname(&keyboard, Vec::new()).unwrap();
-        let device = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-        let modes_before = tcgetattr(&device).unwrap();
-        let side = || device.try_clone().unwrap();
-        // A session of its own, whose terminal this is: only such a one hears of its size and end.
-        let child = Command::new("setsid")
-            .args(["--ctty", env!("CARGO_BIN_EXE_acklog"), "watch", "--url", urls])
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .envs(env.iter().copied())
-            .stdin(side())
-            .stdout(side())
-            .stderr(side())
-            .spawn()
-            .unwrap();
-        let keyboard = File::from(keyboard);
+        let terminal = Terminal::open();
+        tcsetwinsize(&terminal.keyboard, size(COLUMNS, ROWS)).unwrap();
+        let modes_before = tcgetattr(&terminal.device).unwrap();
+        let mut watch = terminal.session(&[env!("CARGO_BIN_EXE_acklog"), "watch", "--url", urls]);
+        let child = watch.envs(env.iter().copied()).spawn().unwrap();
         let screen = Arc::new(Mutex::new(Parser::new(ROWS, COLUMNS, 0)));
-        let (mut output, shown) = (keyboard.try_clone().unwrap(), Arc::clone(&screen));
+        let (mut output, shown) = (terminal.keyboard.try_clone().unwrap(), Arc::clone(&screen));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // It ends with the test, which closes the program's side.
@@ -73,7 +51,7 @@ impl Watched {
                 shown.lock().unwrap().process(&bytes[..count]);
             }
         });
-        Self { child, keyboard, device, modes_before, screen }
+        Self { child, terminal, modes_before, screen }
     }
 
     fn of(nodes: &[&Node]) -> Self {
@@ -100,11 +78,11 @@ impl Watched {
     }
 
     fn press(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
+        self.terminal.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
     fn is_raw(&self) -> bool {
-        let modes = tcgetattr(&self.device).unwrap().local_modes;
+        let modes = tcgetattr(&self.terminal.device).unwrap().local_modes;
         !modes.contains(LocalModes::ICANON) && !modes.contains(LocalModes::ECHO)
     }
 
@@ -112,7 +90,7 @@ impl Watched {
     /// status.
     fn ended(mut self) -> Option<i32> {
         let status = self.child.wait().unwrap().code();
-        let after = tcgetattr(&self.device).unwrap();
+        let after = tcgetattr(&self.terminal.device).unwrap();
         assert_eq!(modes(&after), modes(&self.modes_before));
         let is_left = |screen: &vt100::Screen| !screen.alternate_screen() && !screen.hide_cursor();
         wait_until("the screen to be left", || is_left(self.screen.lock().unwrap().screen()));
@@ -153,7 +131,7 @@ fn a_message_is_seen_on_all_nodes_and_a_node_that_dies_is_too() {
         text.contains("waiting senders: 1") && text.contains("2 of 3 nodes")
     });
     watched.screen.lock().unwrap().set_size(MORE_ROWS, MORE_COLUMNS);
-    tcsetwinsize(&watched.keyboard, size(MORE_COLUMNS, MORE_ROWS)).unwrap();
+    tcsetwinsize(&watched.terminal.keyboard, size(MORE_COLUMNS, MORE_ROWS)).unwrap();
     watched.shows("a screen of 40 rows", |text| text.lines().count() == 40);
     watched.press("f");
     watched.shows("a frozen screen", |text| text.contains("FROZEN"));

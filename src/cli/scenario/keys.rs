@@ -1,39 +1,33 @@
-//! The Enter key, with which a teacher lets a scenario go on.
+//! The Enter key, with which whoever plays a scenario lets its next step begin.
 
-use std::io::{self, BufRead};
+use std::io;
 
 use tokio::sync::mpsc;
+
+use crate::cli::typed_lines;
 
 /// Lines that come while nobody waits for one. More: a file as input is read further than needed.
 const LINES_AHEAD: usize = 1;
 
 /// Lines of standard input.
 #[derive(Debug)]
-pub(super) struct EnterKey(mpsc::Receiver<()>);
+pub(super) struct EnterKey(mpsc::Receiver<String>);
 
 impl EnterKey {
-    /// Begins to read standard input, on a thread of its own: a read cannot be cancelled, and must
-    /// not hold up a Ctrl-C.
+    /// Begins to read standard input; where it is a terminal, only while this program is in its
+    /// foreground.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// When no thread can be started for that.
     pub(super) fn begin() -> io::Result<Self> {
-        let (sender, lines) = mpsc::channel(LINES_AHEAD);
-        std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-            for line in io::stdin().lock().split(b'\n') {
-                if line.is_err() || sender.blocking_send(()).is_err() {
-                    break;
-                }
-            }
-        })?;
-        Ok(Self(lines))
+        typed_lines::lines(LINES_AHEAD).map(Self)
     }
 
     /// Creates one whose input ends after so many lines.
     #[cfg(test)]
     pub(super) fn of_test(count: usize) -> Self {
         let (sender, lines) = mpsc::channel(count.max(1));
-        (0..count).for_each(|_| sender.try_send(()).expect("there is room"));
+        (0..count).for_each(|_| sender.try_send(String::new()).expect("there is room"));
         Self(lines)
     }
 

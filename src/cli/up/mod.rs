@@ -27,13 +27,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 use typed_commands::{Fault, TypedCommand};
 
-use super::NodeUrl;
 use super::client::ToolClient;
+use super::{NodeUrl, typed_lines};
 use crate::config::{COMM_PORT, MASTER_HTTP_PORT, port};
 use crate::server::run::{StopOn, StopSignals};
 
 /// Index of the master among the nodes.
 const MASTER: usize = 0;
+
+/// Lines that can wait to be acted on: more than a user types ahead.
+const LINES_MAX: usize = 16;
 
 /// Longest wait for the nodes to be ready before `up` names those that are not and goes on. Far
 /// longer than starting takes, so that a node that is late waits for something.
@@ -165,7 +168,8 @@ impl UpCluster {
                 return ExitCode::FAILURE;
             }
         }
-        let mut typed = typed_commands::lines();
+        // Without a thread nothing can be typed, and the cluster runs all the same.
+        let mut typed = typed_lines::lines(LINES_MAX).unwrap_or_else(|_| mpsc::channel(1).1);
         let ready = all_ready(self.plan.nodes.clone());
         tokio::pin!(ready);
         loop {

@@ -1,14 +1,8 @@
 //! Parses what a user types while the cluster runs.
 
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use acklog_types::parse_duration_with_unit;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::getpgrp;
-use rustix::stdio::stdin;
-use rustix::termios::tcgetpgrp;
-use tokio::sync::mpsc;
 
 /// Returns the commands that can be typed, in one line.
 pub(super) fn help(allow_faults: bool) -> String {
@@ -19,18 +13,9 @@ pub(super) fn help(allow_faults: bool) -> String {
     }
 }
 
-/// Lines that can wait to be acted on: more than a user types ahead.
-const LINES_MAX: usize = 16;
-
 /// Store delay of `slow NAME`: long enough to see, and shorter than the time after which a request
 /// is sent again.
 const SLOW: Duration = Duration::from_secs(1);
-
-/// Pause between two checks of whether this program is in the terminal's foreground.
-const FOREGROUND_POLL: Duration = Duration::from_millis(300);
-
-/// Bytes that are read at once. A terminal gives a line at most.
-const READ_BYTES: usize = 4096;
 
 /// The request in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,57 +68,6 @@ pub(super) fn parse<'a>(line: &str, names: impl IntoIterator<Item = &'a str>) ->
         ["kill", name] => place(name).map_or(TypedCommand::Unknown, TypedCommand::Kill),
         [name] => place(name).map_or(TypedCommand::Unknown, TypedCommand::Start),
         _ => TypedCommand::Unknown,
-    }
-}
-
-/// Returns the lines of standard input; the channel closes at its end.
-///
-/// A thread of its own reads them: a read from a terminal cannot be cancelled, and the end of the
-/// program must not wait for it.
-pub(super) fn lines() -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel(LINES_MAX);
-    // Without a thread nothing can be typed, and the cluster runs all the same.
-    let _ = std::thread::Builder::new().name("typing".to_owned()).spawn(move || {
-        let mut typed = Vec::new();
-        while let Ok(true) = read_more(&mut typed) {
-            while let Some(end) = typed.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = typed.drain(..=end).collect();
-                if sender.blocking_send(String::from_utf8_lossy(&line).into_owned()).is_err() {
-                    return;
-                }
-            }
-        }
-    });
-    receiver
-}
-
-/// Reads what is available; returns `false` at the end of input.
-///
-/// A read from a terminal while this program is in the background would stop the program (`up &` in
-/// a shell). So it reads only what is available, and only in the foreground.
-fn read_more(typed: &mut Vec<u8>) -> io::Result<bool> {
-    let mut buffer = [0; READ_BYTES];
-    let pause = Timespec { tv_sec: 0, tv_nsec: i64::from(FOREGROUND_POLL.subsec_nanos()) };
-    loop {
-        if io::stdin().is_terminal() && tcgetpgrp(stdin()).ok() != Some(getpgrp()) {
-            std::thread::sleep(FOREGROUND_POLL);
-            continue;
-        }
-        let mut waited_for = [PollFd::from_borrowed_fd(stdin(), PollFlags::IN)];
-        match poll(&mut waited_for, Some(&pause)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        match rustix::io::read(stdin(), &mut buffer) {
-            Ok(0) => return Ok(false),
-            Ok(count) => {
-                typed.extend_from_slice(buffer.get(..count).unwrap_or_default());
-                return Ok(true);
-            }
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-            Err(error) => return Err(error.into()),
-        }
     }
 }
 
