@@ -91,7 +91,7 @@ impl Model {
     fn take_event(&mut self, event: EventBody, now: Instant) {
         let node = self.node_mut(&event.node);
         // A stream that begins anew tells what it told before.
-        if !node.is_news(event.id) {
+        if !node.is_news(&event) {
             return;
         }
         match event.kind {

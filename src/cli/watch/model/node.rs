@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use acklog_api::{Health, MasterHealth, NodeState, Role, SecondaryHealth};
+use acklog_api::{EventBody, EventKind, Health, MasterHealth, NodeState, Role, SecondaryHealth};
 
 use super::list::List;
 
@@ -23,15 +23,18 @@ pub(in crate::cli::watch) struct WatchedNode {
     end: u64,
     /// The end of its log by its own last report.
     told_end: u64,
-    /// The number of its last event.
+    /// The id of its last event.
     last_event: u64,
+    /// The id of the event of its last start, as far as it was told.
+    last_start: Option<u64>,
 }
 
 impl WatchedNode {
     /// Returns a node of which nothing is known.
     pub(super) fn new(name: String) -> Self {
         let (list, state, role) = (List::default(), None, None);
-        Self { name, list, state, role, end: 0, told_end: 0, last_event: 0 }
+        let (last_event, last_start) = (0, None);
+        Self { name, list, state, role, end: 0, told_end: 0, last_event, last_start }
     }
 
     pub(super) fn take_state(&mut self, state: NodeState, now: Instant) {
@@ -51,11 +54,20 @@ impl WatchedNode {
         self.state = Some((state, now));
     }
 
-    /// Returns whether an event of the node is another one than those before, and remembers it.
-    pub(super) fn is_news(&mut self, event: u64) -> bool {
-        let is_news = event > self.last_event;
-        self.last_event = self.last_event.max(event);
-        is_news
+    /// Returns whether an event of the node is another one than those before, and remembers it. Ids
+    /// begin anew with each start of the node, at the clock of that moment, which may have been set
+    /// back.
+    pub(super) fn is_news(&mut self, event: &EventBody) -> bool {
+        let is_start = event.kind == EventKind::Started;
+        let begins = is_start && self.last_start != Some(event.id);
+        if !begins && event.id <= self.last_event {
+            return false;
+        }
+        self.last_event = event.id;
+        if is_start {
+            self.last_start = Some(event.id);
+        }
+        true
     }
 
     /// Notes that the node told that it has all below this id.

@@ -194,11 +194,19 @@ fn a_secondary_that_is_forgotten_is_no_longer_shown_and_another_log_empties_the_
 #[test]
 fn what_a_new_connection_tells_again_is_known() {
     let mut watched = Watched::new();
-    for event in [1, 2, 1, 2, 3] {
-        let body = json!({"id": event, "time": 2, "node": "b", "kind": "started"});
-        watched.model.take("", &body.to_string(), watched.now);
-    }
-    assert_eq!(watched.model.events_total(), 3);
+    let mut tell = |ids: &[u64]| {
+        for (place, id) in ids.iter().enumerate() {
+            let kind = if place == 0 { "started" } else { "stored" };
+            let body = json!({"id": id, "time": 2, "node": "b", "kind": kind});
+            watched.model.take("", &body.to_string(), watched.now);
+        }
+        watched.model.events_total()
+    };
+    assert_eq!(tell(&[11, 12]), 2);
+    assert_eq!(tell(&[11, 12, 13]), 3);
+    // Ids begin with the clock, which was set back before the node started again.
+    assert_eq!(tell(&[1, 2]), 5);
+    assert_eq!(tell(&[1, 2, 3]), 6);
 }
 
 #[test]
