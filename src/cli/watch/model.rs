@@ -1,7 +1,7 @@
 //! The cluster as far as its nodes told it: items of their stream go in, and the screen is drawn
 //! from it.
 //!
-//! Everything in it is bounded: the lists, what is held, the senders and the events.
+//! Everything in it is bounded: the nodes, their lists, what is held, the senders and the events.
 
 mod list;
 mod node;
@@ -15,6 +15,7 @@ use acklog_api::{
     EventBody, EventKind, Health, MasterHealth, MissedEvents, NodeMessages, NodeState, Role,
     SampledEvents,
 };
+use acklog_types::NODES_MAX;
 
 pub(super) use list::Cell;
 pub(super) use node::WatchedNode;
@@ -89,7 +90,7 @@ impl Model {
     }
 
     fn take_event(&mut self, event: EventBody, now: Instant) {
-        let node = self.node_mut(&event.node);
+        let Some(node) = self.node_mut(&event.node, now) else { return };
         // A stream that begins anew tells what it told before.
         if !node.is_news(&event) {
             return;
@@ -97,9 +98,12 @@ impl Model {
         match event.kind {
             EventKind::Held => node.list.hold(event.ids.unwrap_or_default()),
             EventKind::Left | EventKind::Started => node.list.hold_nothing(),
-            EventKind::Acked => {
-                if let (Some(peer), Some([_, end])) = (&event.peer, event.ids) {
-                    self.node_mut(peer).has_below(end);
+            // A secondary knows nothing of others.
+            EventKind::Acked if node.is_master() => {
+                if let (Some(peer), Some([_, end])) = (&event.peer, event.ids)
+                    && let Some(peer) = self.node_mut(peer, now)
+                {
+                    peer.has_below(end);
                 }
             }
             EventKind::Durable | EventKind::Stored | EventKind::GapClosed => {
@@ -122,23 +126,29 @@ impl Model {
                 self.senders = Senders::default();
             }
             for row in &master.secondaries {
-                if let (Some(name), Some(end)) = (&row.name, row.acked_end) {
-                    self.node_mut(name).acked(end);
+                if let (Some(name), Some(end)) = (&row.name, row.acked_end)
+                    && let Some(node) = self.node_mut(name, now)
+                {
+                    node.acked(end);
                 }
             }
             // A secondary that was forgotten, and tells nothing itself.
             let rows = &master.secondaries;
             self.nodes.retain(|node| {
                 let is_listed = rows.iter().any(|row| row.name.as_ref() == Some(&node.name));
-                is_listed || node.is_master() || node.silence(now).is_none()
+                is_listed || node.is_master() || !node.is_silent(now)
             });
         }
-        self.node_mut(&state.node.clone()).take_state(state, now);
+        if let Some(node) = self.node_mut(&state.node, now) {
+            node.take_state(state, now);
+        }
         self.nodes.sort_by(|a, b| (!a.is_master(), &a.name).cmp(&(!b.is_master(), &b.name)));
     }
 
     fn take_messages(&mut self, messages: NodeMessages, now: Instant) {
-        self.node_mut(&messages.node).list.take(messages.from, messages.messages, now);
+        if let Some(node) = self.node_mut(&messages.node, now) {
+            node.list.take(messages.from, messages.messages, now);
+        }
     }
 
     fn take_missed(&mut self, missed: &MissedEvents) {
@@ -147,15 +157,20 @@ impl Model {
         self.miss_events();
     }
 
-    /// Returns the node of this name, which is known from now on.
-    fn node_mut(&mut self, name: &str) -> &mut WatchedNode {
-        let at = self.nodes.iter().position(|node| node.name == name).unwrap_or_else(|| {
-            self.nodes.push(WatchedNode::new(name.to_owned()));
-            self.nodes.len() - 1
-        });
-        // It is there: just found or added.
-        #[expect(clippy::indexing_slicing, reason = "the position was just found")]
-        &mut self.nodes[at]
+    /// Returns the node of this name, which is known from now on; none where there are as many
+    /// already as a cluster has at most.
+    fn node_mut(&mut self, name: &str, now: Instant) -> Option<&mut WatchedNode> {
+        let at = self.nodes.iter().position(|node| node.name == name);
+        if at.is_none() {
+            if self.nodes.len() >= usize::from(NODES_MAX) {
+                return None;
+            }
+            self.nodes.push(WatchedNode::new(name.to_owned(), now));
+        }
+        match at {
+            Some(at) => self.nodes.get_mut(at),
+            None => self.nodes.last_mut(),
+        }
     }
 
     /// Returns the nodes, the master first.

@@ -17,6 +17,8 @@ pub(in crate::cli::watch) struct WatchedNode {
     /// What it showed when it was heard last.
     pub(in crate::cli::watch) list: List,
     state: Option<(NodeState, Instant)>,
+    /// Since when it is known.
+    since: Instant,
     /// The role that it told last; it stays while the node cannot be reached.
     role: Option<Role>,
     /// It has everything below this id, as its own events or its master's last word tell.
@@ -30,11 +32,11 @@ pub(in crate::cli::watch) struct WatchedNode {
 }
 
 impl WatchedNode {
-    /// Returns a node of which nothing is known.
-    pub(super) fn new(name: String) -> Self {
+    /// Returns a node of which nothing is known but its name.
+    pub(super) fn new(name: String, since: Instant) -> Self {
         let (list, state, role) = (List::default(), None, None);
         let (last_event, last_start) = (0, None);
-        Self { name, list, state, role, end: 0, told_end: 0, last_event, last_start }
+        Self { name, list, state, since, role, end: 0, told_end: 0, last_event, last_start }
     }
 
     pub(super) fn take_state(&mut self, state: NodeState, now: Instant) {
@@ -132,5 +134,11 @@ impl WatchedNode {
         let (_, told) = self.state.as_ref()?;
         let silence = now.duration_since(*told);
         (silence > STATE_SILENCE_MAX).then_some(silence)
+    }
+
+    /// Returns whether it told no state for too long, or never since it is known.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        let told = self.state.as_ref().map_or(self.since, |(_, told)| *told);
+        now.duration_since(told) > STATE_SILENCE_MAX
     }
 }

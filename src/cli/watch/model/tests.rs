@@ -210,6 +210,27 @@ fn what_a_new_connection_tells_again_is_known() {
 }
 
 #[test]
+fn no_node_makes_up_others_without_bound() {
+    let mut watched = Watched::new();
+    watched.state("b", json!({"role": "secondary", "logEnd": 0}));
+    let tell = |watched: &mut Watched| {
+        for n in 0..10_000 {
+            watched.event("b", "acked", json!({"ids": [0, 1], "peer": format!("made-up-{n}")}));
+        }
+        watched.model.nodes().len()
+    };
+    assert_eq!(tell(&mut watched), 1, "a secondary knows nothing of others");
+    let master = json!({"role": "master", "logEnd": 0});
+    watched.state("b", master.clone());
+    assert_eq!(tell(&mut watched), 256);
+    watched.state("c", Value::Null);
+    assert_eq!(watched.model.nodes().len(), 256, "there is no room");
+    watched.now += Duration::from_secs(5);
+    watched.state("b", master);
+    assert_eq!(watched.model.nodes().len(), 1, "the others told nothing");
+}
+
+#[test]
 fn what_is_left_out_is_told_and_what_cannot_be_read_is_too() {
     let mut watched = Watched::new();
     watched.event("master", "waits", json!({"ids": [0, 1], "writeConcern": 3}));
