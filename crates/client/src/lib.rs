@@ -70,7 +70,8 @@
 //! | [`Follow`] | the messages as they come, across connections and nodes | programs, the tool |
 //! | [`AppendStream`] | many appends over one connection, with retries | programs, the tool |
 //! | [`follow::EventStream`] | one stream of one node, event by event | `acklog check` |
-//! | [`NodeEvents`] | what one node does, as it tells it | a master that relays, the tool |
+//! | [`EventsDialer`] | what nodes do, across connections | a master that relays, the tool |
+//! | [`NodeEvents`] | what one node does, as it tells it | [`EventsDialer`] |
 //! | [`NodesClient`] | one request to the first of several nodes that takes it | the tool |
 //! | [`NodeClient`] | one request to one node over a kept connection | the tool, `acklog check` |
 //! | [`Dial`] | connects; [`Endpoint`] does it with the system's resolver | all of these |
@@ -102,8 +103,9 @@ pub use follow::{Cursor, Follow, FollowFrom, FollowOptions, Followed};
 pub use lines::{LINE_BYTES_MAX, LineTooLong, Lines};
 pub use messages::Messages;
 pub use node::{CallError, NodeClient, READ_TIMEOUT, Unreachable};
-pub use node_events::{NodeEvents, NodeEventsError, StreamedItem, events_silence_max};
+pub use node_events::{
+    DialedEvents, EventsDialer, NodeEvents, NodeEventsError, StreamedItem, events_silence_max,
+};
 pub use nodes::{NodesClient, NodesError, master_of};
 pub use options::AppendOptions;
-pub use retry::RetryPauses;
 pub use sse::BadEventStream;

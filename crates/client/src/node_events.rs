@@ -1,5 +1,7 @@
 //! What a node tells at `/events`, item by item.
 
+mod reconnecting;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use acklog_api::{EventsRequest, headers};
 use hyper::header::ACCEPT;
 use thiserror::Error;
 
+pub use self::reconnecting::{DialedEvents, EventsDialer};
 use crate::endpoint::{Dial, Endpoint};
 use crate::node::{CallError, NodeClient};
 use crate::sse::BadEventStream;
@@ -55,53 +58,11 @@ pub enum NodeEventsError {
     Ended(Endpoint),
 }
 
-/// The events of one node: its `GET /events`, read in order until the connection ends. Connecting
-/// again is up to the caller, as in the example, where [`RetryPauses`](crate::RetryPauses) says
-/// when.
+/// The events of one node: its `GET /events`, read in order until the connection ends.
+/// [`EventsDialer`] connects again.
 ///
 /// Nothing is read before it is asked for, so a slow reader slows the node's stream, and the node
 /// tells what it missed. Dropping it closes the connection.
-///
-/// ```
-/// use acklog_api::{EventBody, EventsRequest, NodeState, view};
-/// use acklog_client::{Endpoint, NodeEvents, NodeEventsError, RetryPauses};
-/// use tokio::time::sleep;
-///
-/// /// Prints what all nodes do, as their master tells it.
-/// async fn print_events(master: Endpoint, tries: usize) -> NodeEventsError {
-///     let request = EventsRequest { all_nodes: true, state: true, messages: false };
-///     let mut pauses = RetryPauses::new();
-///     let mut last = None;
-///     for _ in 0..tries {
-///         let error = match NodeEvents::open(master.clone(), request).await {
-///             Ok(mut events) => loop {
-///                 pauses = RetryPauses::new();
-///                 match events.next().await {
-///                     Ok(item) => match item.name.as_str() {
-///                         "" => println!("{:?}", serde_json::from_str::<EventBody>(&item.data)),
-///                         view::STATE_EVENT => {
-///                             println!("{:?}", serde_json::from_str::<NodeState>(&item.data));
-///                         }
-///                         _ => {}
-///                     },
-///                     Err(error) => break error,
-///                 }
-///             },
-///             Err(error) => error,
-///         };
-///         eprintln!("{error}");
-///         last = Some(error);
-///         sleep(pauses.pause()).await;
-///     }
-///     last.expect("it is tried once")
-/// }
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// # let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-/// # let error = print_events(nobody.to_string().parse().unwrap(), 2).await;
-/// # assert!(error.to_string().starts_with("cannot reach "), "{error}");
-/// # }
-/// ```
 #[derive(Debug)]
 pub struct NodeEvents<D = Endpoint> {
     node: NodeClient<D>,

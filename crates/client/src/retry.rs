@@ -30,7 +30,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Pauses that double, each drawn between a half and the whole of its length, so that clients
 /// that failed together do not come back together.
 #[derive(Debug)]
-pub struct RetryPauses {
+pub(crate) struct RetryPauses {
     next: Duration,
 }
 
@@ -42,12 +42,12 @@ impl Default for RetryPauses {
 
 impl RetryPauses {
     /// Returns pauses that begin with 50 ms at most, and grow to 2 s.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { next: PAUSE_FIRST }
     }
 
     /// Returns the next pause.
-    pub fn pause(&mut self) -> Duration {
+    pub(crate) fn pause(&mut self) -> Duration {
         let pause = self.next.mul_f64(rand::rng().random_range(0.5..=1.0));
         self.next = (self.next * 2).min(PAUSE_MAX);
         pause

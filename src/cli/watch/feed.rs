@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use acklog_api::{EventsRequest, Health, Role, paths};
-use acklog_client::{NodeEvents, RetryPauses, StreamedItem, master_of};
+use acklog_client::{DialedEvents, EventsDialer, StreamedItem, master_of};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -40,12 +40,11 @@ enum StreamEnd {
 
 /// Reads the stream of the master, or of the first node that answers, until nobody takes the news.
 pub(super) async fn read(urls: Vec<NodeUrl>, news: mpsc::Sender<News>) {
-    let mut pauses = RetryPauses::new();
+    let mut dialer = EventsDialer::new(REQUEST);
     let mut was_live = false;
     loop {
-        let error = match connect(&urls).await {
+        let error = match connect(&urls, &mut dialer).await {
             Ok((url, events)) => {
-                pauses = RetryPauses::new();
                 was_live = true;
                 match pass_on(&urls, &url, events, &news).await {
                     StreamEnd::Broken(error) => error,
@@ -59,14 +58,17 @@ pub(super) async fn read(urls: Vec<NodeUrl>, news: mpsc::Sender<News>) {
         if news.send(News::Link(link)).await.is_err() {
             return;
         }
-        sleep(pauses.pause()).await;
+        sleep(dialer.pause()).await;
     }
 }
 
 /// Opens the stream of the master, or else of the first node that can be reached.
-async fn connect(urls: &[NodeUrl]) -> Result<(NodeUrl, NodeEvents<NodeUrl>), String> {
+async fn connect<'a>(
+    urls: &[NodeUrl],
+    dialer: &'a mut EventsDialer,
+) -> Result<(NodeUrl, DialedEvents<'a, NodeUrl>), String> {
     let url = master_of(urls).await.ok_or("none of these nodes can be reached")?;
-    match NodeEvents::open(url.clone(), REQUEST).await {
+    match dialer.dial(url.clone()).await {
         Ok(events) => Ok((url, events)),
         Err(error) => Err(error.to_string()),
     }
@@ -76,7 +78,7 @@ async fn connect(urls: &[NodeUrl]) -> Result<(NodeUrl, NodeEvents<NodeUrl>), Str
 async fn pass_on(
     urls: &[NodeUrl],
     url: &NodeUrl,
-    mut events: NodeEvents<NodeUrl>,
+    mut events: DialedEvents<'_, NodeUrl>,
     news: &mpsc::Sender<News>,
 ) -> StreamEnd {
     if news.send(News::Link(Link::Live(url.to_string()))).await.is_err() {
@@ -117,4 +119,28 @@ async fn is_master(url: &NodeUrl) -> bool {
     let answer = ToolClient::new(url.clone()).get(paths::HEALTH).await;
     let health = answer.ok().and_then(|answer| answer.parsed::<Health>().ok());
     health.is_some_and(|health| *health.role() == Role::Master)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::cli::test_node::{LocalNode, Script, ScriptedNode};
+
+    #[tokio::test]
+    async fn a_node_that_ends_each_stream_at_once_is_asked_less_and_less_often() {
+        let node = ScriptedNode::start([Script::events(&[": events\n\n"])]).await;
+        let (sender, mut news) = mpsc::channel(1);
+        tokio::spawn(read(vec![node.url()], sender));
+        let mut lost = Vec::new();
+        while lost.len() < 6 {
+            if let News::Link(Link::Lost(_)) = news.recv().await.unwrap() {
+                lost.push(Instant::now());
+            }
+        }
+        // At least a half each of 50, 100, 200, 400 and 800 ms.
+        let passed = lost[5] - lost[0];
+        assert!(passed >= Duration::from_millis(775), "{passed:?}");
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use acklog_api::recording::UNNAMED_EVENT;
 use acklog_api::view::STATE_EVENT;
 use acklog_api::{EventsRequest, NodeState, RecordedItem};
-use acklog_client::{NodeEvents, NodeEventsError, RetryPauses, StreamedItem};
+use acklog_client::{DialedEvents, EventsDialer, NodeEventsError, StreamedItem};
 use acklog_sim::scenario::{Backend, Trouble};
 use acklog_types::NodeName;
 use serde_json::{Value, json};
@@ -79,12 +79,11 @@ impl NodeReaders {
 /// Reads a node until it is ended, also when its connection breaks, and tells when it cannot be
 /// reached.
 async fn read(node: String, url: NodeUrl, stream: RunStream, is_down: Arc<AtomicBool>) {
-    let (mut pauses, mut is_told) = (RetryPauses::new(), false);
+    let (mut dialer, mut is_told) = (EventsDialer::new(REQUEST), false);
     loop {
-        let opened = NodeEvents::open(url.clone(), REQUEST).await;
-        let error = match opened {
+        let error = match dialer.dial(url.clone()).await {
             Ok(events) => {
-                (pauses, is_told) = (RetryPauses::new(), false);
+                is_told = false;
                 read_until_end(&node, events, &stream).await
             }
             Err(error) => error,
@@ -97,7 +96,7 @@ async fn read(node: String, url: NodeUrl, stream: RunStream, is_down: Arc<Atomic
         if is_down {
             return;
         }
-        sleep(pauses.pause()).await;
+        sleep(dialer.pause()).await;
     }
 }
 
@@ -110,7 +109,7 @@ fn unreachable(node: &str, url: &NodeUrl, detail: String) -> RecordedItem {
 
 async fn read_until_end(
     node: &str,
-    mut events: NodeEvents<NodeUrl>,
+    mut events: DialedEvents<'_, NodeUrl>,
     stream: &RunStream,
 ) -> NodeEventsError {
     loop {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use acklog_api::recording::{PAST_EVENT, STEP_EVENT};
 use acklog_api::{EventKind, EventsRequest, MissedEvents, NodeState, Role, SampledEvents, view};
 use acklog_client::{
-    CallError, Dial, NodeEvents, NodeEventsError, RetryPauses, StreamedItem, events_silence_max,
+    CallError, Dial, EventsDialer, NodeEventsError, StreamedItem, events_silence_max,
 };
 use acklog_types::NodeName;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::contract::sse;
@@ -28,10 +28,6 @@ use crate::server::node::MasterHandle;
 /// Time between two looks at the list of secondaries. Shorter: more work. Longer: a secondary that
 /// joins is seen later.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// Time after which a connection counts as one that lasts. Shorter: a node that ends each at once
-/// is dialed again and again without a pause. Longer: one that restarts is reached later.
-const LASTS_FROM: Duration = Duration::from_secs(2);
 
 /// Names that are not relayed: only a scenario's runner tells `past` and `step`, and `open`,
 /// `error` and `message` are what an `EventSource` raises itself. Other unknown names may be those
@@ -141,11 +137,11 @@ pub(super) async fn tell(
 impl Relay {
     /// Reads the secondary again and again, and tells why it is not reached.
     async fn run(self) {
-        let mut pauses = RetryPauses::new();
+        let mut dialer = EventsDialer::new(self.request);
         loop {
             let reason = match &self.target {
                 None => NO_PLACE.to_owned(),
-                Some(target) => match self.read(target, &mut pauses).await {
+                Some(target) => match self.read(target, &mut dialer).await {
                     Ok(reason) => reason,
                     Err(Unwanted) => return,
                 },
@@ -153,7 +149,7 @@ impl Relay {
             if self.request.state && self.send(self.unreachable(reason)).await.is_err() {
                 return;
             }
-            sleep(pauses.pause()).await;
+            sleep(dialer.pause()).await;
         }
     }
 
@@ -161,7 +157,7 @@ impl Relay {
     async fn read(
         &self,
         target: &PeerTarget,
-        pauses: &mut RetryPauses,
+        dialer: &mut EventsDialer,
     ) -> Result<String, Unwanted> {
         let _counted = match self.connections.watch() {
             Ok(counted) => counted,
@@ -174,20 +170,15 @@ impl Relay {
             }
             error => not_reached(error),
         };
-        let opened = NodeEvents::open(target.clone(), self.request).await;
-        let mut events = match opened {
+        let mut events = match dialer.dial(target.clone()).await {
             Ok(events) => events,
             Err(error) => return Ok(reason(error)),
         };
-        let opened_at = Instant::now();
         loop {
             let items = match events.next_items().await {
                 Ok(items) => items,
                 Err(error) => return Ok(reason(error)),
             };
-            if opened_at.elapsed() >= LASTS_FROM {
-                *pauses = RetryPauses::new();
-            }
             let mut out = Vec::new();
             for item in &items {
                 if let Err(reason) = self.write(&mut out, item, target) {

@@ -235,11 +235,11 @@ async fn a_node_that_is_reached_again_is_relayed_again() {
 async fn the_pauses_go_on_growing_where_a_node_ends_each_stream_at_once() {
     let node = ScriptedNode::start([Script::events(&[&state("bonnie")])]).await;
     let (relay, mut pieces) = relay(Some(&node));
-    let (target, mut pauses) = (relay.target.clone().unwrap(), RetryPauses::new());
+    let (target, mut dialer) = (relay.target.clone().unwrap(), EventsDialer::new(ALL));
     for _ in 0..4 {
-        pauses.pause();
-        assert!(relay.read(&target, &mut pauses).await.is_ok());
+        dialer.pause();
+        assert!(relay.read(&target, &mut dialer).await.is_ok());
         pieces.recv().await.unwrap();
     }
-    assert!(pauses.pause() >= Duration::from_millis(400), "each is twice as long");
+    assert!(dialer.pause() >= Duration::from_millis(400), "each is twice as long");
 }
