@@ -4,7 +4,7 @@
 //! the protocol and carries out its effects on `net` (connections) and on the log. `run` wires them
 //! together, `daemon` is the process around it.
 
-mod accepting;
+pub(crate) mod accepting;
 #[cfg(all(target_os = "linux", feature = "jemalloc"))]
 mod allocator;
 mod daemon;

@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +33,7 @@ use super::past_items::ToldItem;
 use super::run_stream::RunStream;
 use crate::contract::sse;
 use crate::page;
+use crate::server::accepting::Accepting;
 use crate::server::patience::{self, UnreadLimit};
 
 /// Most connections. Fewer: a few browsers that show the page keep others out. More: a program that
@@ -58,10 +59,6 @@ const PAST_AT_ONCE: usize = 128;
 /// Longest wait for pages to take the end of the stream. Shorter: a slow one misses it. Longer: one
 /// that takes nothing holds up the end of the program.
 const ENDING: Duration = Duration::from_secs(2);
-
-/// Pause after a connection that could not be accepted. Shorter: a busy loop where descriptors are
-/// short. Longer: a page waits longer than it must.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The server of the page.
 pub(super) struct PageServer {
@@ -127,12 +124,10 @@ async fn listen(
     closing: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut accepting = Accepting::new(listener, "page");
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+        let (stream, _) = accepting.next(|| false).await;
         let (served, closing) = (Arc::clone(&served), closing.clone());
         connections.spawn(async move {
             serve(stream, &served, closing).await;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::nodes::PathState;
+use crate::server::accepting::Accepting;
 
 /// Most bytes that one direction of a connection holds.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -95,12 +96,9 @@ impl Drop for Proxy {
 }
 
 async fn listen(listener: TcpListener, state: Arc<ProxyState>) {
+    let mut accepting = Accepting::new(listener, "proxy");
     loop {
-        let Ok((near, _)) = listener.accept().await else {
-            // The error concerns a client that has gone again, or passes when others go.
-            tokio::task::yield_now().await;
-            continue;
-        };
+        let (near, _) = accepting.next(|| false).await;
         let (gate, target) = (lock(&state.gate).subscribe(), Arc::clone(&state.target));
         let mut connections = lock(&state.connections);
         while connections.try_join_next().is_some() {}
