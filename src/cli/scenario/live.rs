@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use acklog_sim::scenario::{
     Action, AppendStep, Backend, FollowStep, NodeHealth, ReaderEvent, Reply, Settings, Shown, Step,
-    StreamStep, Ticket, TimedReply, Trouble, WaitStep, master,
+    StreamStep, Ticket, TimedReply, Trouble, WaitStep, is_master, master,
 };
 use acklog_threads::lock;
 use acklog_types::{NodeName, WriteConcern};
@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::line_stream::LineStream;
-use super::nodes::{Launch, Nodes, PathState, ProcessState, Reach, is_master};
+use super::nodes::{Launch, Nodes, PathState, ProcessState, Reach};
 use super::{http, log_files};
 use crate::cli::NodeUrl;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use acklog_sim::scenario::{Action, MASTER, NodeHealth, Settings, Shown};
+use acklog_sim::scenario::{Action, NodeHealth, Settings, Shown, is_master};
 use acklog_types::{NodeName, WriteConcern};
 
 use crate::cli::NodeUrl;
@@ -160,10 +160,6 @@ pub(super) enum Reach {
     Url(NodeUrl),
     /// Its network is cut; programs inside its container can still ask it.
     Inside,
-}
-
-pub(super) fn is_master(node: &NodeName) -> bool {
-    node.as_str() == MASTER
 }
 
 /// Returns what no real node has for an action; `None` if nothing is missing.

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use acklog_sim::scenario::{Action, NodeHealth, Shown};
+use acklog_sim::scenario::{Action, NodeHealth, Shown, is_master};
 use acklog_types::{NodeName, WriteConcern};
 use anyhow::{Context, bail};
 use rustix::process::Signal;
@@ -20,8 +20,7 @@ use tokio::time::timeout;
 
 use self::process::{LINES_MAX, Process, START_TIMEOUT};
 use super::nodes::{
-    Launch, LogStorage, Nodes, PathState, ProcessState, ProgramOutput, Reach, is_master,
-    only_simulated,
+    Launch, LogStorage, Nodes, PathState, ProcessState, ProgramOutput, Reach, only_simulated,
 };
 use super::proxy::Proxy;
 

@@ -7,13 +7,12 @@ use acklog_api::recording::UNNAMED_EVENT;
 use acklog_api::view::{MESSAGES_EVENT, STATE_EVENT};
 use acklog_api::{Health, NodeMessages, NodeState, RecordedItem, Role};
 use acklog_protocol::{Event, NodeEvent};
-use acklog_sim::scenario::{Simulated, Trouble};
+use acklog_sim::scenario::{Simulated, Trouble, is_master};
 use acklog_sim::{News, Told};
 use acklog_types::NodeName;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::nodes::is_master;
 use super::performance::Source;
 use super::run_stream::RunStream;
 use crate::contract::{EventRecorder, HealthReport, OfSecondary, event_body, shown_text};

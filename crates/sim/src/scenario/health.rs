@@ -98,7 +98,7 @@ impl Fact {
     /// # Errors
     /// When the health of such a node has no such fact.
     pub(super) fn read(node: &NodeName, field: &str, value: &str) -> Result<Self, String> {
-        let is_master = node.as_str() == super::MASTER;
+        let is_master = super::is_master(node);
         let (member, last) = match field.rsplit_once('.').filter(|_| is_master) {
             Some((member, last)) => (Some(member), last),
             None => (None, field),

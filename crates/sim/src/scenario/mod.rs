@@ -191,3 +191,8 @@ pub const MASTER: &str = "master";
 pub fn master() -> NodeName {
     MASTER.parse().expect("a name")
 }
+
+/// Returns whether a node is the master, by its name.
+pub fn is_master(node: &NodeName) -> bool {
+    node.as_str() == MASTER
+}

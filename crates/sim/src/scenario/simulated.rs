@@ -20,7 +20,7 @@ use super::backend::{Backend, ReaderEvent, Reply, Shown, Ticket, TimedReply, Tro
 use super::expect::Expectation;
 use super::health::{NodeHealth, SecondaryView};
 use super::step::Step;
-use super::{MASTER, master};
+use super::{is_master, master};
 use crate::{Cluster, ClusterOptions, NetworkConditions};
 
 /// Longest time in which secondaries that are started become ready. Shorter: a scenario with long
@@ -259,7 +259,7 @@ impl Backend for Simulated {
 
     fn health(&mut self, node: &NodeName) -> Result<NodeHealth, String> {
         let down = || format!("{node} is down");
-        if node.as_str() == MASTER {
+        if is_master(node) {
             let health = self.cluster.master().ok_or_else(down)?.health(self.cluster.instant());
             return Ok(NodeHealth::Master(master_view(&health)));
         }
@@ -316,7 +316,7 @@ fn cluster(seed: u64, settings: &Settings) -> Cluster {
 }
 
 fn not_master(node: &NodeName) -> Option<&NodeName> {
-    (node.as_str() != MASTER).then_some(node)
+    (!is_master(node)).then_some(node)
 }
 
 fn lost(took: Duration) -> TimedReply {

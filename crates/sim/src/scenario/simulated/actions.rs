@@ -6,9 +6,9 @@ use acklog_types::NodeName;
 
 use super::{JOINING, Simulated, cluster};
 use crate::Cluster;
-use crate::scenario::MASTER;
 use crate::scenario::action::Action;
 use crate::scenario::backend::Trouble;
+use crate::scenario::is_master;
 
 impl Simulated {
     pub(super) fn join(&mut self, nodes: &[NodeName]) -> Result<(), Trouble> {
@@ -28,7 +28,7 @@ impl Simulated {
         node: &NodeName,
         registers_as: &NodeName,
     ) -> Result<(), Trouble> {
-        if node.as_str() != MASTER {
+        if !is_master(node) {
             self.cluster.start_namesake(node, registers_as);
         } else if self.has_master() {
             return Err(Trouble::failed("the master runs already"));
@@ -39,7 +39,7 @@ impl Simulated {
     }
 
     pub(super) fn kill(&mut self, node: &NodeName) {
-        if node.as_str() != MASTER {
+        if !is_master(node) {
             self.cluster.crash(node);
         } else if self.has_master() {
             self.cluster.crash_master();
@@ -48,7 +48,7 @@ impl Simulated {
     }
 
     pub(super) fn terminate(&mut self, node: &NodeName) {
-        if node.as_str() == MASTER {
+        if is_master(node) {
             self.cluster.shut_down_master();
             self.cluster.give_up_master();
             self.collect();

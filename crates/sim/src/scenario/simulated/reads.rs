@@ -4,8 +4,8 @@ use acklog_log::LogReader;
 use acklog_types::{LogEnd, NodeName, WriteConcern};
 
 use super::Simulated;
-use crate::scenario::MASTER;
 use crate::scenario::backend::Shown;
+use crate::scenario::is_master;
 
 impl Simulated {
     /// Returns the log of a node that runs.
@@ -45,5 +45,5 @@ impl Simulated {
 
 /// Returns a node as the cluster names it: `None` for the master.
 pub(super) fn secondary(node: &NodeName) -> Option<&NodeName> {
-    (node.as_str() != MASTER).then_some(node)
+    (!is_master(node)).then_some(node)
 }
