@@ -15,7 +15,9 @@ use tokio::time::{Instant, sleep};
 
 use super::docker::{Docker, parse_exit_status};
 use super::http;
-use super::nodes::{Launch, LogStorage, Nodes, PathState, ProcessState, ProgramOutput, Reach};
+use super::nodes::{
+    Launch, LogStorage, NODE_PATIENCE, Nodes, PathState, ProcessState, ProgramOutput, Reach,
+};
 use crate::cli::NodeUrl;
 
 /// The services of the file, with their published ports.
@@ -30,10 +32,8 @@ const NETWORK: &str = "acklog_cluster";
 /// The directory of a node's log inside its container.
 const DATA: &str = "/data";
 
-/// Longest wait for a container to serve HTTP.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Pause between two checks of whether it does.
+/// Pause between two checks of whether a container serves HTTP. Shorter: more requests for nothing.
+/// Longer: each start takes that much longer.
 const START_PAUSE: Duration = Duration::from_millis(50);
 
 /// Nodes as containers.
@@ -153,7 +153,7 @@ impl Nodes for Compose {
         let node = &launch.node;
         self.launch(launch).await?;
         let url = Self::url(node).context("no such service")?;
-        let end = Instant::now() + START_TIMEOUT;
+        let end = Instant::now() + NODE_PATIENCE;
         while http::health(url.clone()).await.is_err() {
             ensure!(self.docker.is_running(node.as_str()).await, "its container is not running");
             ensure!(Instant::now() < end, "it does not serve HTTP");

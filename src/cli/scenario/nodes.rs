@@ -1,6 +1,7 @@
 //! The interface to real nodes: processes of this machine, or containers.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use acklog_sim::scenario::{Action, NodeHealth, Settings, Shown, is_master};
 use acklog_types::{NodeName, WriteConcern};
@@ -18,6 +19,11 @@ const OF_MASTER: [&str; 7] = [
     "max-waiting",
 ];
 const OF_SECONDARY: [&str; 4] = ["send-delay", "store-delay", "request-timeout", "reconnect-delay"];
+
+/// Longest wait for a node to serve HTTP, to end after a signal, and for its last log line then.
+/// Shorter: a busy machine is taken for a node that hangs. Longer: a node that hangs holds up the
+/// scenario.
+pub(super) const NODE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The options with which a node is started.
 #[derive(Clone, Debug)]

@@ -18,9 +18,10 @@ use rustix::process::Signal;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use self::process::{LINES_MAX, Process, START_TIMEOUT};
+use self::process::{LINES_MAX, Process};
 use super::nodes::{
-    Launch, LogStorage, Nodes, PathState, ProcessState, ProgramOutput, Reach, only_simulated,
+    Launch, LogStorage, NODE_PATIENCE, Nodes, PathState, ProcessState, ProgramOutput, Reach,
+    only_simulated,
 };
 use super::proxy::Proxy;
 
@@ -112,7 +113,7 @@ impl Nodes for Processes {
             self.kill(std::slice::from_ref(node)).await?;
         }
         let mut process = self.launch(launch).await?;
-        let serving = timeout(START_TIMEOUT, process.wait_until_serving()).await;
+        let serving = timeout(NODE_PATIENCE, process.wait_until_serving()).await;
         serving.unwrap_or_else(|_| bail!("it does not serve HTTP"))?;
         if let Some(port) = process.output().comm {
             self.master_port.store(port, Ordering::SeqCst);

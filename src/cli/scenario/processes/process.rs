@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use acklog_threads::lock;
 use anyhow::{Context, bail};
@@ -14,11 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::cli::scenario::nodes::NODE_PATIENCE;
 use crate::cli::{NodeUrl, child_process};
-
-/// Longest wait for a node to serve HTTP, and to end after a signal. Shorter: a busy machine is
-/// taken for a node that hangs. Longer: a node that hangs holds up the scenario.
-pub(super) const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Lines of each node's log that are kept for the report of a failure.
 pub(super) const LINES_MAX: usize = 400;
@@ -89,7 +85,7 @@ impl Process {
     pub(super) async fn wait_for_last_line(&mut self) {
         if !self.reading.is_finished() {
             // Later lines are not missed.
-            let _ = timeout(START_TIMEOUT, &mut self.reading).await;
+            let _ = timeout(NODE_PATIENCE, &mut self.reading).await;
         }
     }
 
@@ -100,7 +96,7 @@ impl Process {
     }
 
     pub(super) async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
-        let ended = timeout(START_TIMEOUT, self.child.wait()).await;
+        let ended = timeout(NODE_PATIENCE, self.child.wait()).await;
         Ok(ended.context("it does not end")??)
     }
 }
