@@ -23,6 +23,7 @@ use crate::cli::NodeUrl;
 
 /// A stream that goes on. Dropping it closes its connection.
 pub(super) struct LineStream {
+    /// Lines on their way. No more than the scenario sends, whose file is in memory.
     lines: mpsc::UnboundedSender<Bytes>,
     task: AbortHandle,
     on_reply: OnReply,

@@ -25,17 +25,21 @@ use crate::cli::NodeUrl;
 /// condition is noticed later.
 const LOOKS_PAUSE: Duration = Duration::from_millis(20);
 
-/// Longest wait for a secondary to join.
+/// Longest wait for a secondary to join. Shorter: one that catches up on a busy machine fails the
+/// step. Longer: one that never joins holds up the scenario.
 const JOINING: Duration = Duration::from_secs(40);
 
 /// Longest wait of the next step for the master to take a message, so that messages get their ids
-/// in the order of the steps.
+/// in the order of the steps. Shorter: on a busy machine they get them in another one. Longer: a
+/// step behind a message that the master does not take comes that much later.
 const TAKING: Duration = Duration::from_millis(500);
 
-/// Pause between two checks of whether it has.
+/// Pause between two checks of whether it has. Shorter: the master is kept busy with requests.
+/// Longer: each append takes that much longer.
 const TAKING_PAUSE: Duration = Duration::from_millis(2);
 
-/// Lines of each node's log that a failure shows.
+/// Lines of each node's log that a failure shows. Fewer: the cause is not among them. More: the
+/// failure of several nodes fills more than a screen.
 const LAST_LINES: usize = 15;
 
 mod actions;

@@ -8,7 +8,7 @@ mod node;
 mod senders;
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use acklog_api::view::{MESSAGES_EVENT, MISSED_EVENT, SAMPLED_EVENT, STATE_EVENT};
 use acklog_api::{
@@ -25,6 +25,10 @@ use senders::Senders;
 /// Most events that are kept to be scrolled through. Smaller: less can be looked back at. Larger: a
 /// frozen screen, which keeps them twice, takes more memory, some kilobytes an event at most.
 const EVENTS_MAX: usize = 2000;
+
+/// How long it is shown that a node leaves events out, which a busy one tells once a second.
+/// Shorter: it flickers. Longer: it is shown when all are followed again.
+const SAMPLED_FOR: Duration = Duration::from_secs(3);
 
 /// A line of the list of events.
 #[derive(Clone, Debug)]
@@ -239,8 +243,7 @@ impl Model {
     /// Returns of how many messages one is followed, where events were left out lately.
     pub(super) fn sampled(&self, now: Instant) -> Option<u64> {
         let (every, told) = self.sampled?;
-        // A busy node tells it once a second.
-        (now.duration_since(told).as_secs() < 3).then_some(every)
+        (now.duration_since(told) < SAMPLED_FOR).then_some(every)
     }
 }
 

@@ -22,6 +22,10 @@ const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 /// Columns and rows of a terminal that does not tell how many it has.
 const SIZE_UNKNOWN: (u16, u16) = (80, 24);
 
+/// Most pieces of what is typed that wait to be taken. Fewer: a key that is held down is read in
+/// smaller steps. More: keys that nobody waits for any more are still acted on.
+const TYPED_MAX: usize = 16;
+
 /// The modes of the terminal from before, while they are changed.
 static MODES_BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
@@ -67,7 +71,7 @@ impl Terminal {
             }));
         });
         *lock(&MODES_BEFORE) = Some(before);
-        let (typed, keys) = mpsc::channel(16);
+        let (typed, keys) = mpsc::channel(TYPED_MAX);
         let reader = ThreadPool::new("keys", 1);
         let reading = reader.run(move || read_keys(&typed));
         let this = Self { writer: ThreadPool::new("screen", 1), _reading: (reader, reading) };

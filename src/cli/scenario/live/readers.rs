@@ -26,6 +26,7 @@ pub(super) struct LiveReader {
 /// The messages from one process of a node. Dropping it ends the connection.
 struct ReaderStream {
     url: NodeUrl,
+    /// No more than the messages of the log, all of which the scenario sent, and one end.
     received: mpsc::UnboundedReceiver<Received>,
     task: AbortHandle,
 }

@@ -1,7 +1,5 @@
 //! The model, item by item.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::*;
