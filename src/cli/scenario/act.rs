@@ -57,7 +57,7 @@ impl Act<'_> {
         source.end(backend);
         if let (Some(stream), Some(server)) = (&stream, server) {
             stream.end_pages();
-            // Who ends the run meanwhile does not wait for pages.
+            // Whoever ends the run meanwhile does not wait for pages.
             let _ = source.wait_for(backend, server.end());
         }
         match (played, stream.and_then(|stream| stream.failure())) {

@@ -16,9 +16,8 @@ use crate::contract::{sse, wall_clock_us};
 /// for each page that takes nothing.
 const ITEMS_MAX: usize = 8192;
 
-/// Members of bodies that are told later than they are in the items: the times, and the ids of
-/// simulated events, which begin at the same number in each run. A page that was there in the run
-/// before takes an id that is not larger for an event that it knows.
+/// Members to which the shift is added: times, so that virtual ones are those of the clock, and
+/// ids, so that a page that was open in an earlier run takes none for an event it has.
 const SHIFTED: [&str; 2] = ["time", "id"];
 
 /// The items for pages.

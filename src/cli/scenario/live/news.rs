@@ -167,7 +167,7 @@ impl<N: Nodes> Source<Live<N>> for LiveNews {
 
     fn end(&mut self, backend: &mut Live<N>) {
         if backend.news.is_some() && !*backend.stopped.borrow() {
-            // Who ends the run meanwhile does not wait for them.
+            // Whoever ends the run meanwhile does not wait for them.
             let _ = backend.pass(LAST_NEWS);
         }
         backend.news = None;
