@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use acklog_api::view::MISSED_EVENT;
 use acklog_api::{MissedEvents, Problem, ProblemCode, headers, paths};
 use acklog_client::Endpoint;
-use anyhow::Context;
+use anyhow::anyhow;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::{Either, Full};
@@ -75,9 +75,14 @@ impl PageServer {
     ///
     /// # Errors
     /// When the address cannot be used.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     pub(super) async fn start(address: SocketAddr, stream: RunStream) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.with_context(|| format!("cannot serve the page at {address}"))?;
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            let advice = "name another address with --watch=ADDR";
+            anyhow!("cannot serve the page at {address}: {error}; {advice}")
+        })?;
         let address = listener.local_addr()?;
         let (seen, is_seen) = watch::channel(false);
         let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
@@ -93,7 +98,8 @@ impl PageServer {
     }
 
     /// Waits until a page reads the stream that was loaded from here. One of an earlier run at this
-    /// address, which connects again by itself, does not count: perhaps nobody looks at it.
+    /// address, which connects again by itself, does not count: perhaps nobody looks at it. Cancel
+    /// safe.
     pub(super) async fn seen(&self) {
         let mut is_seen = self.is_seen.clone();
         // The sender lives as long as the task that accepts.
@@ -101,6 +107,7 @@ impl PageServer {
     }
 
     /// Waits until all pages have what was told, and ends. To be called when the stream has ended.
+    /// Cancel safe: dropped, it leaves pages that have not got everything to the runtime's end.
     pub(super) async fn end(self) {
         self.listening.abort();
         self.closing.cancel();
@@ -161,7 +168,7 @@ impl Served {
     fn answer(&self, request: &Request<Incoming>) -> Response<PageBody> {
         let (method, path) = (request.method(), request.uri().path());
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        if !is_for_this_machine(request.headers()) {
+        if !names_no_foreign_host(request.headers()) {
             let detail = "open the page at the address that `acklog scenario run` printed";
             return refusal(ProblemCode::WrongHost, detail);
         }
@@ -190,7 +197,7 @@ impl Served {
     /// Returns the answer with the stream of the run.
     fn stream(&self, headers: &HeaderMap) -> Response<PageBody> {
         let Some(entered) = self.stream.enter(sse::last_id(headers)) else {
-            return refusal(ProblemCode::Stopping, "the scenario has ended");
+            return refusal(ProblemCode::Stopping, "the scenario has ended; run it again");
         };
         if self.is_loaded.load(Ordering::Relaxed) {
             self.seen.send_replace(true);
@@ -204,9 +211,9 @@ impl Served {
     }
 }
 
-/// Returns whether a request names an address or `localhost` as its host. A page of a foreign name
-/// that leads to this machine is refused: it would read the stream.
-fn is_for_this_machine(headers: &HeaderMap) -> bool {
+/// Returns whether a request names `localhost` or any IP address as its host. A page of a foreign
+/// name that leads to this machine is refused: it would read the stream.
+fn names_no_foreign_host(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.and_then(|host| format!("http://{host}").parse::<Endpoint>().ok());
     host.is_some_and(|host| {

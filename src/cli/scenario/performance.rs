@@ -26,7 +26,9 @@ pub(super) trait Source<B> {
     /// Returns the time for the stream, in microseconds.
     fn now(&self, backend: &B) -> u64;
 
-    /// Waits for something, while the nodes stay as they are or go on by themselves.
+    /// Waits for something, while the nodes stay as they are or go on by themselves. Where the run
+    /// is ended meanwhile, what is waited for is dropped: it must be cancel safe, or not be needed
+    /// any more.
     ///
     /// # Errors
     /// When the run is ended meanwhile.
