@@ -10,9 +10,9 @@ use acklog_sim::scenario::{Backend, Broken, Player, Recorded, Script, Step, Trou
 use anyhow::Context;
 
 use super::keys::EnterKey;
+use super::narrator::{Narrator, Source};
 use super::page_feed::PageFeed;
 use super::page_server::PageServer;
-use super::performance::{Performance, Source};
 use super::recording_file::RecordingFile;
 use super::run_stream::RunStream;
 use super::{PROGRAM, PlayFailure, RunArgs};
@@ -43,16 +43,16 @@ impl Act<'_> {
         let stream = self.stream().map_err(unusable)?;
         let begun = self.begin(backend, &mut source, stream.as_ref());
         let (server, key) = begun.inspect_err(|_| stream.iter().for_each(RunStream::discard))?;
-        let mut performance = Performance::new(
+        let mut narrator = Narrator::new(
             source,
             stream.clone(),
             key.filter(|_| self.args.step),
             self.is_by_the_clock(),
         );
-        let played = Player::new(backend).play_to(self.script, recorded, &mut performance);
-        let has_failed = performance.has_failed();
+        let played = Player::new(backend).play_to(self.script, recorded, &mut narrator);
+        let has_failed = narrator.has_failed();
         let words = if has_failed { backend.last_words() } else { String::new() };
-        let mut source = performance.into_source();
+        let mut source = narrator.into_source();
         let is_stopped = source.is_stopped(backend);
         source.end(backend);
         if let (Some(stream), Some(server)) = (&stream, server) {

@@ -3,7 +3,7 @@
 //! `acklog_sim::scenario` has the language. `live` plays it against real nodes, which `processes`
 //! and `compose` (over `docker`) start; `http` sends requests to them, `proxy` stands between them,
 //! `line_stream` is an append stream to one,
-//! `log_files` changes their files. `invariants` reports what a simulation breaks. `performance`
+//! `log_files` changes their files. `invariants` reports what a simulation breaks. `narrator`
 //! tells the story and the steps, and waits for `keys`; `run_stream` is what a recording holds and
 //! what the page is told (`page_feed` with `past_items`, over `page_server`); `simulated_news` adds
 //! to it what simulated nodes tell, and `live` what real nodes do. `act` puts all of it together.
@@ -17,11 +17,11 @@ mod keys;
 mod line_stream;
 mod live;
 mod log_files;
+mod narrator;
 mod nodes;
 mod page_feed;
 mod page_server;
 mod past_items;
-mod performance;
 mod processes;
 mod proxy;
 mod recording_file;

@@ -13,7 +13,7 @@ use acklog_types::NodeName;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::performance::Source;
+use super::narrator::Source;
 use super::run_stream::RunStream;
 use crate::contract::{EventRecorder, HealthReport, OfSecondary, event_body, shown_text};
 

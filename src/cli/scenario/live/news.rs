@@ -18,8 +18,8 @@ use tokio::time::{sleep, timeout};
 
 use super::{Live, unless_interrupted};
 use crate::cli::NodeUrl;
+use crate::cli::scenario::narrator::Source;
 use crate::cli::scenario::nodes::{Nodes, Reach};
-use crate::cli::scenario::performance::Source;
 use crate::cli::scenario::run_stream::RunStream;
 use crate::contract::wall_clock_us;
 

@@ -46,8 +46,8 @@ pub(super) trait Source<B> {
     fn end(&mut self, backend: &mut B);
 }
 
-/// A scenario before its audience.
-pub(super) struct Performance<S> {
+/// Tells a scenario to its audience.
+pub(super) struct Narrator<S> {
     out: Box<dyn Write>,
     source: S,
     stream: Option<RunStream>,
@@ -61,7 +61,7 @@ pub(super) struct Performance<S> {
     has_failed: bool,
 }
 
-impl<S> Performance<S> {
+impl<S> Narrator<S> {
     /// Creates one whose steps and nodes are told to a stream, and whose steps wait for a key.
     /// `by_the_clock`: virtual time passes as fast as the clock from now on, for those who watch.
     pub(super) fn new(
@@ -72,9 +72,9 @@ impl<S> Performance<S> {
     ) -> Self {
         let (out, pace) = (Box::new(std::io::stdout()), by_the_clock.then(Instant::now));
         let terminal = terminal().map(|terminal| -> Box<dyn Write> { Box::new(terminal) });
-        let performance = Self { out, source, stream, key, terminal, pace, has_failed: false };
-        performance.shift();
-        performance
+        let narrator = Self { out, source, stream, key, terminal, pace, has_failed: false };
+        narrator.shift();
+        narrator
     }
 
     /// Returns whether a step failed. One that the end of the run cut short did not.
@@ -148,7 +148,7 @@ impl<S> Performance<S> {
     }
 }
 
-impl<B, S: Source<B>> Audience<B> for Performance<S> {
+impl<B, S: Source<B>> Audience<B> for Narrator<S> {
     fn begins(&mut self, backend: &mut B, line: &ScriptLine, shown: &str) -> Result<(), Trouble> {
         self.show(shown);
         if let Some(key) = self.key.take_if(|_| !is_heading(&line.step)) {
@@ -250,21 +250,21 @@ mod tests {
         }
     }
 
-    fn stepping(key: EnterKey) -> Performance<Waits> {
-        let mut performance = Performance::new(Waits(vec![]), None, Some(key), false);
-        (performance.out, performance.terminal) = (Box::new(std::io::sink()), None);
-        performance
+    fn stepping(key: EnterKey) -> Narrator<Waits> {
+        let mut narrator = Narrator::new(Waits(vec![]), None, Some(key), false);
+        (narrator.out, narrator.terminal) = (Box::new(std::io::sink()), None);
+        narrator
     }
 
     #[test]
     fn each_step_that_does_something_waits_before_it_is_done_until_the_run_is_ended() {
         let text = "story one\nrun 1s\nstep two\nrun 2s\nrun 4s\nrun 8s\n";
         let (script, mut backend) = (Script::parse(text).unwrap(), Simulated::new(0));
-        let mut performance = stepping(EnterKey::of_test(9));
+        let mut narrator = stepping(EnterKey::of_test(9));
         let mut player = Player::new(&mut backend);
-        let broken = player.play_to(&script, Recorded::Ignore, &mut performance).unwrap_err();
+        let broken = player.play_to(&script, Recorded::Ignore, &mut narrator).unwrap_err();
         assert_eq!((broken.line, broken.trouble), (5, Trouble::Interrupted));
-        let seconds: Vec<_> = performance.source.0.iter().map(Duration::as_secs).collect();
+        let seconds: Vec<_> = narrator.source.0.iter().map(Duration::as_secs).collect();
         assert_eq!(seconds, [0, 1, 3]);
         assert_eq!(backend.now().as_secs(), 3, "the step that waits is not played");
     }
@@ -273,10 +273,10 @@ mod tests {
     fn a_terminal_says_what_a_step_waits_for_until_the_input_ends() {
         let script = Script::parse("story one\nrun 1s\nrun 2s\nrun 4s\n").unwrap();
         let (mut backend, screen) = (Simulated::new(0), Screen::default());
-        let mut performance = stepping(EnterKey::of_test(1));
-        performance.terminal = Some(Box::new(screen.clone()));
+        let mut narrator = stepping(EnterKey::of_test(1));
+        narrator.terminal = Some(Box::new(screen.clone()));
         let mut player = Player::new(&mut backend);
-        player.play_to(&script, Recorded::Ignore, &mut performance).unwrap();
+        player.play_to(&script, Recorded::Ignore, &mut narrator).unwrap();
         let said = screen.0.lock().unwrap();
         assert_eq!(str::from_utf8(&said).unwrap(), format!("{PROMPT}{PROMPT}\n"));
     }
