@@ -6,9 +6,8 @@
 //! `log_files` changes their files. `invariants` reports what a simulation breaks. `narrator`
 //! tells the story and the steps, and waits for `keys`; `run_stream` is what a recording holds and
 //! what the page is told (`page_feed` with `past_items`, over `page_server`); `simulated_news` adds
-//! to it what simulated nodes tell, and `live` what real nodes do. `act` puts all of it together.
+//! to it what simulated nodes tell, and `live` what real nodes do. `run` puts all of it together.
 
-mod act;
 mod compose;
 mod docker;
 mod http;
@@ -25,6 +24,7 @@ mod past_items;
 mod processes;
 mod proxy;
 mod recording_file;
+mod run;
 mod run_stream;
 mod simulated_news;
 
@@ -40,11 +40,11 @@ use clap::{Args, Subcommand};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use self::act::Act;
 use self::compose::Compose;
 use self::live::{Live, LiveNews};
 use self::nodes::Nodes;
 use self::processes::Processes;
+use self::run::ScenarioRun;
 use self::simulated_news::SimulatedNews;
 use super::faults::seed;
 use crate::server::run::{StopOn, StopSignals};
@@ -148,27 +148,27 @@ fn play(args: &RunArgs) -> Result<(), PlayFailure> {
     let text = text.map_err(|error| PlayFailure::Unusable(format!("{file}: {error}")))?;
     let script = Script::parse(&text)
         .map_err(|bad| PlayFailure::Unusable(format!("{file}:{}: {}", bad.line, bad.reason)))?;
-    let act = Act { args, file: &file, script: &script };
+    let run = ScenarioRun { args, file: &file, script: &script };
     let unusable = |error: anyhow::Error| PlayFailure::Unusable(format!("{error:#}"));
     if args.simulate {
         let seed = args.seed.unwrap_or(RECORDED_SEED);
         let recorded = if seed == RECORDED_SEED { Recorded::Compare } else { Recorded::Ignore };
         invariants::exit_when_broken(&file, seed);
         let source = SimulatedNews::new(plain_runtime().map_err(unusable)?);
-        return act.play(&mut Simulated::new(seed), recorded, source);
+        return run.play(&mut Simulated::new(seed), recorded, source);
     }
     let (runtime, stopped) = runtime().map_err(unusable)?;
     if args.compose {
         let nodes = runtime.block_on(Compose::new()).map_err(unusable)?;
-        play_live(&act, Live::new(runtime, nodes, stopped))
+        play_live(&run, Live::new(runtime, nodes, stopped))
     } else {
         let nodes = Processes::new().map_err(unusable)?;
-        play_live(&act, Live::new(runtime, nodes, stopped))
+        play_live(&run, Live::new(runtime, nodes, stopped))
     }
 }
 
-fn play_live<N: Nodes>(act: &Act<'_>, mut live: Live<N>) -> Result<(), PlayFailure> {
-    let played = act.play(&mut live, Recorded::Ignore, LiveNews);
+fn play_live<N: Nodes>(run: &ScenarioRun<'_>, mut live: Live<N>) -> Result<(), PlayFailure> {
+    let played = run.play(&mut live, Recorded::Ignore, LiveNews);
     live.end();
     played
 }

@@ -18,14 +18,14 @@ use super::run_stream::RunStream;
 use super::{PROGRAM, PlayFailure, RunArgs};
 
 /// A scenario to be played.
-pub(super) struct Act<'a> {
+pub(super) struct ScenarioRun<'a> {
     pub(super) args: &'a RunArgs,
     /// The name of its file, as it is shown.
     pub(super) file: &'a str,
     pub(super) script: &'a Script,
 }
 
-impl Act<'_> {
+impl ScenarioRun<'_> {
     /// Plays the scenario against a backend.
     ///
     /// # Errors
