@@ -154,8 +154,8 @@ fn play(args: &RunArgs) -> Result<(), PlayFailure> {
         let seed = args.seed.unwrap_or(RECORDED_SEED);
         let recorded = if seed == RECORDED_SEED { Recorded::Compare } else { Recorded::Ignore };
         invariants::exit_when_broken(&file, seed);
-        let source = SimulatedNews::new(plain_runtime().map_err(unusable)?);
-        return run.play(&mut Simulated::new(seed), recorded, source);
+        let telling = SimulatedNews::new(plain_runtime().map_err(unusable)?);
+        return run.play(&mut Simulated::new(seed), recorded, telling);
     }
     let (runtime, stopped) = runtime().map_err(unusable)?;
     if args.compose {

@@ -19,7 +19,7 @@ use crate::contract::wall_clock_us;
 const PROMPT: &str = "press Enter for this step (Ctrl-D: for all that follow, Ctrl-C: end) ";
 
 /// What a backend adds to the stream of a run.
-pub(super) trait Source<B> {
+pub(super) trait Telling<B> {
     /// Takes out what the backend has told and is not in the stream yet, in order.
     fn take(&mut self, backend: &mut B) -> Vec<RecordedItem>;
 
@@ -39,7 +39,7 @@ pub(super) trait Source<B> {
     /// a request that it waits for is given up.
     fn is_stopped(&self, backend: &B) -> bool;
 
-    /// Begins to add to a stream what the nodes tell, or to keep it for [`Source::take`].
+    /// Begins to add to a stream what the nodes tell, or to keep it for [`Telling::take`].
     fn begin(&mut self, backend: &mut B, stream: &RunStream);
 
     /// Adds the last that nodes tell.
@@ -49,7 +49,7 @@ pub(super) trait Source<B> {
 /// Tells a scenario to its audience.
 pub(super) struct Narrator<S> {
     out: Box<dyn Write>,
-    source: S,
+    telling: S,
     stream: Option<RunStream>,
     /// What each step waits for; none where it does not, or the input has ended.
     key: Option<EnterKey>,
@@ -65,14 +65,14 @@ impl<S> Narrator<S> {
     /// Creates one whose steps and nodes are told to a stream, and whose steps wait for a key.
     /// `by_the_clock`: virtual time passes as fast as the clock from now on, for those who watch.
     pub(super) fn new(
-        source: S,
+        telling: S,
         stream: Option<RunStream>,
         key: Option<EnterKey>,
         by_the_clock: bool,
     ) -> Self {
         let (out, pace) = (Box::new(std::io::stdout()), by_the_clock.then(Instant::now));
         let terminal = terminal().map(|terminal| -> Box<dyn Write> { Box::new(terminal) });
-        let narrator = Self { out, source, stream, key, terminal, pace, has_failed: false };
+        let narrator = Self { out, telling, stream, key, terminal, pace, has_failed: false };
         narrator.shift();
         narrator
     }
@@ -82,9 +82,9 @@ impl<S> Narrator<S> {
         self.has_failed
     }
 
-    /// Returns the source, at the end.
-    pub(super) fn into_source(self) -> S {
-        self.source
+    /// Returns the telling, at the end.
+    pub(super) fn into_telling(self) -> S {
+        self.telling
     }
 
     /// Lets pages see virtual times as those of the clock.
@@ -114,11 +114,11 @@ impl<S> Narrator<S> {
     /// When the run is ended meanwhile.
     fn wait_for<B>(&mut self, mut key: EnterKey, backend: &mut B) -> Result<(), Trouble>
     where
-        S: Source<B>,
+        S: Telling<B>,
     {
         self.say(PROMPT);
         let began = Instant::now();
-        let pressed = self.source.wait_for(backend, key.pressed());
+        let pressed = self.telling.wait_for(backend, key.pressed());
         // Virtual time stands still meanwhile.
         self.pace = self.pace.map(|start| start + began.elapsed());
         self.shift();
@@ -133,22 +133,22 @@ impl<S> Narrator<S> {
     /// Adds to the stream how far a step is, behind what its nodes told until now.
     fn tell<B>(&mut self, backend: &mut B, step: &ScenarioStep, mut told: Vec<RecordedItem>)
     where
-        S: Source<B>,
+        S: Telling<B>,
     {
         let Some(stream) = self.stream.clone() else { return };
-        let (at, event) = (self.source.now(backend), STEP_EVENT.to_owned());
+        let (at, event) = (self.telling.now(backend), STEP_EVENT.to_owned());
         told.push(RecordedItem { at, event, data: json!(step) });
         let Some(start) = self.pace else { return stream.add(told) };
         for item in told {
             let until = start + Duration::from_micros(item.at);
             // Where the run is ended meanwhile, its next step says so.
-            let _ = self.source.wait_for(backend, async { sleep_until(until.into()).await });
+            let _ = self.telling.wait_for(backend, async { sleep_until(until.into()).await });
             stream.add(vec![item]);
         }
     }
 }
 
-impl<B, S: Source<B>> Audience<B> for Narrator<S> {
+impl<B, S: Telling<B>> Audience<B> for Narrator<S> {
     fn begins(&mut self, backend: &mut B, line: &ScriptLine, shown: &str) -> Result<(), Trouble> {
         self.show(shown);
         if let Some(key) = self.key.take_if(|_| !is_heading(&line.step)) {
@@ -161,19 +161,19 @@ impl<B, S: Source<B>> Audience<B> for Narrator<S> {
 
     fn done(&mut self, backend: &mut B, line: &ScriptLine, shown: &str) {
         // Before its first action a backend may have nodes that the scenario replaces.
-        let told = if is_heading(&line.step) { Vec::new() } else { self.source.take(backend) };
+        let told = if is_heading(&line.step) { Vec::new() } else { self.telling.take(backend) };
         self.tell(backend, &step(line.number, &line.text, StepState::Done), told);
         self.show(shown);
     }
 
     fn broken(&mut self, backend: &mut B, broken: &Broken) {
         let Trouble::Failed(seen) = &broken.trouble else { return };
-        if self.source.is_stopped(backend) {
+        if self.telling.is_stopped(backend) {
             return;
         }
         self.has_failed = true;
         let step = step(broken.line, &broken.text, StepState::Broken);
-        let told = self.source.take(backend);
+        let told = self.telling.take(backend);
         self.tell(backend, &ScenarioStep { seen: Some(seen.clone()), ..step }, told);
     }
 }
@@ -204,7 +204,7 @@ mod tests {
     /// Notes for which of the backend's times it waits.
     struct Waits(Vec<Duration>);
 
-    impl Source<Simulated> for Waits {
+    impl Telling<Simulated> for Waits {
         fn take(&mut self, _: &mut Simulated) -> Vec<RecordedItem> {
             Vec::new()
         }
@@ -264,7 +264,7 @@ mod tests {
         let mut player = Player::new(&mut backend);
         let broken = player.play_to(&script, Recorded::Ignore, &mut narrator).unwrap_err();
         assert_eq!((broken.line, broken.trouble), (5, Trouble::Interrupted));
-        let seconds: Vec<_> = narrator.source.0.iter().map(Duration::as_secs).collect();
+        let seconds: Vec<_> = narrator.telling.0.iter().map(Duration::as_secs).collect();
         assert_eq!(seconds, [0, 1, 3]);
         assert_eq!(backend.now().as_secs(), 3, "the step that waits is not played");
     }

@@ -10,7 +10,7 @@ use acklog_sim::scenario::{Backend, Broken, Player, Recorded, Script, Step, Trou
 use anyhow::Context;
 
 use super::keys::EnterKey;
-use super::narrator::{Narrator, Source};
+use super::narrator::{Narrator, Telling};
 use super::page_feed::PageFeed;
 use super::page_server::PageServer;
 use super::recording_file::RecordingFile;
@@ -34,17 +34,17 @@ impl ScenarioRun<'_> {
         &self,
         backend: &mut B,
         recorded: Recorded,
-        mut source: impl Source<B>,
+        mut telling: impl Telling<B>,
     ) -> Result<(), PlayFailure> {
         if let Err(lacking) = Player::new(backend).check(self.script) {
             let place = format!("{}:{}: {}", self.file, lacking.line, lacking.text);
             return Err(PlayFailure::Unusable(format!("{place}: {}", lacking.lacks)));
         }
         let stream = self.stream().map_err(unusable)?;
-        let begun = self.begin(backend, &mut source, stream.as_ref());
+        let begun = self.begin(backend, &mut telling, stream.as_ref());
         let (server, key) = begun.inspect_err(|_| stream.iter().for_each(RunStream::discard))?;
         let mut narrator = Narrator::new(
-            source,
+            telling,
             stream.clone(),
             key.filter(|_| self.args.step),
             self.is_by_the_clock(),
@@ -52,13 +52,13 @@ impl ScenarioRun<'_> {
         let played = Player::new(backend).play_to(self.script, recorded, &mut narrator);
         let has_failed = narrator.has_failed();
         let words = if has_failed { backend.last_words() } else { String::new() };
-        let mut source = narrator.into_source();
-        let is_stopped = source.is_stopped(backend);
-        source.end(backend);
+        let mut telling = narrator.into_telling();
+        let is_stopped = telling.is_stopped(backend);
+        telling.end(backend);
         if let (Some(stream), Some(server)) = (&stream, server) {
             stream.end_pages();
             // Whoever ends the run meanwhile does not wait for pages.
-            let _ = source.wait_for(backend, server.end());
+            let _ = telling.wait_for(backend, server.end());
         }
         match (played, stream.and_then(|stream| stream.failure())) {
             (Err(broken), _) if has_failed => {
@@ -78,14 +78,14 @@ impl ScenarioRun<'_> {
     fn begin<B>(
         &self,
         backend: &mut B,
-        source: &mut impl Source<B>,
+        telling: &mut impl Telling<B>,
         stream: Option<&RunStream>,
     ) -> Result<(Option<PageServer>, Option<EnterKey>), PlayFailure> {
         let mut key = self.key().map_err(unusable)?;
         let Some(stream) = stream else { return Ok((None, key)) };
-        source.begin(backend, stream);
+        telling.begin(backend, stream);
         let server = match self.args.watch {
-            Some(address) => Some(serve(source, backend, (address, stream), &mut key)?),
+            Some(address) => Some(serve(telling, backend, (address, stream), &mut key)?),
             None => None,
         };
         stream.begin(&self.head()).map_err(unusable)?;
@@ -132,18 +132,18 @@ impl ScenarioRun<'_> {
 
 /// Serves the page, and waits until it is loaded and reads the stream, or for the Enter key.
 fn serve<B>(
-    source: &mut impl Source<B>,
+    telling: &mut impl Telling<B>,
     backend: &mut B,
     (address, stream): (SocketAddr, &RunStream),
     key: &mut Option<EnterKey>,
 ) -> Result<PageServer, PlayFailure> {
     let interrupted = |_: Trouble| PlayFailure::Interrupted;
-    let started = source.wait_for(backend, PageServer::start(address, stream.clone()));
+    let started = telling.wait_for(backend, PageServer::start(address, stream.clone()));
     let server = started.map_err(interrupted)?.map_err(unusable)?;
     let or = if key.is_some() { ", or for Enter" } else { "" };
     let line = format!("{PROGRAM}: waits until {} is opened or reloaded{or}", server.url());
     let _ = writeln!(std::io::stderr(), "{line}");
-    source.wait_for(backend, seen_or_pressed(server.seen(), key)).map_err(interrupted)?;
+    telling.wait_for(backend, seen_or_pressed(server.seen(), key)).map_err(interrupted)?;
     Ok(server)
 }
 

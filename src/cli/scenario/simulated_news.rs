@@ -13,7 +13,7 @@ use acklog_types::NodeName;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::narrator::Source;
+use super::narrator::Telling;
 use super::run_stream::RunStream;
 use crate::contract::{EventRecorder, HealthReport, OfSecondary, event_body, shown_text};
 
@@ -31,7 +31,7 @@ pub(super) struct SimulatedNews {
     recorders: BTreeMap<NodeName, EventRecorder>,
 }
 
-impl Source<Simulated> for SimulatedNews {
+impl Telling<Simulated> for SimulatedNews {
     fn take(&mut self, backend: &mut Simulated) -> Vec<RecordedItem> {
         let mut items = Vec::new();
         let mut news = backend.take_news().into_iter().peekable();

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Live, unless_interrupted};
 use crate::cli::NodeUrl;
-use crate::cli::scenario::narrator::Source;
+use crate::cli::scenario::narrator::Telling;
 use crate::cli::scenario::nodes::{Nodes, Reach};
 use crate::cli::scenario::run_stream::RunStream;
 use crate::contract::wall_clock_us;
@@ -139,7 +139,7 @@ fn recorded(node: &str, item: StreamedItem) -> Option<RecordedItem> {
 /// Real nodes, which tell by themselves what they do.
 pub(in crate::cli::scenario) struct LiveNews;
 
-impl<N: Nodes> Source<Live<N>> for LiveNews {
+impl<N: Nodes> Telling<Live<N>> for LiveNews {
     fn take(&mut self, _: &mut Live<N>) -> Vec<RecordedItem> {
         Vec::new()
     }
