@@ -47,8 +47,8 @@ mod lines;
 mod news;
 mod readers;
 
+use self::news::EventFeeds;
 pub(super) use self::news::LiveNews;
-use self::news::NodeReaders;
 use self::readers::LiveReader;
 
 type Answers = Arc<Mutex<BTreeMap<Ticket, TimedReply>>>;
@@ -74,7 +74,7 @@ pub(super) struct Live<N> {
     /// Whether the cluster that a scenario begins with was started.
     is_begun: bool,
     /// None where nobody wants to know what the nodes tell.
-    news: Option<NodeReaders>,
+    news: Option<EventFeeds>,
 }
 
 impl<N: Nodes> Live<N> {

@@ -35,27 +35,27 @@ const LAST_NEWS: Duration = Duration::from_millis(500);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Reads what nodes tell, and adds it to the stream of a run.
-pub(super) struct NodeReaders {
+pub(super) struct EventFeeds {
     stream: RunStream,
-    readers: BTreeMap<NodeName, NodeReader>,
+    feeds: BTreeMap<NodeName, EventFeed>,
 }
 
 /// Reads what one start of a node tells. Dropping it ends that.
-struct NodeReader {
+struct EventFeed {
     task: JoinHandle<()>,
     /// Whether the node was ended.
     is_down: Arc<AtomicBool>,
 }
 
-impl Drop for NodeReader {
+impl Drop for EventFeed {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl NodeReaders {
+impl EventFeeds {
     pub(super) const fn new(stream: RunStream) -> Self {
-        Self { stream, readers: BTreeMap::new() }
+        Self { stream, feeds: BTreeMap::new() }
     }
 
     /// Begins to read a node that started, in place of its start before.
@@ -63,15 +63,15 @@ impl NodeReaders {
         let is_down = Arc::new(AtomicBool::new(false));
         let reading = read(node.to_string(), url, self.stream.clone(), Arc::clone(&is_down));
         let task = runtime.spawn(reading);
-        self.readers.insert(node.clone(), NodeReader { task, is_down });
+        self.feeds.insert(node.clone(), EventFeed { task, is_down });
     }
 
     /// Takes the last words of nodes that were ended, and tells that they do not run.
     async fn end(&mut self, nodes: &[NodeName]) {
-        for mut reader in nodes.iter().filter_map(|node| self.readers.remove(node)) {
-            reader.is_down.store(true, Ordering::SeqCst);
+        for mut feed in nodes.iter().filter_map(|node| self.feeds.remove(node)) {
+            feed.is_down.store(true, Ordering::SeqCst);
             // One that does not come to its end is dropped.
-            let _ = timeout(LAST_WORDS, &mut reader.task).await;
+            let _ = timeout(LAST_WORDS, &mut feed.task).await;
         }
     }
 }
@@ -162,7 +162,7 @@ impl<N: Nodes> Telling<Live<N>> for LiveNews {
     }
 
     fn begin(&mut self, backend: &mut Live<N>, stream: &RunStream) {
-        backend.news = Some(NodeReaders::new(stream.clone()));
+        backend.news = Some(EventFeeds::new(stream.clone()));
     }
 
     fn end(&mut self, backend: &mut Live<N>) {
