@@ -103,15 +103,13 @@ export function nextStart(start, t, span) {
   return t < start + span * 1.5 ? start + span / 2 : windowStart(t, span);
 }
 
-// Returns the next one of some times that is more than `near` after `t`, where `direction` is 1, or
-// before it, where that is -1; null: there is none.
-export function nextTime(times, t, direction, near) {
-  let next = null;
-  for (const time of times) {
-    const isBeyond = (time - t) * direction > near;
-    if (isBeyond && (next === null || (next - time) * direction > 0)) next = time;
-  }
-  return next;
+// Returns the step after `t`, where `direction` is 1, or before it, where that is -1; null: there is
+// none. A step is the last one of times within `near`, so that all that it tells of has happened by then.
+export function stepTime(times, t, direction, near) {
+  const next = times.reduce((least, time) => (time > t ? Math.min(least, time) : least), Infinity);
+  const isIn = (time) => (direction > 0 ? time > t && time <= next + near : time < t - near);
+  const last = times.reduce((latest, time) => (isIn(time) ? Math.max(latest, time) : latest), -Infinity);
+  return last === -Infinity ? null : last;
 }
 
 // The room for words beside each other on a line.

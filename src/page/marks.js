@@ -321,6 +321,7 @@ export function appendMarks(append, lanes, { row, now, label }) {
     d,
     t: acceptedAt,
     words: appendWords(append),
+    begins: eventWords({ kind: "accepted", node: append.node, ids }),
     label: label && { ...label, y: top - 0.22 * lanes.rem },
   });
   append.acks.slice(0, w).forEach(({ node, t }, index) => {

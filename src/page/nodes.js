@@ -98,8 +98,11 @@ export class Node {
     }
     this.isListed = true;
     messages.forEach((text, index) => texts.set(from + index, text));
-    if (from + messages.length < end)
+    if (from + messages.length < end) {
+      // Its log was cut.
       texts = new Map([...texts].filter(([id]) => id < from + messages.length));
+      this.ends.set(t, Math.min(this.ends.last ?? 0, from + messages.length));
+    }
     end = from + messages.length;
     first = Math.max(Math.min(first, from), end - MOST_TEXTS);
     for (const id of texts.keys()) {

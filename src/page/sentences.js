@@ -20,6 +20,24 @@ export function timeWords(t, virtual = false) {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${millis}`;
 }
 
+// Kinds of what happens to a message, each before those that it causes.
+const CAUSES = [
+  ["accepted", "waits"],
+  ["sent", "resent", "doubled", "lost"],
+  ["received"],
+  ["store-delayed"],
+  ["stored", "held", "gap-closed", "duplicate"],
+  ["acked"],
+  ["completed", "late"],
+  ["answered", "canceled"],
+];
+const RANKS = new Map(CAUSES.flatMap((kinds, rank) => kinds.map((kind) => [kind, rank])));
+
+// Compares two of `{t, kind}`: by time, then by cause.
+export function inOrder(one, other) {
+  return one.t - other.t || (RANKS.get(one.kind) ?? 0) - (RANKS.get(other.kind) ?? 0);
+}
+
 const ANSWERS = {
   acked: "is answered: its write concern holds",
   "timed-out": "is answered: its time limit passed",

@@ -2,7 +2,7 @@
 
 import { make, setText, svg } from "./dom.js";
 import { stillParts, tickParts } from "./scenery.js";
-import { eventWords, timeWords } from "./sentences.js";
+import { eventWords, inOrder, timeWords } from "./sentences.js";
 import { textWidths } from "./text-width.js";
 import { shown } from "./words.js";
 
@@ -205,20 +205,21 @@ export class Stage {
     setText(this.#left, text);
   }
 
-  // Marks what happened within `near` of `t` and tells it; null: nothing.
+  // Marks what happened at `t` and at most `near` before it, and tells it in order; null: nothing.
   setNow(t, near) {
     if (t === this.#at) return;
     this.#at = t;
     for (const element of this.#current) element.classList.remove("tl-now");
     this.#current = [];
     if (t === null) return void setText(this.#facts, "");
-    const facts = [];
+    const marks = [];
     for (const { element, mark } of this.#parts()) {
-      if (mark.look === "band" || Math.abs(mark.t - t) > near) continue;
+      if (mark.look === "band" || mark.t > t || mark.t < t - near) continue;
       element.classList.add("tl-now");
       this.#current.push(element);
-      facts.push(...this.#words(mark));
+      marks.push(mark);
     }
+    const facts = marks.sort(inOrder).flatMap((mark) => this.#words({ ...mark, words: mark.begins ?? mark.words }));
     const told = [...new Set(facts)].slice(0, 3).join("; ");
     setText(this.#facts, `${timeWords(t, this.#isVirtual)}  ${told}`);
   }

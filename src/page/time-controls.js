@@ -176,9 +176,9 @@ export class TimeControls {
 
   #step(direction) {
     if (this.#app.rate > 0) this.#app.play(0);
-    const { t } = this.#app;
-    const next = this.#timeline.step(t, direction);
-    this.#app.seek(next ?? t);
+    const [from, to] = this.#app.range;
+    // Beyond the last mark there is the end of what is shown.
+    this.#app.seek(this.#timeline.step(this.#app.t, direction) ?? (direction > 0 ? to : from));
   }
 
   #key(event) {

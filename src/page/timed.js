@@ -41,6 +41,11 @@ export class Timed {
     return count > 0 ? this.#values[count - 1] : this.#none;
   }
 
+  // Returns the value that follows the one at a time; `none`: there is none.
+  after(t) {
+    return this.#values[countUpTo(this.#times, t)] ?? this.#none;
+  }
+
   // Lets the latest value count from `t` on, where its time is later: the clock was set back.
   setBack(t) {
     if (this.lastTime <= t) return;

@@ -6,7 +6,7 @@
 
 import { bandMark, linesOf } from "./band-marks.js";
 import { Density } from "./density.js";
-import { Lanes, nextStart, nextTime, Room, Rows, windowStart } from "./lanes.js";
+import { Lanes, nextStart, Room, Rows, stepTime, windowStart } from "./lanes.js";
 import { appendMarks, exchangeMarks, inWindow, LABELLED, pointMarks } from "./marks.js";
 import { appendLabel } from "./labels.js";
 import { Sampling } from "./sampling.js";
@@ -109,14 +109,14 @@ export class Timeline {
     this.#stage.pick(ids);
   }
 
-  // Returns the time of the mark before or after `t`, also beyond the window; null: there is none.
+  // Returns the time of the step before or after `t`, also beyond the window; null: there is none.
   step(t, direction) {
     const near = this.#span * ONE_STEP;
-    const drawn = nextTime(this.#stage.times(), t, direction, near);
+    const drawn = stepTime(this.#stage.times(), t, direction, near);
     if (drawn !== null) return drawn;
-    const [from, to] = direction > 0 ? [t + near, Infinity] : [-Infinity, t - near];
+    const [from, to] = direction > 0 ? [t, Infinity] : [-Infinity, t - near];
     const things = this.#model.things.between(from, to);
-    return nextTime(
+    return stepTime(
       things.flatMap((thing) => [thing.t, thing.last]),
       t,
       direction,

@@ -38,7 +38,7 @@ export class ClusterView {
     setText(this.who, whoWords(own, title));
     setAttribute(this.who, "title", title);
     document.title = own ? `${own.name} · acklog` : "acklog";
-    for (const [key, [value, rest, level]] of Object.entries(figures(own, view.clusterSize()))) {
+    for (const [key, [value, rest, level]] of Object.entries(figures(own, view))) {
       const figure = this.figures.get(key);
       setText(figure.lastChild.firstChild, value ?? "");
       setText(figure.lastChild.lastChild, rest);
@@ -80,10 +80,12 @@ function whoWords(own, title) {
 
 // Returns each figure as [value, what stands beside it, level]; the value is null where it is not
 // known.
-function figures(own, size) {
+function figures(own, view) {
   const health = own?.health;
   const known = (value) => (value === null || value === undefined ? null : String(value));
-  const end = health?.logEnd;
+  // Events tell of a node's log before its state does.
+  const end = health ? own.end : null;
+  const committed = own?.role === "master" ? view.committedEnd() : health?.committedEnd;
   const waiting = health?.waitingSenders;
   return {
     mode: [
@@ -91,10 +93,10 @@ function figures(own, size) {
       "",
       health?.mode === "read-only" ? "alarm" : "",
     ],
-    committed: [known(health?.committedEnd), "", ""],
+    committed: [known(committed), "", ""],
     end: [known(end), "", ""],
     waiting: [known(waiting), "", waiting > 0 ? "waiting" : ""],
-    quorum: quorum(health, size),
+    quorum: quorum(health, view.clusterSize()),
     epoch: [known(health?.epoch), "", ""],
   };
 }

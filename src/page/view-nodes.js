@@ -81,6 +81,7 @@ export class NodesView {
       (name) => this.#column(name),
     );
     const master = nodes.find((node) => node.role === "master");
+    this.committedEnd = view.committedEnd();
     this.#drawIds(first, rows, master);
     for (const node of nodes)
       this.#draw(this.columns.get(node.name), node, { first, rows, end, mode });
@@ -185,13 +186,14 @@ export class NodesView {
       column.rows.push(row);
       list.append(row.item);
     }
+    const committed = node.role === "master" ? this.committedEnd : node.health?.committedEnd;
     column.rows.forEach((row, at) => {
       const id = first + at;
       const state = rowState(id, node, end);
       const text = node.text(id);
       setData(row.item, "id", id);
       setData(row.item, "state", state);
-      setData(row.item, "committed", id + 1 === node.health?.committedEnd ? "true" : null);
+      setData(row.item, "committed", id + 1 === committed ? "true" : null);
       setAttribute(row.item, "aria-hidden", state === "free" ? "true" : null);
       setText(row.text, rowText(state, text));
       setText(row.lead, state === "free" ? "" : `${id}: ${state === "shown" ? "" : state}`);

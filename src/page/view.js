@@ -51,6 +51,15 @@ export class View {
     return this.health?.clusterSize ?? 0;
   }
 
+  // Returns the end of what a majority has, as far as the master's state or acks tell; null: not known.
+  committedEnd() {
+    const known = this.health?.committedEnd;
+    if (typeof known !== "number") return null;
+    const ends = this.nodes().filter(({ isMember }) => isMember).map(({ ackedEnd }) => ackedEnd);
+    const majority = Math.floor(this.clusterSize() / 2) + 1;
+    return Math.max(known, ends.sort((a, b) => b - a)[majority - 1] ?? 0);
+  }
+
   // Returns the appends, the oldest first: at most 200, those that wait and the latest ones.
   appends() {
     const names = this.nodes().filter(({ isMember }) => isMember).map(({ name }) => name);
@@ -77,25 +86,32 @@ export class View {
     const colors = this.#model.colors();
     const marks = letters(known.map(({ node }) => node.name));
     const health = known.find(({ node }) => node.role === "master")?.state?.health;
+    const told = Math.max(0, ...known.map(({ node }) => node.lists.at(t).end));
     const rows = new Map((health?.secondaries ?? []).map((row) => [row.name, row]));
     const refused = new Map((health?.refused ?? []).map((one) => [one.name, one.code]));
     return known.map(({ node, state }) => {
       const now = this.#nodeNow(node, state, rows.get(node.name) ?? null, {
         letter: marks.get(node.name),
         color: colors.get(node.name),
+        told,
       });
       const isMember = node.role === "master" || !health || rows.has(node.name);
       return { ...now, isMember, isGone: node.gone.at(t), refusal: refused.get(node.name) ?? null };
     });
   }
 
-  #nodeNow(node, state, row, { letter, color }) {
+  // `told`: the end of what the lists of all nodes told by then.
+  #nodeNow(node, state, row, { letter, color, told }) {
     const t = this.#until;
     const { name, role } = node;
     const health = state?.health ?? null;
     const { from, end: listEnd, texts } = node.lists.at(t);
     const storedEnd = Math.max(node.ends.at(t) ?? 0, health?.logEnd ?? 0);
-    const end = Math.max(listEnd, health?.logEnd ?? 0);
+    // Lists come later than events. What happens now gets its row once its text is known; of a moment that
+    // is over, the list that came next tells it.
+    const shownEnd = t === Infinity ? Math.min(storedEnd, told) : storedEnd;
+    const end = Math.max(listEnd, health?.logEnd ?? 0, shownEnd);
+    const next = node.lists.after(t).texts;
     const held = node.held.at(t);
     return {
       name,
@@ -116,7 +132,7 @@ export class View {
       stateTime: state ? state.time : null,
       status: row?.status ?? null,
       ackedEnd: role === "master" ? storedEnd : Math.max(row?.ackedEnd ?? 0, node.acks.at(t) ?? 0),
-      text: (id) => texts.get(id) ?? this.#elsewhere(id),
+      text: (id) => texts.get(id) ?? next.get(id) ?? this.#elsewhere(id),
     };
   }
 

@@ -48,6 +48,31 @@ test("what was so at a moment of the last minute can be looked at", () => {
   assert.equal(now.appends()[0].state, "acked");
 });
 
+test("at a moment of the past, nodes have what events told of them by then", () => {
+  const cluster = new MadeUpCluster().begin("bonnie", "clyde");
+  for (const node of ["master", "bonnie"]) cluster.give("messages", { node, from: 0, messages: ["a"] });
+  cluster.pass(1000).tell("master", "accepted", { ids: [1, 2] });
+  const accepted = cluster.time;
+  cluster.pass(1).tell("master", "durable", { ids: [1, 2] });
+  cluster.pass(1).tell("bonnie", "stored", { ids: [1, 2] });
+  cluster.tell("master", "acked", { peer: "bonnie", ids: [1, 2] });
+  const [stored, now] = [cluster.time, cluster.view];
+  assert.equal(now.node("master").end, 1, "its row comes with its text");
+  cluster.pass(100).give("messages", { node: "master", from: 1, messages: ["b"] });
+  const before = cluster.model.view(accepted);
+  assert.deepEqual([before.node("master").end, before.committedEnd()], [1, 0]);
+  const then = cluster.model.view(stored);
+  assert.deepEqual(
+    then.nodes().map(({ end, text }) => [end, text(1)]),
+    [
+      [2, "b"],
+      [2, "b"],
+      [0, "b"],
+    ],
+  );
+  assert.equal(then.committedEnd(), 2);
+});
+
 test("changes that come again after a connection was lost count once", () => {
   const cluster = new MadeUpCluster().begin("bonnie");
   cluster.tell("bonnie", "started", { end: 0, role: "secondary" });

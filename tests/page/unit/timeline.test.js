@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Lanes, nextStart, nextTime, Room, Rows, windowStart } from "../../../src/page/lanes.js";
+import { Lanes, nextStart, Room, Rows, stepTime, windowStart } from "../../../src/page/lanes.js";
 import { ceiling } from "../../../src/page/rate-counts.js";
 import { Sampling } from "../../../src/page/sampling.js";
+import { inOrder } from "../../../src/page/sentences.js";
 import { Timed } from "../../../src/page/timed.js";
 import { textWidth } from "./made-up-cluster.js";
 
@@ -22,11 +23,23 @@ test("the window stands until it is full, then turns over by half", () => {
   assert.deepEqual(starts, [10, 15, 20]);
 });
 
-test("a step goes to the next time that can be told apart, and to nothing where there is none", () => {
-  const times = [40, 10, 30.5, 30, 20];
-  const steps = (direction) => [0, 10, 29.5, 30, 40, 99].map((t) => nextTime(times, t, direction, 1));
-  assert.deepEqual(steps(1), [10, 20, 40, 40, null, null]);
-  assert.deepEqual(steps(-1), [null, null, 20, 20, 30.5, 40]);
+test("a step goes to the end of what it tells, and steps on tell of each moment", () => {
+  const times = [40, 10, 30.5, 30, 20, 31.2];
+  const steps = (direction) => [0, 10, 29.5, 30, 31, 40].map((t) => stepTime(times, t, direction, 1));
+  assert.deepEqual(steps(1), [10, 20, 30.5, 31.2, 31.2, null]);
+  assert.deepEqual(steps(-1), [null, null, 20, 20, 20, 31.2]);
+  const told = new Set();
+  for (let t = stepTime(times, 0, 1, 1); t !== null; t = stepTime(times, t, 1, 1)) {
+    for (const time of times) if (time <= t && time >= t - 1) told.add(time);
+  }
+  assert.equal(told.size, times.length);
+});
+
+test("what happened in one step is told by time, then by cause", () => {
+  const kinds = ["answered", "acked", "stored", "received", "sent", "waits"];
+  const marks = [{ t: 1, kind: "left" }, ...kinds.map((kind) => ({ t: 5, kind })), { t: 2, kind: "answered" }];
+  const order = marks.sort(inOrder).map(({ kind }) => kind);
+  assert.deepEqual(order, ["left", "answered", ...kinds.reverse()]);
 });
 
 test("after a long sleep the window is at once where time is", () => {
