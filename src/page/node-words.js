@@ -59,7 +59,8 @@ function secondaryWords(node) {
   const { health } = node;
   const phase = health?.phase ?? node.row?.phase ?? "";
   const buffered = health?.buffered ?? 0;
-  const lag = Math.max(0, (health?.master?.logEnd ?? 0) - node.end);
+  // A frame that was lost told the node nothing of what it lacks.
+  const lag = Math.max(0, Math.max(health?.master?.logEnd ?? 0, node.masterEnd ?? 0) - node.end);
   const lacks =
     buffered > 0 ? `lacks ${lag}, holds ${buffered} back` : `lacks ${plural(lag, "message")}`;
   if (phase === "connecting") return { text: "connecting to its master", level: "alarm" };

@@ -1,6 +1,11 @@
 // What was so at one moment. Plain data, made from the model when it is asked for.
 
+import { SECOND } from "./timed.js";
 import { letters } from "./words.js";
+
+// A node that lacks what its master has had for so long is behind, in microseconds. Shorter: it counts as
+// behind while a message is on its way. Longer: it has all although a message was lost.
+const ON_ITS_WAY = SECOND;
 
 export class View {
   #model;
@@ -86,6 +91,7 @@ export class View {
     const colors = this.#model.colors();
     const marks = letters(known.map(({ node }) => node.name));
     const health = known.find(({ node }) => node.role === "master")?.state?.health;
+    const masterEnd = this.#masterEnd(t);
     const told = Math.max(0, ...known.map(({ node }) => node.lists.at(t).end));
     const rows = new Map((health?.secondaries ?? []).map((row) => [row.name, row]));
     const refused = new Map((health?.refused ?? []).map((one) => [one.name, one.code]));
@@ -96,8 +102,15 @@ export class View {
         told,
       });
       const isMember = node.role === "master" || !health || rows.has(node.name);
-      return { ...now, isMember, isGone: node.gone.at(t), refusal: refused.get(node.name) ?? null };
+      return { ...now, masterEnd, isMember, isGone: node.gone.at(t), refusal: refused.get(node.name) ?? null };
     });
+  }
+
+  // Returns the end of what the master has had for so long that others have it, unless it was lost.
+  #masterEnd(t) {
+    const then = Math.min(t, this.t) - ON_ITS_WAY;
+    const master = this.#model.nodes().find(({ role }) => role === "master");
+    return Math.max(0, master?.ends.at(then) ?? 0, master?.states.at(then)?.health?.logEnd ?? 0);
   }
 
   // `told`: the end of what the lists of all nodes told by then.

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { KEPT, Model } from "../../../src/page/model.js";
+import { nodeWords } from "../../../src/page/node-words.js";
 import { saved } from "../../../src/page/recording.js";
 import { MadeUpCluster, row } from "./made-up-cluster.js";
 
@@ -71,6 +72,17 @@ test("at a moment of the past, nodes have what events told of them by then", () 
     ],
   );
   assert.equal(then.committedEnd(), 2);
+});
+
+test("a node whose message was lost lacks it, although it does not know of it", () => {
+  const cluster = new MadeUpCluster().begin("bonnie");
+  cluster.append(0, 1).pass(100);
+  assert.equal(nodeWords(cluster.view.node("bonnie")).text, "ready, has all");
+  cluster.pass(1500).state("bonnie", { role: "secondary" });
+  assert.equal(nodeWords(cluster.view.node("bonnie")).text, "lacks 1 message");
+  cluster.tell("bonnie", "stored", { ids: [0, 1] });
+  cluster.give("messages", { node: "master", from: 0, messages: ["a"] });
+  assert.equal(nodeWords(cluster.view.node("bonnie")).text, "ready, has all");
 });
 
 test("changes that come again after a connection was lost count once", () => {
