@@ -304,7 +304,7 @@ export class Model {
   #gap(node, t) {
     const spans = node.held.last;
     const missing = Math.max(node.ends.last ?? 0, node.states.last?.health?.logEnd ?? 0);
-    const text = spans.length > 0 ? `gap: message ${missing} is missing` : null;
+    const text = spans.length > 0 ? `gap: ${missing} is missing` : null;
     this.#bands.set(node.name, "gap", text, t);
   }
 

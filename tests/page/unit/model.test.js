@@ -101,7 +101,7 @@ test("messages held above a gap are known until it closes", () => {
   cluster.tell("bonnie", "held", { ids: [6, 8], end: 4 });
   assert.deepEqual(cluster.view.node("bonnie").held, [[5, 8]]);
   const [gap] = cluster.things("band").filter(({ kind }) => kind === "gap");
-  assert.deepEqual([gap.open, gap.text], [true, "gap: message 4 is missing"]);
+  assert.deepEqual([gap.open, gap.text], [true, "gap: 4 is missing"]);
   cluster.pass(3).tell("bonnie", "gap-closed", { ids: [5, 8] });
   cluster.tell("bonnie", "stored", { ids: [4, 8] });
   assert.deepEqual(cluster.view.node("bonnie").held, []);
