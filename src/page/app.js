@@ -4,6 +4,7 @@
 import { Model, KEPT } from "./model.js";
 import { RecordingError } from "./recording-format.js";
 import { download, opened, saved } from "./recording.js";
+import { markedWords } from "./sentences.js";
 import { liveSource, pageTime } from "./source.js";
 
 // Events that come later than this are no news, in microseconds.
@@ -85,6 +86,11 @@ export class App {
     return this.#view;
   }
 
+  // What is so now, whatever is shown.
+  get now() {
+    return this.#live.view(this.#live.now(pageTime()), true);
+  }
+
   // The moment shown.
   get t() {
     return this.#t ?? this.model.now(pageTime());
@@ -155,14 +161,17 @@ export class App {
 
   // Marks the messages `[first, end)`; null: none.
   select(ids) {
+    if (ids !== null) this.say(`${markedWords(ids)}.`);
+    else if (this.selected !== null) this.say("Nothing is marked.");
     this.selected = ids;
     this.changed();
   }
 
+  // Gives the user what is kept as a file, and returns the file's name.
   save() {
     const name = `acklog-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.ndjson`;
     download(saved(this.model, Date.now()), name);
-    this.say("The last minute is saved.");
+    return name;
   }
 
   // Opens a recording. What is wrong with it is in `openError`.

@@ -37,7 +37,7 @@ app.onFrame((now, isChanged) => {
   timeline.draw({ model, t, isLive: live, isMoving, nodes: view.lanes(), from, end: app.range[1] });
   rates.draw(model, t, { now, isChanged });
 });
-mountViews(app);
+mountViews(app, { mark: (ids) => controls.mark(ids) });
 app.start();
 // All scripts are there, and run.
 part("unloaded").remove();

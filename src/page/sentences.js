@@ -11,6 +11,11 @@ export function idsWords(ids) {
   return end - first === 1 ? `message ${first}` : `messages ${first} to ${end - 1}`;
 }
 
+// Returns that messages are marked.
+export function markedWords([first, end]) {
+  return end - first === 1 ? `Message ${first} is marked` : `Messages ${first} to ${end - 1} are marked`;
+}
+
 // Returns a time of day with milliseconds, or of a simulation the seconds since its start.
 export function timeWords(t, virtual = false) {
   if (virtual) return `${(t / SECOND).toFixed(3)} s`;

@@ -82,6 +82,13 @@ export class Things {
     for (const thing of this.#lasting) if (thing.t > t) this.#drop(thing);
   }
 
+  // Returns when something of the messages `[first, end)` was last told; null: nothing that is kept.
+  timeOf([first, end]) {
+    const isOf = ({ ids, type }) => type !== "band" && ids && ids[0] < end && ids[1] > first;
+    const times = this.between(-Infinity, Infinity).filter(isOf).map(({ last }) => last);
+    return times.length > 0 ? Math.max(...times) : null;
+  }
+
   // Returns the things of a span of time, those that began first at first.
   between(from, to) {
     const found = [];

@@ -1,7 +1,8 @@
 // The controls of time: freeze, steps, the slider, the window, speed, and recordings.
 
 import { make, setAttribute, setText, show } from "./dom.js";
-import { timeWords } from "./sentences.js";
+import { idsWords, markedWords, timeWords } from "./sentences.js";
+import { punctuated } from "./words.js";
 
 // In microseconds.
 const SECOND = 1_000_000;
@@ -18,6 +19,12 @@ const RATES = [0.25, 1, 4];
 // Steps of the slider.
 const STEPS = 1000;
 
+// Where Escape has a meaning of its own.
+const OWN_ESCAPE = "input, select, textarea, dialog, .tour";
+
+// How long a notice is shown, in milliseconds. Shorter: nobody reads it. Longer: it is old news.
+const NOTICE_MS = 8000;
+
 export class TimeControls {
   #app;
   #timeline;
@@ -25,6 +32,11 @@ export class TimeControls {
   #fields;
   #span = USUAL;
   #recording = null;
+  // What was marked when it was drawn last, and when that happened; null: nothing.
+  #marked = null;
+  #markedAt = null;
+  // Hides the notice.
+  #timer = null;
 
   // `root` has the buttons freeze, save and open; `file` is the field of the file to open.
   constructor({ root, freeze, save, open, file, app, timeline }) {
@@ -32,7 +44,7 @@ export class TimeControls {
     this.#timeline = timeline;
     this.#fields = { freeze, save, open, file };
     freeze.addEventListener("click", () => this.#toggle());
-    save.addEventListener("click", () => app.save());
+    save.addEventListener("click", () => this.notice(`saved as ${app.save()}`));
     open.addEventListener("click", () => file.click());
     file.addEventListener("change", () => {
       if (file.files.length > 0) void app.open(file.files[0]);
@@ -43,7 +55,32 @@ export class TimeControls {
     document.addEventListener("keydown", (event) => {
       const isOnPage = event.target === document.body;
       if (event.key === " " && isOnPage) this.#key(event);
+      const isForMarks = event.key === "Escape" && !event.defaultPrevented && !event.target.closest(OWN_ESCAPE);
+      if (isForMarks && app.selected) app.select(null);
     });
+  }
+
+  // Marks the messages `[first, end)`, and goes to where they are, if that is out of the window.
+  mark(ids) {
+    const t = this.#app.model.things.timeOf(ids);
+    if (t === null || t < this.#app.range[0]) {
+      const where = this.#app.recording ? "not in this recording" : "too old to be shown on the timeline";
+      this.notice(`${idsWords(ids)} is ${where}`);
+      return;
+    }
+    this.#app.select(ids);
+    // Where all of it has happened: what is to come is pale.
+    if (!this.#timeline.has(t)) this.#app.seek(t);
+  }
+
+  // Shows a sentence beside the controls for a while, and says it.
+  notice(text) {
+    const { notice } = this.#parts;
+    this.#app.say(punctuated(text));
+    setText(notice, punctuated(text));
+    show(notice, true);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => show(notice, false), NOTICE_MS);
   }
 
   update() {
@@ -71,8 +108,26 @@ export class TimeControls {
     const words = this.#app.live ? "" : this.#momentWords(t, from, to, isVirtual);
     setText(moment, words);
     setAttribute(slider, "aria-valuetext", words);
+    this.#showMarked(from);
     setText(fault, this.#app.openError ?? "");
     show(fault, this.#app.openError !== null);
+  }
+
+  // Says what is marked, as long as something of it is after `from`: the others are dimmed.
+  #showMarked(from) {
+    const { marked, markedText } = this.#parts;
+    const ids = this.#app.selected;
+    if (ids !== this.#marked) {
+      this.#marked = ids;
+      this.#markedAt = ids && this.#app.model.things.timeOf(ids);
+    }
+    show(marked, ids !== null);
+    if (ids === null) return;
+    setText(markedText, `${markedWords(ids)}.`);
+    if (this.#markedAt === null || this.#markedAt >= from) return;
+    // More may have happened to it since.
+    this.#markedAt = this.#app.model.things.timeOf(ids);
+    if (this.#markedAt === null || this.#markedAt < from) this.#app.select(null);
   }
 
   // Takes the shortest window that shows a whole recording, or the usual one.
@@ -126,7 +181,11 @@ export class TimeControls {
     );
     const moment = make("span", { class: "tl-moment" });
     const fault = make("p", { class: "alarm", role: "alert", hidden: true });
-    Object.assign(this.#parts, { span, slider, now, rates, moment, fault });
+    const notice = make("span", { class: "tl-notice", hidden: true });
+    const markedText = make("span");
+    const unmark = make("button", { type: "button", on: { click: () => this.#unmark() } }, "unmark");
+    const marked = make("span", { class: "tl-tools tl-marked", hidden: true }, markedText, unmark);
+    Object.assign(this.#parts, { span, slider, now, rates, moment, fault, notice, marked, markedText });
     return make(
       "span",
       { class: "tl-tools" },
@@ -137,8 +196,15 @@ export class TimeControls {
       rates,
       moment,
       now,
+      marked,
+      notice,
       fault,
     );
+  }
+
+  #unmark() {
+    this.#app.select(null);
+    this.#timeline.svg.focus();
   }
 
   #toggle() {

@@ -104,6 +104,11 @@ export class Timeline {
     this.#stage.setNow(isMoving ? null : t, this.#span * ONE_STEP);
   }
 
+  // Whether a time is in the window.
+  has(t) {
+    return this.#start !== null && t >= this.#start && t <= this.#start + this.#span;
+  }
+
   // Marks the messages `[first, end)`; null: none.
   pick(ids) {
     this.#stage.pick(ids);

@@ -17,8 +17,8 @@ import { clockWords, leftOutWords } from "./words.js";
 // Time between two drawings of how long ago a connection was lost, in milliseconds.
 const TICK_MS = 1000;
 
-// Mounts the views of `app`.
-export function mountViews(app) {
+// Mounts the views of `app`. `mark(ids)` marks messages on the timeline.
+export function mountViews(app, { mark }) {
   const changed = () => app.changed();
   const status = new StatusView({
     connection: part("connection"),
@@ -35,7 +35,7 @@ export function mountViews(app) {
   const receipt = new ReceiptView({
     dialog: part("receipt"),
     node: (name) => app.view.node(name),
-    pick: (ids) => app.select(ids),
+    pick: mark,
   });
   const nodes = new NodesView({
     root: part("nodes"),
@@ -68,7 +68,7 @@ export function mountViews(app) {
           : "frozen";
     cluster.update(view, app.recording?.title ?? (mode === "scenario" ? "a scenario" : null));
     played.update(steps);
-    append.update(view, closed(view, mode, steps.length > 0), { isRecording: mode === "recording" });
+    append.update(app.live ? view : app.now, closed(view, mode, steps.length > 0), mode);
     nodes.update(view, mode);
     status.update({
       connection: connection(app),

@@ -99,6 +99,62 @@ describe("the page of a node", options, () => {
     assert.equal((await page.focused()).name, "receipt");
   });
 
+  live("marked_messages_are_named_until_they_are_marked_no_more", {}, async (page) => {
+    await page.append("marked", 3);
+    await page.says(/message 0: answered 201/);
+    const mark = async () => {
+      await page.press("receipt", "master");
+      await page.says(/has it/);
+      await page.press("mark on the timeline");
+      await page.says(/Message 0 is marked\./);
+    };
+    const isMarked = () => document.querySelector(".tl-picking") !== null;
+    await mark();
+    await page.until("others are dimmed", isMarked);
+    await page.key("Escape");
+    await page.until("Escape ends it", () => document.querySelector(".tl-picking") === null);
+    await mark();
+    await page.press("unmark");
+    await waitUntil("the button ends it", async () => !(await page.evaluate(isMarked)));
+    assert.deepEqual(await page.find("button", "unmark"), []);
+  });
+
+  live("a_marked_message_out_of_the_window_is_shown", {}, async (page) => {
+    await page.append("long ago", 3);
+    await page.says(/message 0: answered 201/);
+    await page.option("length of the window", "1");
+    await waitUntil("the window is another", async () => (await page.marks({ ids: "0-1" })).length === 0);
+    await page.press("receipt", "master");
+    await page.says(/has it/);
+    await page.press("mark on the timeline");
+    await page.marked({ ids: "0-1", kind: "stored", node: "bonnie" });
+    await page.says(/frozen/);
+  });
+
+  live("each_step_back_shows_lists_that_agree_with_what_is_told", {}, async (page) => {
+    await page.append("stepped", 3);
+    await page.says(/message 0: answered 201/);
+    await page.lists("clyde", ["stepped"]);
+    await page.toggle("freeze", undefined, true);
+    const facts = () => page.evaluate(() => document.querySelector(".tl-facts").textContent);
+    const seen = [];
+    await waitUntil("it was accepted", async () => {
+      await page.press("step back");
+      await page.frame();
+      const [told, lists] = [await facts(), await Promise.all(NODES.map((node) => page.list(node)))];
+      seen.push(told);
+      if (/acked message 0: 3 of 3|answered/.test(told)) assert.deepEqual(lists.flat().length, 3, told);
+      return /accepted message 0/.test(told) && lists.flat().length < 3;
+    });
+    assert.ok(seen.some((told) => /acked message 0/.test(told)), seen.join("\n"));
+    await waitUntil("it is stored everywhere again", async () => {
+      await page.press("step on");
+      await page.frame();
+      return (await Promise.all(NODES.map((node) => page.list(node)))).flat().length === 3;
+    });
+    await page.press("back to now");
+  });
+
   live("texts_of_messages_are_shown_as_texts_whatever_is_in_them", TALL, async (page, cluster) => {
     const texts = [
       `<img src=x onerror="document.title='broken'">`,
@@ -178,6 +234,7 @@ describe("the page of a node", options, () => {
     const file = await page.download(folder(t), () => page.press("save"));
     const [head, ...items] = readFileSync(file, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
     assert.equal(head.recording, 1);
+    await page.says(new RegExp(`Saved as ${path.basename(file)}`));
     assert.ok(items.some(({ data }) => data.kind === "dropped"));
     // On the page of another node, which knows nothing of it.
     const other = await Page.open(browser, cluster.nodes[1].url);
@@ -185,6 +242,7 @@ describe("the page of a node", options, () => {
     other.choose(file);
     await other.press("open");
     await other.says(/recording/);
+    await other.says(/the minute before \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/);
     await other.slide("moment", 1);
     await other.lists("master", ["recorded", "lost"]);
     assert.deepEqual(await other.list("bonnie"), ["recorded"]);
