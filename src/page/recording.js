@@ -23,7 +23,7 @@ export function saved(model, madeAt) {
     recording: VERSION,
     madeBy: "acklog page",
     clock: model.clocks.virtual ? "virtual" : "wall",
-    title: `the minute before ${new Date(madeAt).toISOString()}`,
+    title: `the minute before ${new Date(madeAt).toISOString().slice(0, 19).replace("T", " ")} UTC`,
   };
   return recordingText(head, [...begin(model, at), ...items]);
 }
