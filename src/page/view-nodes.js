@@ -13,7 +13,7 @@ const MOST_ROWS = 14;
 
 // Share of the height of the browser's window that the rows of a list take, within these bounds. Smaller:
 // fewer messages are seen. Larger: the timeline is out of sight.
-const ROWS_SHARE = 0.22;
+const ROWS_SHARE = 0.2;
 
 // Height of a row, in rem: see --row of style.css.
 const ROW = 1.7;
