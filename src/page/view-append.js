@@ -18,6 +18,9 @@ import {
 // The longest time limit of the form, in seconds: a day. Longer: nobody waits for it.
 const LONGEST_LIMIT_S = 86_400;
 
+// What went wrong stands in the first sentence. Within "3.0 s" there is no end of one.
+const FIRST_SENTENCE = /^.*?(?:\.(?= )|$)/s;
+
 // Sends an append to the node that served the page.
 async function post(request, signal) {
   const response = await fetch("/messages", {
@@ -99,17 +102,19 @@ export class AppendView {
       "aria-label": "appends of this page",
     });
     this.closed = make("p", { class: "soft", hidden: true });
-    root.append(this.form, this.closed, this.list);
+    this.now = make("p", { class: "soft now", hidden: true }, "Appends of this page, as they are now:");
+    root.append(this.form, this.closed, this.now, this.list);
   }
 
-  // Draws the form and its list as they are now. `reason` says why nothing can be appended here, or
-  // is null. With `isRecording` the list stays as it is: a recording says nothing of what this page
-  // appended.
-  update(view, reason, { isRecording = false } = {}) {
+  // Draws the form and its list as they are now, in `view`. `reason` says why nothing can be appended
+  // here, or is null. `mode` is that of the page, see NodesView: beside a recording there is no list,
+  // and beside a moment that is over it says that it is of now.
+  update(view, reason, mode) {
     show(this.form, reason === null);
     show(this.closed, Boolean(reason));
     setText(this.closed, reason ?? "");
-    if (isRecording) return;
+    show(this.list, mode !== "recording");
+    show(this.now, mode === "frozen" && this.queue.entries.length > 0);
     this.#offer(view.clusterSize());
     this.#follow(view);
     const entries = this.queue.entries;
@@ -277,7 +282,9 @@ export class AppendView {
     }
     const text = this.#sentence(entry, nodes, has);
     if (how.textContent === text) return;
-    setText(how, text);
+    const isTrouble = entry.state === "failed" || entry.state === "no-answer";
+    const first = isTrouble ? FIRST_SENTENCE.exec(text)[0] : "";
+    how.replaceChildren(...(first ? [make("b", {}, first)] : []), text.slice(first.length));
     const waits = entry.state === "waits" && entry.id !== null;
     this.say(
       waits
@@ -308,7 +315,7 @@ export class AppendView {
     if (entry.state === "given-up") {
       return entry.sentAt === null
         ? "never sent"
-        : `given up${took}; if the master has it, it stays in the log`;
+        : `given up${took}; the master notices that up to 3 s later; a message that it has stays in the log`;
     }
     if (entry.state === "no-answer") {
       const outcome =

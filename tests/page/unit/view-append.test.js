@@ -36,6 +36,13 @@ class FakeElement {
     const at = this.children.indexOf(next);
     this.children.splice(at < 0 ? this.children.length : at, 0, child);
   }
+  get hidden() {
+    return this.hasAttribute("hidden");
+  }
+  set hidden(isHidden) {
+    if (isHidden) this.setAttribute("hidden", "");
+    else this.removeAttribute("hidden");
+  }
   get firstElementChild() {
     return this.children[0] ?? null;
   }
@@ -71,16 +78,17 @@ function cluster(...messages) {
 
 test("an append of this page is found in the log of its master", (t) => {
   const { form, entry } = waiting(t);
-  form.update(cluster("mine"), null);
+  form.update(cluster("mine"), null, "live");
   assert.equal(entry.id, 0);
   assert.match(form.list.textContent, /waits for bonnie and clyde/);
 });
 
-test("a recording says nothing of the appends of this page", (t) => {
+test("beside a recording there is no list, and beside a moment that is over it is said to be of now", (t) => {
   const { form, entry } = waiting(t);
-  form.update(cluster(), null);
-  const before = form.list.textContent;
-  assert.match(before, /sent, no node has acked it/);
-  form.update(cluster("other", "mine"), "This is a recording.", { isRecording: true });
-  assert.deepEqual([entry.id, form.queue.logEnd, form.list.textContent], [null, 0, before]);
+  form.update(cluster(), null, "live");
+  assert.deepEqual([form.list.hidden, form.now.hidden], [false, true]);
+  form.update(cluster("mine"), null, "frozen");
+  assert.deepEqual([entry.id, form.list.hidden, form.now.hidden], [0, false, false]);
+  form.update(cluster("mine"), "This is a recording.", "recording");
+  assert.deepEqual([form.list.hidden, form.now.hidden], [true, true]);
 });
