@@ -26,6 +26,10 @@ const BESIDE = [0, 2, -2, 5, -5].flatMap((dx) => [0, 3, -3].map((dy) => [dx, dy]
 // The longest text of a fact, in characters: details come from elsewhere.
 const LONGEST_FACT = 200;
 
+// Most facts that are told of a step. More: they have no room in a line or two. Fewer: one has to make the
+// window shorter more often.
+const MOST_FACTS = 4;
+
 export class Stage {
   #root;
   #layers = {};
@@ -220,8 +224,10 @@ export class Stage {
       marks.push(mark);
     }
     const facts = marks.sort(inOrder).flatMap((mark) => this.#words({ ...mark, words: mark.begins ?? mark.words }));
-    const told = [...new Set(facts)].slice(0, 3).join("; ");
-    setText(this.#facts, `${timeWords(t, this.#isVirtual)}  ${told}`);
+    const different = [...new Set(facts)];
+    const told = different.slice(0, MOST_FACTS);
+    if (different.length > told.length) told.push(`and ${different.length - told.length} more`);
+    setText(this.#facts, `${timeWords(t, this.#isVirtual)}  ${told.join("; ")}`);
   }
 
   // Returns the times of all marks.
