@@ -240,7 +240,8 @@ const POINTS = {
   stored: ["solid", (x, y, r) => shapes.circle(x, y, r)],
   held: ["held", (x, y, r) => shapes.square(x, y, r)],
   "gap-closed": ["solid", (x, y, r) => shapes.diamond(x, y, r * 1.25)],
-  duplicate: ["hollow", (x, y, r) => shapes.doubleRing(x, y, r)],
+  // Round the disc of the same message, which is close by where a frame comes twice at once.
+  duplicate: ["hollow", (x, y, r) => shapes.doubleRing(x, y, r * 2.1, 0.7)],
   "store-delayed": ["ring-dashed", (x, y, r) => shapes.circle(x, y, r)],
 };
 

@@ -6,8 +6,9 @@ export function circle(x, y, r) {
   return `M${f(x - r)} ${f(y)}a${f(r)} ${f(r)} 0 1 0 ${f(2 * r)} 0a${f(r)} ${f(r)} 0 1 0 ${f(-2 * r)} 0`;
 }
 
-export function doubleRing(x, y, r) {
-  return circle(x, y, r) + circle(x, y, r * 0.45);
+// Returns a ring in a ring; `inner` is the share of the inner one.
+export function doubleRing(x, y, r, inner = 0.45) {
+  return circle(x, y, r) + circle(x, y, r * inner);
 }
 
 export function cross(x, y, r) {

@@ -59,6 +59,18 @@ test("a failed disk and too many that wait are no time limits that passed", () =
   }
 });
 
+test("the double ring of a duplicate stands round the disc of the same message", () => {
+  const lanes = lanesOf(new MadeUpCluster().begin("bonnie"));
+  const radii = (kind) => {
+    const [mark] = pointMarks({ kind, node: "bonnie", ids: [0, 1], t: 0 }, lanes);
+    return [...mark.d.matchAll(/a([\d.]+) /g)].map(([, radius]) => Number(radius));
+  };
+  const [disc] = radii("stored");
+  const rings = radii("duplicate");
+  // Between them and it there is room for lines that are 2 pixels wide.
+  assert.ok(new Set(rings).size === 2 && Math.min(...rings) > disc + 2, `${rings} round ${disc}`);
+});
+
 test("the tour points at the frame that was lost, not at a node that lost its messages", () => {
   const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1);
   cluster.tell("master", "dropped", { peer: "bonnie", request: 1, frame: "AddMessage", ids: [0, 1] });
