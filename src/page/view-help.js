@@ -87,7 +87,10 @@ const GROUPS = {
     [[["band", shapes.box(2, 9, 52, 5), "faults"]], "faults are in force"],
     [[["band", BAND, "paused"]], "it is paused"],
     [[["thin", HATCHING, "gap"]], "a gap: messages are held back"],
-    [[["solid", DOTS, "silence"]], "silence: the master hears nothing of it"],
+    [
+      [["solid", DOTS, "silence"]],
+      "silence: the master hears nothing of it, from its last sign of life on; a thin column was over at once",
+    ],
     [[["band", BAND, "unreachable"]], "nothing is known: it cannot be reached"],
     [[["band", BAND, "read-only"]], "read-only, or its disk has a fault"],
   ],
@@ -109,6 +112,16 @@ const GROUPS = {
   "In the lists": [
     [[["bold", shapes.line(4, 12, 52, 12)]], "a majority has what stands above this line"],
   ],
+};
+
+// What the buttons that break a node do.
+const FAULTS = {
+  pause: "it neither reads nor writes frames",
+  drop: "it loses 30 % of the frames that it sends",
+  duplicate: "it sends 50 % of its frames twice",
+  slow: "a secondary stores each message 1 s late; the master sends each request 0.3 s late",
+  cut: "it loses all frames that it sends, and is disconnected",
+  heal: "all its faults end",
 };
 
 const ROWS =
@@ -135,6 +148,12 @@ export class Help {
       make("h2", { id: "help-title" }, "How to read this page"),
       make("p", {}, ROWS),
       make("div", { class: "legend" }, ...groups),
+      make(
+        "section",
+        {},
+        make("h3", {}, "The buttons that break a node"),
+        make("dl", { class: "buttons" }, ...Object.entries(FAULTS).map(effect)),
+      ),
       make("p", { class: "soft" }, KEYS),
       make("p", { class: "actions" }, close),
     );
@@ -153,6 +172,11 @@ export class Help {
 // Returns a shape and what it means.
 function row([parts, meaning]) {
   return make("div", {}, make("dt", {}, picture(parts)), make("dd", {}, meaning));
+}
+
+// Returns the name of a button and what it does.
+function effect([name, words]) {
+  return make("div", {}, make("dt", {}, name), make("dd", {}, words));
 }
 
 // Returns a picture of the parts of a shape.
