@@ -23,6 +23,12 @@ const PLACES = [
 // What it never covers: all controls, and the appends, which are watched.
 const KEPT_FREE = ".page :is(button, input, select, a, .appends li)";
 
+// Words, which it leaves free where there is another place for it.
+const WORDS = '.page :is(label, h3, .state, .in-force:not(:empty), li[data-state="shown"] bdi, .tl-label, .tl-time)';
+
+// Parts of the page that are scrolled by themselves.
+const FRAMES = ".columns, .appends";
+
 // Returns the box of an arrow at a side of a box.
 function boxAt(side, { from, to, half }, { left, top, right, bottom }, rem) {
   const [x, y] = [(left + right) / 2, (top + bottom) / 2];
@@ -40,16 +46,21 @@ function areApart(one, other) {
   );
 }
 
-// Returns where the arrow stands that points at a box, as `{side, size}`: within the window, and on
-// none of the `others`, which are boxes too; null: there is no such place.
-export function placeOf(box, others, window, rem) {
+// Returns where the arrow stands that points at a box, as `{side, size}`: within the window, on none of
+// the `others`, which are boxes too, and, if possible, on none of the `words`; null: there is no such
+// place.
+export function placeOf(box, { others, words = [] }, window, rem) {
+  let second = null;
   for (const [side, size] of PLACES) {
     const arrow = boxAt(side, SIZES[size], box, rem);
     const isInside =
       arrow.left >= 0 && arrow.top >= 0 && arrow.right <= window.width && arrow.bottom <= window.height;
-    if (isInside && others.every((other) => areApart(arrow, other))) return { side, size };
+    const isFree = (boxes) => boxes.every((other) => areApart(arrow, other));
+    if (!isInside || !isFree(others)) continue;
+    if (isFree(words)) return { side, size };
+    second ??= { side, size };
   }
-  return null;
+  return second;
 }
 
 // Returns the mark that ends last on the timeline, of an event where one is given; null: there is none.
@@ -88,20 +99,30 @@ export class Arrow {
     addEventListener("resize", () => this.#choose());
   }
 
-  // Points at an element, and brings it in sight; null: at nothing. To be called when the page changed,
-  // too: controls may be where there were none.
+  // Points at an element, and brings it in sight where it is out of sight; null: at nothing. To be
+  // called when the page changed, too: controls may be where there were none.
   point(target) {
-    if (this.#target !== target) {
+    const isOther = this.#target !== target;
+    if (isOther) {
       if (this.#target) delete this.#target.dataset.pointed;
-      if (target) {
-        target.dataset.pointed = "";
-        // Of a mark the whole timeline: its frame must not be scrolled.
-        (target.ownerSVGElement ?? target).scrollIntoView({ block: "nearest" });
-      }
+      if (target) target.dataset.pointed = "";
       this.#target = target;
     }
-    if (target) this.#choose();
-    else show(this.#element, false);
+    if (!target) return void show(this.#element, false);
+    // What is in sight stays where it is: the mouse may be on it.
+    if (isOther && !this.#isSeen()) {
+      // Of a mark the whole timeline: its frame must not be scrolled.
+      (target.ownerSVGElement ?? target).scrollIntoView({ block: "nearest" });
+    }
+    this.#choose();
+  }
+
+  // Whether the target is in sight, also where a part of the page is scrolled by itself.
+  #isSeen() {
+    const box = this.#target.getBoundingClientRect();
+    const frame = this.#target.closest(FRAMES)?.getBoundingClientRect();
+    const isCut = frame && (box.left < frame.left || box.right > frame.right || box.bottom > frame.bottom);
+    return !isCut && isInSight(box, this.#panel.getBoundingClientRect());
   }
 
   // Keeps the arrow at a mark, which may move each frame. Controls move when the page changes. Nothing
@@ -134,9 +155,13 @@ export class Arrow {
   }
 
   #placeAt(box) {
-    const others = [...document.querySelectorAll(KEPT_FREE)].filter((other) => !this.#target.contains(other));
-    const boxes = [this.#covered, ...others.map((element) => element.getBoundingClientRect())];
+    const boxesOf = (selector) =>
+      [...document.querySelectorAll(selector)]
+        .filter((other) => !this.#target.contains(other))
+        .map((element) => element.getBoundingClientRect());
+    const others = [this.#covered, ...boxesOf(KEPT_FREE)];
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    return placeOf(box, boxes, { width: innerWidth, height: innerHeight }, rem);
+    const window = { width: innerWidth, height: innerHeight };
+    return placeOf(box, { others, words: boxesOf(WORDS) }, window, rem);
   }
 }

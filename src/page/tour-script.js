@@ -1,24 +1,27 @@
 // The five experiments of the tour. Pure: each step says what to do and what to watch, where the
 // control is, and notices by itself, from what the nodes tell, that it happened.
 //
-// A step is `{act, watch, point, done, mark, look, event, again}`: `act` and `watch` are sentences,
-// `point` names the control as {node, fault} or {id}, or is null where there is only something to
-// watch; `done(see)` returns the sentence of what happened, or null; `mark` is the kind of the mark on
-// the timeline that shows it, with `look` where marks of something else have that kind too, of
-// `event(see)` where several nodes may have such marks; `again(see)`, where there is one, returns why
-// the step before must be done once more, or null. `see` is a `Sight`: the nodes, the events and the
-// appends of this page since the step began.
+// A step is `{act, watch, point, waits, done, shows, mark, look, event, again}`: `act` and `watch` are
+// sentences, `point` names the control as {node, fault}, the column of a node as {node}, or what to do
+// in the form as {concerns, field}, see `nextInForm`, or is null where there is only something to watch;
+// `waits(see)` tells whether a sender waits, whose bar is watched then; `done(see)` returns the sentence
+// of what happened, or null. What shows it is `shows(see)`: {node, part} is a part of a node's column,
+// {node, row} the place of a message in its list; or a mark on the timeline: `mark` is its kind, with
+// `look` where marks of something else have that kind too, of `event(see)` where several nodes may have
+// such marks. `again(see)`, where there is one, returns why the step before must be done once more, or
+// null. `see` is a `Sight`: the nodes, the events and the appends of this page since the step began.
 
 import { choiceFor } from "./concern-choices.js";
 import { idsWords } from "./sentences.js";
-import { durationWords, listed } from "./words.js";
+import { concernNumber, durationWords, listed } from "./words.js";
 
-const FORM = { id: "append-button" };
+// Appends with whatever write concern is chosen.
+const FORM = { concerns: [] };
 
 // Returns the experiments for a cluster: `near` and `far` are secondaries (the same where there is
 // only one), `master` is its master, all by name; `size` counts the nodes.
 export function experiments({ master, near, far, size }) {
-  return [waits(near, size), lost(near), paused(far), cutOff(near, size), twice(master)];
+  return [waits(near, size), lost(near), paused(far, size), cutOff(near, size), twice(master, size)];
 }
 
 function waits(near, size) {
@@ -31,17 +34,20 @@ function waits(near, size) {
       {
         act: "Append a message with write concern 1.",
         watch: `The answer comes at once. In the list of ${near} its place stays empty for a second.`,
-        point: { id: choiceFor(1, "other") },
+        point: { concerns: choicesOf(1, size) },
         done: (see) => {
           const entry = see.answered((one) => one.needed === 1);
           return entry && `answered after ${durationWords(entry.tookMs)}, without waiting for ${near}.`;
         },
-        mark: "answered",
+        shows: placeIn(near, (one) => one.needed === 1),
       },
       {
         act: `Append one with write concern ${size}: all nodes.`,
-        watch: `Its bar waits, and the mark of ${near} stays a dashed ring until ${near} has the message.`,
-        point: { id: choiceFor(size, "all") },
+        watch:
+          `Its bar on the timeline goes on, and the mark of ${near} below the form stays a dashed ring, ` +
+          `until ${near} has the message.`,
+        point: { concerns: choicesOf(size, size) },
+        waits: (see) => see.waits((one) => one.needed === size),
         done: (see) => {
           const entry = see.answered((one) => one.needed === size);
           return entry && `answered after ${durationWords(entry.tookMs)}, as soon as ${near} had it.`;
@@ -56,7 +62,9 @@ function waits(near, size) {
 function lost(near) {
   return {
     title: "A lost frame is sent again",
-    intro: "Networks lose things. The master sends a message until the node has acked it.",
+    intro:
+      "Networks lose frames: a frame is one message of the protocol between two nodes. The master sends until it " +
+      "has the node's ack.",
     breaks: [near],
     steps: [
       press(near, "drop", `${near} now loses about one of three frames that it sends: its acks.`),
@@ -104,30 +112,34 @@ function lost(near) {
   };
 }
 
-function paused(far) {
+function paused(far, size) {
+  // Of two nodes a majority is both.
+  const concerns = size > 2 ? ["concern-1", "concern-majority"] : ["concern-1"];
   return {
     title: "A node falls silent",
     intro: "A node that hangs does not say so. The others can only notice that nothing comes.",
     breaks: [far],
     steps: [
-      press(far, "pause", `${far} neither reads nor writes now. Its connection stays open.`),
+      press(far, "pause", `${far} neither reads nor writes from now on, and nobody is told.`),
       {
-        act: "Append a message with write concern 1 or majority.",
-        watch: `The answer comes, and ${far} lacks the message.`,
-        point: FORM,
+        act: `Append a message with write concern ${size > 2 ? "1 or majority" : "1"}.`,
+        watch: `The answer comes, and in the list of ${far} its place stays empty.`,
+        point: { concerns },
         done: (see) => {
           const entry = see.answered(() => true);
           return (
             entry && see.end(far) <= entry.id && `answered, and ${far} lacks message ${entry.id}.`
           );
         },
-        mark: "answered",
+        shows: placeIn(far, () => true),
       },
       {
-        act: "Wait.",
-        watch: `After two silent heartbeats the master suspects ${far}; after five it counts as unhealthy.`,
+        act: "Wait until the master notices the silence, if it has not yet.",
+        watch:
+          `After two silent heartbeats the master suspects ${far}; after five it counts as unhealthy, and ` +
+          "after ten its connection is closed.",
         point: { node: far },
-        done: (see) => see.status(far) !== "healthy" && `${far} is ${see.status(far)}.`,
+        done: (see) => see.status(far) !== "healthy" && `${far} is ${see.status(far)}, says the master.`,
         mark: "silence",
       },
       {
@@ -157,7 +169,7 @@ function cutOff(near, size) {
       {
         act: `Append a message with write concern ${fewer}.`,
         watch: `It is answered. The list of ${near} stays as it was: old, not wrong.`,
-        point: { id: choiceFor(fewer, "other") },
+        point: { concerns: choicesOf(fewer, size) },
         done: (see) => {
           const entry = see.answered((one) => one.needed <= fewer);
           return (
@@ -166,12 +178,12 @@ function cutOff(near, size) {
             `answered without ${near}, which lacks message ${entry.id}.`
           );
         },
-        mark: "answered",
+        shows: placeIn(near, (one) => one.needed <= fewer),
       },
       {
         act: `Append one with write concern ${size}.`,
-        watch: `It waits: the mark of ${near} stays a dashed ring.`,
-        point: { id: choiceFor(size, "all") },
+        watch: `It waits: its bar on the timeline goes on, and the mark of ${near} stays a dashed ring.`,
+        point: { concerns: choicesOf(size, size) },
         done: (see) => see.waits((one) => one.needed === size) && `it waits for ${near}.`,
         mark: "waits",
       },
@@ -191,7 +203,7 @@ function cutOff(near, size) {
   };
 }
 
-function twice(master) {
+function twice(master, size) {
   return {
     title: "Duplicates and disorder change nothing",
     intro: "Frames can come twice, and a later one before an earlier one. No list shows it.",
@@ -212,7 +224,7 @@ function twice(master) {
       {
         act: "Append five messages quickly with write concern 1: a letter and Enter, five times.",
         watch: "A hatched row: the message came before the one that precedes it, and is held back.",
-        point: { id: "message" },
+        point: { concerns: choicesOf(1, size), field: "message" },
         ...noticed(
           "held",
           ({ node, ids, end }) => `${node} holds ${idsWords(ids)} back, because message ${end} is missing.`,
@@ -252,8 +264,29 @@ function press(node, fault, happened) {
     watch: `The words below the buttons of ${node}.`,
     point: { node, fault },
     done: (see) => see.breaks(node, fault) && happened,
-    mark: "faults",
+    shows: () => ({ node, part: ".in-force" }),
   };
+}
+
+// Returns how a step shows the place in the list of a node where the append that was answered, and
+// `fits`, is or is not yet.
+function placeIn(node, fits) {
+  return (see) => ({ node, row: see.answered(fits).id });
+}
+
+// Returns the ids of the choices that are a write concern of `count` of `size` nodes, the number first.
+function choicesOf(count, size) {
+  const words = ["all", "majority"].filter((word) => concernNumber(word, size) === count);
+  const first = choiceFor(count, words[0] ?? "other");
+  return [first, ...words.map((word) => `concern-${word}`).filter((id) => id !== first)];
+}
+
+// Returns the id of the control of the form that is to be used next: the first of the choices of a
+// write concern, where there are some and the `chosen` one is another; then the `field` or, without
+// one, that of the message while it `isEmpty`, and the button.
+export function nextInForm({ concerns, field }, { chosen, isEmpty }) {
+  if (concerns.length > 0 && !concerns.includes(chosen)) return concerns[0];
+  return field ?? (isEmpty ? "message" : "append-button");
 }
 
 // Returns why the tour cannot be taken, or null. `mode` is "live", "recording" or "scenario".

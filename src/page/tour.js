@@ -4,14 +4,24 @@
 import { Arrow, newestMark } from "./arrow.js";
 import { make, part, setAttribute, setData, show } from "./dom.js";
 import { Sight } from "./sight.js";
-import { experiments, hindrance, marksOf } from "./tour-script.js";
+import { experiments, hindrance, marksOf, nextInForm } from "./tour-script.js";
 
-// How long a mark on the timeline is pointed at, in milliseconds. Shorter: it is overlooked.
+// How long what shows that a step was done is pointed at, in milliseconds. Shorter: it is overlooked.
 // Longer: the next control is pointed at too late.
 const SHOWN_MS = 2500;
 
 const INTRODUCTION =
-  "Each breaks something, says what to watch and why it goes so, and heals it in the end. Choose one.";
+  "Each breaks something, says what to watch and why it goes so, and heals it in the end. Choose one. " +
+  "What each shape and each button means is in help, at the top.";
+
+// What is said while the page is frozen: the experiment goes on when time does.
+const FROZEN = "The page is frozen. Press back to now, above the timeline: the tour needs what is so now.";
+
+// The control that lets time go on, or closes a recording.
+const BACK = "#timeline-controls .tl-moment + button";
+
+// The bars of senders that wait.
+const WAITING = '.tl-svg [data-look="bar"][data-state="waiting"]';
 
 // The tour. `appends()` returns the appends of this page, `command` sends a fault (see NodesView),
 // `changed()` asks for a new drawing, `say(text)` tells it to people who do not see the page.
@@ -21,12 +31,16 @@ export class Tour {
     this.sight = new Sight();
     this.done = new Set();
     this.chosen = null;
+    this.isFrozen = false;
+    this.mode = null;
     this.arrow = new Arrow(panel);
     button.addEventListener("click", () => this.toggle());
     panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.toggle();
     });
     addEventListener("pagehide", () => this.#end());
+    // What is chosen and written in the form decides what is to be used next.
+    part("append").addEventListener("input", () => this.#point());
   }
 
   // Whether the panel is open.
@@ -54,10 +68,24 @@ export class Tour {
     if (this.chosen) this.sight.take(event);
   }
 
-  // Looks whether the step is done. `mode`: see hindrance() of tour-script.js.
+  // Looks whether the step is done. `mode`: "frozen", or see hindrance() of tour-script.js.
   update(view, mode) {
-    this.sight.look(view, this.appends());
+    this.mode = mode;
+    const isFrozen = mode === "frozen";
+    // What a frozen page shows is over: nothing of it counts.
+    if (!isFrozen) this.sight.look(view, this.appends());
     if (!this.open) return;
+    if (isFrozen !== this.isFrozen) {
+      this.isFrozen = isFrozen;
+      this.#draw();
+      if (isFrozen) this.say(FROZEN);
+    }
+    if (!isFrozen) this.#follow(view, mode);
+    this.#point();
+  }
+
+  // Has the experiments for the nodes that there are, and looks whether the step is done.
+  #follow(view, mode) {
     const nodes = view.nodes().filter(({ isMember }) => isMember);
     const secondaries = nodes.filter((node) => node.role !== "master").map((node) => node.name);
     const master = nodes.find((node) => node.role === "master")?.name;
@@ -80,14 +108,20 @@ export class Tour {
       this.#draw();
     }
     this.#judge();
-    this.#point();
   }
 
   // Notes that the current step is done, where it is.
   #judge() {
     const step = this.chosen?.steps[this.at];
     if (!step) return;
-    const happened = step.done(this.sight);
+    const happened = this.happened ?? step.done(this.sight);
+    // Where one only watches, there is time to see what shows the step before.
+    const isWatched = !step.point || isColumn(step.point);
+    if (happened && isWatched && this.#isShowing()) {
+      this.happened = happened;
+      return;
+    }
+    this.happened = null;
     if (!happened) {
       this.#goBack(step.again?.(this.sight));
       return;
@@ -97,7 +131,8 @@ export class Tour {
     this.say(`There: ${happened}`);
     this.at += 1;
     const event = step.event?.(this.sight) ?? null;
-    this.shown = { marks: marksOf(step), event, until: performance.now() + SHOWN_MS };
+    const place = step.shows?.(this.sight) ?? null;
+    this.shown = { place, marks: marksOf(step), event, until: performance.now() + SHOWN_MS };
     setTimeout(this.changed, SHOWN_MS);
     this.sight.begin(this.#lastNumber());
     if (this.at === this.chosen.steps.length) {
@@ -105,6 +140,11 @@ export class Tour {
       this.#heal();
     }
     this.#draw();
+  }
+
+  // Whether what shows the step before is still pointed at.
+  #isShowing() {
+    return this.shown !== null && performance.now() < this.shown.until;
   }
 
   // Goes back to the step before, where there is a reason to.
@@ -128,6 +168,7 @@ export class Tour {
     this.chosen = experiment;
     this.at = 0;
     this.told = [];
+    this.happened = null;
     this.hint = null;
     this.shown = null;
     this.sight.begin(this.#lastNumber());
@@ -163,7 +204,8 @@ export class Tour {
         ),
       ),
     ];
-    if (!this.why && !this.chosen) parts.push(make("p", {}, INTRODUCTION));
+    if (this.isFrozen) parts.push(make("p", {}, FROZEN));
+    else if (!this.why && !this.chosen) parts.push(make("p", {}, INTRODUCTION));
     if (this.why) parts.push(make("p", {}, this.why));
     else
       parts.push(
@@ -256,30 +298,48 @@ export class Tour {
     );
   }
 
-  // Points at the control of the step or, shortly after it was done, at the mark that shows it.
+  // Points at the control of the step or, shortly after it was done, at what shows it; where the page
+  // shows what is over, at the control that ends that.
   #point() {
-    this.arrow.point(this.open && this.chosen ? this.#target() : null);
+    const isOver = this.mode === "frozen" || this.mode === "recording";
+    const target = isOver ? document.querySelector(BACK) : this.chosen && this.#target();
+    this.arrow.point(this.open ? target : null);
   }
 
-  // Returns the element to point at, or null.
+  // Returns the element to point at, or null: of a sender that waits its bar, also where something else
+  // is still shown.
   #target() {
-    if (this.shown && performance.now() < this.shown.until) {
-      const { marks, event } = this.shown;
-      return newestMark(document.querySelectorAll(marks), event);
+    const step = this.chosen.steps[this.at];
+    const bar = step?.waits?.(this.sight) ? newestMark(document.querySelectorAll(WAITING)) : null;
+    if (bar) return bar;
+    if (this.#isShowing()) {
+      const { place, marks, event } = this.shown;
+      return place ? inColumn(place) : newestMark(document.querySelectorAll(marks), event);
     }
-    const point = this.chosen.steps[this.at]?.point;
-    if (!point) return null;
-    if (point.id) {
-      const element = part(point.id);
-      // What is chosen already is appended next.
-      if (element?.checked) return part("append-button");
-      return element?.closest("label") ?? element;
-    }
-    const column = [...document.querySelectorAll("section[data-node]")].find(
-      (one) => one.dataset.node === point.node,
-    );
-    return point.fault
-      ? (column?.querySelector(`button[data-fault="${point.fault}"]`) ?? null)
-      : (column ?? null);
+    if (!step?.point) return null;
+    return step.point.concerns ? inForm(step.point) : inColumn(step.point);
   }
+}
+
+// Whether a step points at all of a node's column, in which there is nothing to press then.
+function isColumn({ node, fault }) {
+  return node !== undefined && fault === undefined;
+}
+
+// Returns the element of the form to use next, or null: see nextInForm() of tour-script.js.
+function inForm(point) {
+  const chosen = document.querySelector("input[name='concern']:checked")?.id;
+  const element = part(nextInForm(point, { chosen, isEmpty: part("message").value === "" }));
+  // The field of a choice is hidden in its label.
+  return element?.type === "radio" ? element.closest("label") : element;
+}
+
+// Returns the column of a node, its button of a `fault`, a `part` of it, or the `row` of a message in
+// its list; null: there is none.
+function inColumn({ node, fault, part: name, row }) {
+  const columns = [...document.querySelectorAll("section[data-node]")];
+  const column = columns.find((one) => one.dataset.node === node) ?? null;
+  if (fault) return column?.querySelector(`button[data-fault="${fault}"]`) ?? null;
+  if (name) return column?.querySelector(name) ?? null;
+  return row === undefined ? column : (column?.querySelector(`.rows li[data-id="${row}"]`) ?? null);
 }

@@ -289,17 +289,53 @@ describe("the page of a node", options, () => {
     // Above and below it are other buttons here.
     const isBeside = () => document.querySelector(".pointer:not([hidden])")?.dataset.side === "right";
     await page.until("the arrow stands beside the button", isBeside);
+    const pointed = (what, selector) =>
+      page.until(what, (selector) => document.querySelector("[data-pointed]")?.matches(selector), selector);
     await page.press("slow", "bonnie");
+    await pointed("the words are pointed at", '[data-node="bonnie"] .in-force');
+    assert.equal(await page.evaluate(() => scrollY), 0, "the page stays below the mouse");
     await page.says(/There: bonnie stores each message one second late/);
     await page.append("for one", 1);
+    await pointed("the place in the list is pointed at", '[data-node="bonnie"] .rows li[data-id="0"]');
     await page.says(/There: answered after .*, without waiting for bonnie/);
     await page.append("for all", 3);
+    await pointed("the bar is pointed at", '[data-look="bar"][data-state="waiting"]');
     await page.says(/There: answered after .*, as soon as bonnie had it/);
     await page.says(/Why: Only the sender that asks for a slow node waits/);
     await page.isPressed("slow", "bonnie", false);
     await page.one("button", "next experiment");
     await page.press("close the tour");
     assert.equal((await page.focused()).name, "tour");
+  });
+
+  live("the_tour_leads_to_a_write_concern_that_fits", {}, async (page) => {
+    const isPointed = (id) => document.getElementById(id).closest("[data-pointed]") !== null;
+    const pointed = (id) => page.until(`${id} is pointed at`, isPointed, id);
+    await page.click(await page.one("radio", "3"));
+    await page.press("tour");
+    await page.press("3. a node falls silent");
+    await page.press("pause", "clyde");
+    await pointed("concern-1");
+    await page.click(await page.one("radio", "majority"));
+    await pointed("message");
+    await page.fill(await page.one("textbox", "message"), "for a majority");
+    await pointed("append-button");
+    await page.press("append");
+    await page.says(/There: answered, and clyde lacks message/);
+  });
+
+  live("a_frozen_page_lets_the_tour_wait", {}, async (page) => {
+    const isPointed = (text) => document.querySelector("[data-pointed]")?.textContent === text;
+    const pointed = (text) => page.until(`${text} is pointed at`, isPointed, text);
+    await page.press("tour");
+    await page.press("1. a sender waits for its nodes");
+    await page.toggle("freeze", undefined, true);
+    await page.says(/The page is frozen. Press back to now/);
+    await pointed("back to now");
+    await page.press("back to now");
+    await pointed("slow");
+    const words = await page.evaluate(() => document.getElementById("tour").textContent);
+    assert.doesNotMatch(words, /The page is frozen/);
   });
 
   live("the_other_experiments_of_the_tour_are_done_by_their_words", {}, async (page) => {

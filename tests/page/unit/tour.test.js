@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { Arrow, newestMark, placeOf } from "../../../src/page/arrow.js";
 import { Sight } from "../../../src/page/sight.js";
-import { experiments, hindrance } from "../../../src/page/tour-script.js";
+import { experiments, hindrance, nextInForm } from "../../../src/page/tour-script.js";
 import { NO_FAULTS } from "./made-up-cluster.js";
 
 const NAMES = { master: "master", near: "bonnie", far: "clyde", size: 3 };
@@ -174,9 +174,9 @@ test("the arrow stands beside its control, within the window, and on no other co
     bottom: top + height,
   });
   const place = (target, ...others) => {
-    const found = placeOf(target, others, window, 16);
-    return found && `${found.side} ${found.size}`;
+    return told(placeOf(target, { others }, window, 16));
   };
+  const told = (found) => found && `${found.side} ${found.size}`;
   const middle = box(200, 150);
   assert.equal(place(middle), "above large");
   assert.equal(place(middle, box(200, 90)), "above small", "a field above has its words between");
@@ -186,12 +186,15 @@ test("the arrow stands beside its control, within the window, and on no other co
   const around = [box(200, 118), box(200, 182), box(264, 150), box(136, 150)];
   assert.equal(place(middle, ...around), null);
   assert.equal(place(box(200, 10)), "below large", "there is no room above");
+  const amongWords = (...words) => told(placeOf(middle, { others: [], words }, window, 16));
+  assert.equal(amongWords(box(200, 118)), "below large", "words are not covered");
+  assert.equal(amongWords(...around), "above large", "unless there are words everywhere");
 });
 
 // Stands in for a browser's window with a panel, a button and what is pointed at. `measured` has the
 // names of what was measured, in their order.
 function fakeWindow(t) {
-  const [heard, measured, made] = [new Map(), [], []];
+  const [heard, measured, made, scrolled] = [new Map(), [], [], []];
   const element = (name, left = 0, top = 0) => {
     const attributes = new Map();
     return {
@@ -201,7 +204,8 @@ function fakeWindow(t) {
       hidden: false,
       style: new Map(),
       append() {},
-      scrollIntoView() {},
+      scrollIntoView: () => scrolled.push(name),
+      closest: () => null,
       contains: () => false,
       hasAttribute: (key) => attributes.has(key),
       getAttribute: (key) => attributes.get(key) ?? null,
@@ -227,7 +231,7 @@ function fakeWindow(t) {
         made.push({ ...element("arrow"), style });
         return made.at(-1);
       },
-      querySelectorAll: () => [button],
+      querySelectorAll: (selector) => (selector.includes("button") ? [button] : []),
     },
   };
   Object.assign(globalThis, fakes);
@@ -243,16 +247,18 @@ function fakeWindow(t) {
     const at = `${made[0].getAttribute("data-side")} ${style.get("left")} ${style.get("top")}`;
     return [measured.join(" "), hidden ? "hidden" : at];
   };
-  return { arrow, after, button, element, hear: (kind) => heard.get(kind)() };
+  return { arrow, after, button, element, scrolled, hear: (kind) => heard.get(kind)() };
 }
 
 test("in a frame the arrow measures nothing but a mark, and chooses its place when the page changes", (t) => {
   const { arrow, after, button, element, hear } = fakeWindow(t);
   const all = (target) => `${target} panel button`;
+  // Whether it is in sight is asked first.
+  const found = (target) => `${target} panel ${all(target)}`;
   const mark = Object.assign(element("mark", 100, 300), { ownerSVGElement: element("timeline") });
   assert.deepEqual(
     after(() => arrow.point(mark)),
-    [all("mark"), "above 130px 300px"],
+    [found("mark"), "above 130px 300px"],
   );
   mark.left = 180;
   assert.deepEqual(
@@ -272,12 +278,62 @@ test("in a frame the arrow measures nothing but a mark, and chooses its place wh
   const control = element("control", 300, 300);
   assert.deepEqual(
     after(() => arrow.point(control)),
-    [all("control"), "above 330px 300px"],
+    [found("control"), "above 330px 300px"],
   );
   assert.deepEqual(
     after(() => arrow.follow()),
     ["", "above 330px 300px"],
   );
+});
+
+test("the arrow scrolls the page only where what it points at is out of sight", (t) => {
+  const { arrow, element, scrolled } = fakeWindow(t);
+  arrow.point(element("at the edge", 300, 571));
+  assert.deepEqual(scrolled, []);
+  arrow.point(element("below the edge", 300, 573));
+  arrow.point(element("below the panel", 700, 100));
+  assert.deepEqual(scrolled, ["below the edge", "below the panel"]);
+  const ownerSVGElement = element("timeline", 0, 300);
+  arrow.point(Object.assign(element("a mark in sight", 100, 550), { ownerSVGElement }));
+  assert.equal(scrolled.length, 2, "although its timeline is partly below the edge");
+  arrow.point(Object.assign(element("a mark", 100, 650), { ownerSVGElement }));
+  assert.equal(scrolled.at(-1), "timeline");
+});
+
+test("a write concern that does not fit is chosen anew before anything is appended", () => {
+  const step = (experiment, number, names = NAMES) => experiments(names)[experiment - 1].steps[number - 1].point;
+  const next = (point, chosen, isEmpty = true) => nextInForm(point, { chosen, isEmpty });
+  // Experiment 3 for "1 or majority", after one for all nodes.
+  assert.equal(next(step(3, 2), "concern-3", false), "concern-1");
+  for (const fits of ["concern-1", "concern-majority"]) {
+    assert.equal(next(step(3, 2), fits), "message");
+    assert.equal(next(step(3, 2), fits, false), "append-button");
+  }
+  const two = { master: "master", near: "bonnie", far: "bonnie", size: 2 };
+  assert.equal(next(step(3, 2, two), "concern-majority"), "concern-1", "of two nodes a majority is both");
+  // Experiment 5, five times in the field of the message.
+  assert.equal(next(step(5, 4), "concern-3"), "concern-1");
+  assert.equal(next(step(5, 4), "concern-1", false), "message");
+  assert.equal(next(step(1, 3), "concern-1"), "concern-3");
+  assert.equal(next(step(1, 3), "concern-all"), "message");
+  assert.equal(next(step(2, 2), "concern-3"), "message", "any will do");
+});
+
+test("what is pointed at is what the words name", () => {
+  const { sight, appends } = cluster();
+  const list = experiments(NAMES);
+  for (const { breaks, steps } of list)
+    assert.deepEqual(steps[0].shows(sight), { node: breaks[0], part: ".in-force" });
+  appends([{ number: 1, state: "answered", needed: 1, id: 3, tookMs: 4 }]);
+  for (const [experiment, node] of [
+    [0, "bonnie"],
+    [2, "clyde"],
+    [3, "bonnie"],
+  ])
+    assert.deepEqual(list[experiment].steps[1].shows(sight), { node, row: 3 });
+  assert.equal(list[0].steps[2].waits(sight), false);
+  appends([{ number: 2, state: "waits", needed: 3, id: 4 }]);
+  assert.equal(list[0].steps[2].waits(sight), true);
 });
 
 test("what a step can see does not grow without end", () => {
