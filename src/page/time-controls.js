@@ -204,7 +204,7 @@ export class TimeControls {
 
   #unmark() {
     this.#app.select(null);
-    this.#timeline.svg.focus();
+    this.#focusTimeline();
   }
 
   #toggle() {
@@ -215,7 +215,12 @@ export class TimeControls {
   #backToNow() {
     if (this.#app.recording) this.#app.close();
     else this.#app.freeze(false);
-    this.#timeline.svg.focus();
+    this.#focusTimeline();
+  }
+
+  // Without scrolling: what somebody is about to press would move away under the pointer.
+  #focusTimeline() {
+    this.#timeline.svg.focus({ preventScroll: true });
   }
 
   #play(rate) {

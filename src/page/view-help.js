@@ -130,8 +130,8 @@ const ROWS =
 const KEYS =
   "Tab goes from control to control. The arrow keys go from receipt to receipt in the master's list. Enter in the " +
   "field for the message appends. On the timeline the arrow keys step from event to event, with Shift by a second, " +
-  "Home and End go to the begin and the end of what is kept, + and − change the window, and Escape ends the marking " +
-  "of messages, then goes back to now. Space freezes, also where nothing has the focus.";
+  "Home and End go to the begin and the end of what is kept, + and − change the window, and Escape goes back to now. " +
+  "Space freezes, and Escape ends the marking of messages, also where nothing has the focus.";
 
 // The dialog, opened by `button`.
 export class Help {
