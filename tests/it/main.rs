@@ -48,3 +48,4 @@ mod tool;
 mod versions;
 #[cfg(target_os = "linux")]
 mod watch;
+mod watched_runs;

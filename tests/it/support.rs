@@ -6,6 +6,7 @@ mod follower;
 mod http;
 mod nodes;
 mod process;
+mod recording;
 mod scenario;
 mod stream;
 #[cfg(target_os = "linux")]
@@ -17,6 +18,7 @@ pub use follower::*;
 pub use http::*;
 pub use nodes::*;
 pub use process::*;
+pub use recording::*;
 pub use scenario::*;
 pub use stream::*;
 #[cfg(target_os = "linux")]
