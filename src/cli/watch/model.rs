@@ -140,7 +140,7 @@ impl Model {
             let rows = &master.secondaries;
             self.nodes.retain(|node| {
                 let is_listed = rows.iter().any(|row| row.name.as_ref() == Some(&node.name));
-                is_listed || node.is_master() || !node.is_silent(now)
+                is_listed || node.is_master() || node.unheard(now).is_none()
             });
         }
         if let Some(node) = self.node_mut(&state.node, now) {
@@ -164,17 +164,12 @@ impl Model {
     /// Returns the node of this name, which is known from now on; none where there are as many
     /// already as a cluster has at most.
     fn node_mut(&mut self, name: &str, now: Instant) -> Option<&mut WatchedNode> {
-        let at = self.nodes.iter().position(|node| node.name == name);
-        if at.is_none() {
-            if self.nodes.len() >= usize::from(NODES_MAX) {
-                return None;
-            }
+        let known = self.nodes.iter().position(|node| node.name == name);
+        let at = known.unwrap_or(self.nodes.len());
+        if known.is_none() && at < usize::from(NODES_MAX) {
             self.nodes.push(WatchedNode::new(name.to_owned(), now));
         }
-        match at {
-            Some(at) => self.nodes.get_mut(at),
-            None => self.nodes.last_mut(),
-        }
+        self.nodes.get_mut(at)
     }
 
     /// Returns the nodes, the master first.

@@ -131,14 +131,13 @@ impl WatchedNode {
 
     /// Returns how long it told nothing, where that is too long after it told something.
     pub(in crate::cli::watch) fn silence(&self, now: Instant) -> Option<Duration> {
-        let (_, told) = self.state.as_ref()?;
-        let silence = now.duration_since(*told);
-        (silence > STATE_SILENCE_MAX).then_some(silence)
+        self.unheard(now).filter(|_| self.state.is_some())
     }
 
-    /// Returns whether it told no state for too long, or never since it is known.
-    pub(super) fn is_silent(&self, now: Instant) -> bool {
+    /// Returns how long it told no state, or how long it is known and never told one, where that
+    /// is too long.
+    pub(super) fn unheard(&self, now: Instant) -> Option<Duration> {
         let told = self.state.as_ref().map_or(self.since, |(_, told)| *told);
-        now.duration_since(told) > STATE_SILENCE_MAX
+        Some(now.duration_since(told)).filter(|time| *time > STATE_SILENCE_MAX)
     }
 }
