@@ -2,6 +2,7 @@
 
 import { make, setData, svg } from "./dom.js";
 import * as shapes from "./shapes.js";
+import { FAULTS, faultPhrases, toggled } from "./words.js";
 
 // The dotted line in which messages wait for being stored, and the edge of a bar.
 const STORING = [
@@ -114,15 +115,8 @@ const GROUPS = {
   ],
 };
 
-// What the buttons that break a node do.
-const FAULTS = {
-  pause: "it neither reads nor writes frames",
-  drop: "it loses 30 % of the frames that it sends",
-  duplicate: "it sends 50 % of its frames twice",
-  slow: "a secondary stores each message 1 s late; the master sends each request 0.3 s late",
-  cut: "it loses all frames that it sends, and is disconnected",
-  heal: "all its faults end",
-};
+// The buttons that break a node, each with what it does.
+const BUTTONS = [...FAULTS.map((fault) => [fault, effect(fault)]), ["heal", "all its faults end"]];
 
 const ROWS =
   "A colour and a letter stand for a node, everywhere. The same message stands in the same row of every list; " +
@@ -152,7 +146,7 @@ export class Help {
         "section",
         {},
         make("h3", {}, "The buttons that break a node"),
-        make("dl", { class: "buttons" }, ...Object.entries(FAULTS).map(effect)),
+        make("dl", { class: "buttons" }, ...BUTTONS.map(buttonRow)),
       ),
       make("p", { class: "soft" }, KEYS),
       make("p", { class: "actions" }, close),
@@ -174,8 +168,17 @@ function row([parts, meaning]) {
   return make("div", {}, make("dt", {}, picture(parts)), make("dd", {}, meaning));
 }
 
+// Returns what the button of a fault does, in the words that stand below it then.
+function effect(fault) {
+  const [ofSecondary, ofMaster] = [false, true].map((isMaster) =>
+    faultPhrases(toggled(fault, null, isMaster)).join(", "),
+  );
+  if (ofSecondary === ofMaster) return `it ${ofMaster}`;
+  return `a secondary ${ofSecondary}; the master ${ofMaster}`;
+}
+
 // Returns the name of a button and what it does.
-function effect([name, words]) {
+function buttonRow([name, words]) {
   return make("div", {}, make("dt", {}, name), make("dd", {}, words));
 }
 
