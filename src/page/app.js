@@ -161,7 +161,7 @@ export class App {
 
   // Marks the messages `[first, end)`; null: none.
   select(ids) {
-    if (ids !== null) this.say(`${markedWords(ids)}.`);
+    if (ids !== null) this.say(markedWords(ids));
     else if (this.selected !== null) this.say("Nothing is marked.");
     this.selected = ids;
     this.changed();

@@ -1,7 +1,7 @@
 // Which messages are drawn where there are too many: one of each 1, 2, 4, 8 and so on, by its id,
 // as nodes do with what they tell.
 
-const SECOND = 1_000_000;
+import { SECOND } from "./timed.js";
 
 // Changes of the sampling that are remembered. Fewer: messages under way lose some of their marks.
 const MOST_CHANGES = 64;

@@ -2,6 +2,7 @@
 
 import { svg } from "./dom.js";
 import { timeWords } from "./sentences.js";
+import { SECOND } from "./timed.js";
 import { shown } from "./words.js";
 
 // Returns what stands still: the names and lines of the lanes.
@@ -48,7 +49,7 @@ export function tickParts(lanes, start, isVirtual) {
     if (isEnd) continue;
     const isBegin = lanes.x(t) < lanes.x(start) + 2 * lanes.rem;
     const text = isVirtual
-      ? `${(t / 1_000_000).toFixed(decimals)} s`
+      ? `${(t / SECOND).toFixed(decimals)} s`
       : timeWords(t).slice(0, decimals > 0 ? 9 + decimals : 8);
     // Beside its line it may reach to the next one.
     if (isBegin && lanes.x(t + step) - lanes.x(t) < 0.7 * text.length * lanes.rem) continue;

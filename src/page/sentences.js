@@ -1,7 +1,7 @@
 // Events, messages and times in words. Pure functions.
 
 import { SECOND } from "./timed.js";
-import { durationWords, faultPhrases, plural } from "./words.js";
+import { durationWords, faultPhrases, plural, punctuated } from "./words.js";
 
 // Returns "message 5" or "messages 5 to 7"; empty for none.
 export function idsWords(ids) {
@@ -11,9 +11,9 @@ export function idsWords(ids) {
   return end - first === 1 ? `message ${first}` : `messages ${first} to ${end - 1}`;
 }
 
-// Returns that messages are marked.
-export function markedWords([first, end]) {
-  return end - first === 1 ? `Message ${first} is marked` : `Messages ${first} to ${end - 1} are marked`;
+// Returns a sentence that says which messages are marked.
+export function markedWords(ids) {
+  return punctuated(`${idsWords(ids)} ${ids[1] - ids[0] === 1 ? "is" : "are"} marked`);
 }
 
 // Returns a time of day with milliseconds, or of a simulation the seconds since its start.

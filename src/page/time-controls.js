@@ -2,10 +2,8 @@
 
 import { make, setAttribute, setText, show } from "./dom.js";
 import { idsWords, markedWords, timeWords } from "./sentences.js";
+import { SECOND } from "./timed.js";
 import { punctuated } from "./words.js";
-
-// In microseconds.
-const SECOND = 1_000_000;
 
 // Lengths of the window of the timeline, in seconds. Shorter ones than a second show the way of
 // frames that take some ms; they would turn over too fast while time goes on.
@@ -123,7 +121,7 @@ export class TimeControls {
     }
     show(marked, ids !== null);
     if (ids === null) return;
-    setText(markedText, `${markedWords(ids)}.`);
+    setText(markedText, markedWords(ids));
     if (this.#markedAt === null || this.#markedAt >= from) return;
     // More may have happened to it since.
     this.#markedAt = this.#app.model.things.timeOf(ids);

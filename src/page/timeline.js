@@ -11,6 +11,7 @@ import { appendMarks, exchangeMarks, inWindow, LABELLED, pointMarks } from "./ma
 import { appendLabel } from "./labels.js";
 import { Sampling } from "./sampling.js";
 import { Stage } from "./stage.js";
+import { SECOND } from "./timed.js";
 
 // Messages drawn in a window of 1,000 pixels, for a cluster of n nodes divided by n + 1: each message has
 // marks on every lane. More: none can be told from another, and the page draws too slowly. Fewer: less
@@ -175,8 +176,8 @@ export class Timeline {
       (sum, thing) => (thing.type === "append" ? sum + thing.end - thing.first : sum),
       0,
     );
-    const filled = Math.min(lanes.span, Math.max(1_000_000, this.#now - start));
-    this.#sampling.set((messages * 1_000_000) / filled);
+    const filled = Math.min(lanes.span, Math.max(SECOND, this.#now - start));
+    this.#sampling.set((messages * SECOND) / filled);
     for (const thing of things) this.#update(thing, false);
   }
 
@@ -188,7 +189,7 @@ export class Timeline {
       const stays = thing.open && thing.type !== "exchange";
       if (thing.last < start && !stays) this.#remove(thing);
     }
-    for (const second of this.#odd.keys()) if (second * 1_000_000 < start) this.#odd.delete(second);
+    for (const second of this.#odd.keys()) if (second * SECOND < start) this.#odd.delete(second);
     this.#density.forget(this.#lanes, start);
     this.#stage.turn(this.#shift(), this.#lanes, start, this.#model.clocks.virtual);
     for (const thing of this.#drawn) {
@@ -240,7 +241,7 @@ export class Timeline {
     if (this.#sampling.has(thing.ids)) return true;
     const isOdd = thing.type === "point" ? ODD_POINTS.has(thing.kind) : isOddExchange(thing);
     if (!isOdd) return false;
-    const second = Math.floor(thing.t / 1_000_000);
+    const second = Math.floor(thing.t / SECOND);
     const count = this.#odd.get(second) ?? 0;
     this.#odd.set(second, count + 1);
     return count < MOST_ODD;
