@@ -85,8 +85,8 @@ export class Things {
   // Returns when something of the messages `[first, end)` was last told; null: nothing that is kept.
   timeOf([first, end]) {
     const isOf = ({ ids, type }) => type !== "band" && ids && ids[0] < end && ids[1] > first;
-    const times = this.between(-Infinity, Infinity).filter(isOf).map(({ last }) => last);
-    return times.length > 0 ? Math.max(...times) : null;
+    const things = this.between(-Infinity, Infinity).filter(isOf);
+    return things.reduce((latest, { last }) => (latest === null || last > latest ? last : latest), null);
   }
 
   // Returns the things of a span of time, those that began first at first.

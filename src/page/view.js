@@ -90,8 +90,9 @@ export class View {
     const known = this.#model.nodes().map((node) => ({ node, state: node.states.at(t) }));
     const colors = this.#model.colors();
     const marks = letters(known.map(({ node }) => node.name));
-    const health = known.find(({ node }) => node.role === "master")?.state?.health;
-    const masterEnd = this.#masterEnd(t);
+    const master = known.find(({ node }) => node.role === "master");
+    const health = master?.state?.health;
+    const masterEnd = this.#endOthersHave(master?.node);
     const told = Math.max(0, ...known.map(({ node }) => node.lists.at(t).end));
     const rows = new Map((health?.secondaries ?? []).map((row) => [row.name, row]));
     const refused = new Map((health?.refused ?? []).map((one) => [one.name, one.code]));
@@ -107,10 +108,9 @@ export class View {
   }
 
   // Returns the end of what the master has had for so long that others have it, unless it was lost.
-  #masterEnd(t) {
-    const then = Math.min(t, this.t) - ON_ITS_WAY;
-    const master = this.#model.nodes().find(({ role }) => role === "master");
-    return Math.max(0, master?.ends.at(then) ?? 0, master?.states.at(then)?.health?.logEnd ?? 0);
+  #endOthersHave(master) {
+    const then = Math.min(this.#until, this.t) - ON_ITS_WAY;
+    return Math.max(master?.ends.at(then) ?? 0, master?.states.at(then)?.health?.logEnd ?? 0);
   }
 
   // `told`: the end of what the lists of all nodes told by then.
