@@ -97,11 +97,13 @@ pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod page;
+mod panics;
 pub mod server;
 pub mod telemetry;
 
 pub use cli::Cli;
 pub use config::{MasterConfig, SecondaryConfig};
+pub use panics::abort_on_panic;
 pub use server::http::{HostNames, HttpConfig, ServedNode, Server};
 pub use server::node::{MasterHandle, SecondaryHandle, start_master, start_secondary};
 pub use server::run::{StopOn, StopSignals};

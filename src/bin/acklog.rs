@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use acklog::Cli;
+use acklog::{Cli, abort_on_panic};
 
 fn main() -> ExitCode {
+    abort_on_panic();
     match Cli::parse_args(std::env::args_os()) {
         Ok(cli) => cli.run(),
         Err(stop) => stop.report(),

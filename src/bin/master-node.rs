@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use acklog::{Cli, MasterConfig, StopOn, StopSignals, config, master_node};
+use acklog::{Cli, MasterConfig, StopOn, StopSignals, abort_on_panic, config, master_node};
 
 fn main() -> ExitCode {
+    abort_on_panic();
     let stop = StopSignals::install(StopOn::Signals);
     match config::parse_node::<MasterConfig>(std::env::args_os()) {
         Ok(config) => master_node(config, stop, &Cli::unknown_variables()),

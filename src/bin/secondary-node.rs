@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use acklog::{Cli, SecondaryConfig, StopOn, StopSignals, config, secondary_node};
+use acklog::{Cli, SecondaryConfig, StopOn, StopSignals, abort_on_panic, config, secondary_node};
 
 fn main() -> ExitCode {
+    abort_on_panic();
     let stop = StopSignals::install(StopOn::Signals);
     match config::parse_node::<SecondaryConfig>(std::env::args_os()) {
         Ok(config) => secondary_node(config, stop, &Cli::unknown_variables()),

@@ -1,8 +1,8 @@
 //! Broken invariants of the simulation: reported like an expectation that does not hold.
 //!
 //! The simulator asserts the guarantees of the protocol at every moment, and a failed assertion
-//! panics. A release build aborts on a panic, so the panic hook is the last place that can choose
-//! the exit status.
+//! panics. The program aborts on a panic, so the panic hook is the last place that can choose the
+//! exit status.
 
 use std::any::Any;
 use std::io::Write;
@@ -16,6 +16,8 @@ const BROKEN: i32 = 1;
 /// Makes this program end with status 1, and a line that says what broke, when the simulation of
 /// `file` with `seed` panics.
 pub(super) fn exit_when_broken(file: &str, seed: u64) {
+    // The program's own hook aborts. Once it is taken the standard one is back, which only reports.
+    drop(std::panic::take_hook());
     let (file, show) = (file.to_owned(), std::panic::take_hook());
     std::panic::set_hook(Box::new(move |panic| {
         show(panic);
@@ -49,6 +51,7 @@ mod tests {
     fn a_broken_invariant_ends_the_program_with_status_1_and_says_what_broke() {
         let name = "a_broken_invariant_ends_the_program_with_status_1_and_says_what_broke";
         if std::env::var_os(CHILD).is_some() {
+            crate::abort_on_panic(); // as the program does
             exit_when_broken("demo.scenario", 7);
             panic!("ack: {} does not have message 3", "bonnie");
         }
