@@ -24,7 +24,8 @@ const PLACES = [
 const KEPT_FREE = ".page :is(button, input, select, a, .appends li)";
 
 // Words, which it leaves free where there is another place for it.
-const WORDS = '.page :is(label, h3, .state, .in-force:not(:empty), li[data-state="shown"] bdi, .tl-label, .tl-time)';
+const WORDS =
+  '.page :is(label, h3, .state, .in-force:not(:empty), li[data-state="shown"] bdi, .tl-told p, .tl-label, .tl-time)';
 
 // Parts of the page that are scrolled by themselves.
 const FRAMES = ".columns, .appends";

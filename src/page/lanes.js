@@ -13,7 +13,7 @@ const MOST_WORDS = 16;
 
 // Returns the heights of lanes by the number of nodes, in rem.
 function laneHeight(nodes, isLow) {
-  if (nodes <= 3) return isLow ? 4 : 4.6;
+  if (nodes <= 3) return isLow ? 3.7 : 4.6;
   return nodes <= 5 ? 3.7 : 3;
 }
 

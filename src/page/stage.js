@@ -1,6 +1,6 @@
 // The elements of the timeline: makes them, changes only what differs, and tells what they are.
 
-import { make, setText, svg } from "./dom.js";
+import { make, setAttribute, setText, svg } from "./dom.js";
 import { stillParts, tickParts } from "./scenery.js";
 import { eventWords, inOrder, timeWords } from "./sentences.js";
 import { textWidths } from "./text-width.js";
@@ -29,6 +29,11 @@ const LONGEST_FACT = 200;
 // Most facts that are told of a step. More: they have no room in a line or two. Fewer: one has to make the
 // window shorter more often.
 const MOST_FACTS = 4;
+
+// What stands where facts are told, while there are none.
+const HINT =
+  "Point at a shape to read here what it is; press it to mark its message. ◂ and ▸, or the keys ← and → on the " +
+  "timeline, step from event to event. A live page keeps 60 s.";
 
 export class Stage {
   #root;
@@ -92,15 +97,16 @@ export class Stage {
     this.svg.append(this.#defs, this.#still, clipped);
     this.#hand = make("div", { class: "tl-hand", "aria-hidden": "true" });
     this.#facts = make("p", { class: "tl-facts", "aria-live": "polite" });
+    const told = make("div", { class: "tl-told" }, this.#facts, make("p", { class: "soft" }, HINT));
     this.#left = make("p", { class: "tl-left" });
     const help = make(
       "p",
       { class: "unseen", id: "tl-help" },
       "Arrow keys step from event to event, and with shift by a second. Home and end go to the begin and the end of " +
         "what is kept. Space freezes, plus and minus change the window. Escape ends the marking of messages, then " +
-        "goes back to now. The facts of a step stand below.",
+        "goes back to now. The facts of a step stand above.",
     );
-    root.append(make("div", { class: "tl-frame" }, this.svg, this.#hand), this.#facts, this.#left, help);
+    root.append(told, make("div", { class: "tl-frame" }, this.svg, this.#hand), this.#left, help);
     this.#listen();
   }
 
@@ -215,7 +221,7 @@ export class Stage {
     this.#at = t;
     for (const element of this.#current) element.classList.remove("tl-now");
     this.#current = [];
-    if (t === null) return void setText(this.#facts, "");
+    if (t === null) return void this.#setFacts("");
     const marks = [];
     for (const { element, mark } of this.#parts()) {
       if (mark.look === "band" || mark.t > t || mark.t < t - near) continue;
@@ -227,7 +233,13 @@ export class Stage {
     const different = [...new Set(facts)];
     const told = different.slice(0, MOST_FACTS);
     if (different.length > told.length) told.push(`and ${different.length - told.length} more`);
-    setText(this.#facts, `${timeWords(t, this.#isVirtual)}  ${told.join("; ")}`);
+    this.#setFacts(`${timeWords(t, this.#isVirtual)}  ${told.join("; ")}`);
+  }
+
+  // Tells facts; what has no room stands beside the pointer.
+  #setFacts(text) {
+    setText(this.#facts, text);
+    setAttribute(this.#facts, "title", text || null);
   }
 
   // Returns the times of all marks.
@@ -332,12 +344,12 @@ export class Stage {
     });
   }
 
-  // Tells what a mark is, below the timeline and beside the pointer.
+  // Tells what a mark is, above the timeline and beside the pointer.
   #tell(element) {
     const mark = this.#marks.get(element);
     const at = mark.t === null ? "" : `${timeWords(mark.t, this.#isVirtual)}  `;
     const text = at + this.#words(mark).join("; ");
-    setText(this.#facts, text);
+    this.#setFacts(text);
     let title = element.firstElementChild;
     if (title === null) element.append((title = svg("title")));
     setText(title, text);

@@ -8,7 +8,7 @@ import { nodeWords } from "./node-words.js";
 import { FAULTS, faultPhrases, inForce, listed, punctuated, shown } from "./words.js";
 
 // Rows of each list: as many as leave room for the timeline, within these bounds.
-const FEWEST_ROWS = 6;
+const FEWEST_ROWS = 5;
 const MOST_ROWS = 14;
 
 // Share of the height of the browser's window that the rows of a list take, within these bounds. Smaller:

@@ -61,6 +61,33 @@ describe("the look of the page of a node", options, () => {
     assert.deepEqual(await page.faultsOfLayout(), [], "with the tour");
   });
 
+  live("what_a_step_tells_is_in_sight_above_the_lanes", { looks: { height: 800 } }, async (page) => {
+    await page.append("stepped", 3);
+    await page.says(/message 0: answered 201/);
+    const places = () =>
+      page.evaluate(() => {
+        const bottom = (element) => element.getBoundingClientRect().bottom;
+        const [facts, lanes] = [document.querySelector(".tl-facts"), document.querySelector(".tl-svg")];
+        const { top } = lanes.getBoundingClientRect();
+        return { facts: bottom(facts), lanes: top, axis: bottom(lanes.querySelector(".tl-axis")), tall: innerHeight };
+      });
+    const live = await places();
+    await page.toggle("freeze", undefined, true);
+    await page.press("step back");
+    await page.says(/\d  .*message 0/);
+    const isInSight = ({ facts, lanes, axis, tall }) => assert.ok(facts <= lanes && axis <= tall, `${[facts, lanes, axis]}`);
+    const stepped = await places();
+    isInSight(stepped);
+    assert.equal(stepped.lanes, live.lanes, "nothing moves");
+    await page.evaluate(() => (document.querySelector(".tl-facts").textContent = "many facts ".repeat(100)));
+    const full = await places();
+    isInSight(full);
+    assert.equal(full.lanes, live.lanes, "nothing moves where there is much to tell");
+    await page.press("tour");
+    await page.frame();
+    isInSight(await places());
+  });
+
   live("what_a_user_prefers_is_respected", {}, async (page, cluster) => {
     await busy(page, cluster);
     const brightness = () =>
