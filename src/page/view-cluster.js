@@ -3,12 +3,12 @@
 import { make, setAttribute, setText, show } from "./dom.js";
 
 // The figures in the order in which they stand, each with what it means.
-const FIGURES = [
+export const FIGURES = [
   ["mode", "mode", "Whether the master takes messages."],
   ["committed", "committed end", "A majority of the nodes has the messages below this id."],
   ["end", "log end", "The id that the next message gets."],
   ["waiting", "senders waiting", "Clients whose write concern does not hold yet."],
-  ["quorum", "nodes healthy", "Nodes that are healthy; with --quorum also how many must be."],
+  ["quorum", "nodes healthy", "Nodes that are healthy; where a quorum is set, also how many must be."],
   ["epoch", "epoch", "The number of the master's term."],
 ];
 

@@ -2,7 +2,8 @@
 
 import { make, setData, svg } from "./dom.js";
 import * as shapes from "./shapes.js";
-import { FAULTS, faultPhrases, toggled } from "./words.js";
+import { FIGURES } from "./view-cluster.js";
+import { FAULTS, faultPhrases, INTRODUCTION, toggled } from "./words.js";
 
 // The dotted line in which messages wait for being stored, and the edge of a bar.
 const STORING = [
@@ -62,6 +63,13 @@ const GROUPS = {
     [[["hollow", shapes.circle(28, 12, 6)]], "an answer after its time limit: it counts all the same"],
     [[["alarm", shapes.triangle(28, 13, 8)]], "an answer with an error"],
   ],
+  "In the lists": [
+    [[["bold", shapes.line(4, 12, 52, 12)]], "a majority has what stands above this line: the committed end"],
+    [
+      [["receipt", shapes.box(21, 3, 14, 18) + shapes.line(24, 9, 32, 9) + shapes.line(24, 15, 32, 15)]],
+      "opens the receipt of a message: which nodes have it, since when",
+    ],
+  ],
   "On the lane of a node": [
     [[["solid", shapes.circle(28, 12, 6)]], "it stored the message, or acked it"],
     [STORING, "it took so long to store it"],
@@ -110,9 +118,6 @@ const GROUPS = {
     [[BAR, ["alarm", shapes.slash(47, 12, 6)]], "it stopped waiting"],
     [[["bar", "M38 6H4v12H38"], ["dashed", EDGE]], "nobody told how it was answered"],
   ],
-  "In the lists": [
-    [[["bold", shapes.line(4, 12, 52, 12)]], "a majority has what stands above this line"],
-  ],
 };
 
 // The buttons that break a node, each with what it does.
@@ -121,6 +126,11 @@ const BUTTONS = [...FAULTS.map((fault) => [fault, effect(fault)]), ["heal", "all
 const ROWS =
   "A colour and a letter stand for a node, everywhere. The same message stands in the same row of every list; " +
   "hatched rows are held back.";
+const TIME =
+  "The upright line on the timeline is now or, while the page is frozen, the moment shown. A live page keeps the " +
+  "last 60 s: ◂ freezes it and goes to the event before, ▸ to the next one, and what happened then stands above the " +
+  "lanes. Point at a shape to read there what it is. Press a shape to mark its message, and all others fade; a " +
+  "receipt has a button for that, too. In a shorter window one sees what lies close together.";
 const KEYS =
   "Tab goes from control to control. The arrow keys go from receipt to receipt in the master's list. Enter in the " +
   "field for the message appends. On the timeline the arrow keys step from event to event, with Shift by a second, " +
@@ -139,17 +149,13 @@ export class Help {
       make("section", {}, make("h3", {}, title), make("dl", {}, ...rows.map(row))),
     );
     dialog.append(
-      make("h2", { id: "help-title" }, "How to read this page"),
-      make("p", {}, ROWS),
+      make("div", { class: "head" }, make("h2", { id: "help-title" }, "How to read this page"), close),
+      make("p", {}, `${INTRODUCTION} ${ROWS}`),
+      make("p", {}, TIME),
       make("div", { class: "legend" }, ...groups),
-      make(
-        "section",
-        {},
-        make("h3", {}, "The buttons that break a node"),
-        make("dl", { class: "buttons" }, ...BUTTONS.map(buttonRow)),
-      ),
+      words("The figures at the top", "figure-words", FIGURES.map(([, name, meaning]) => [name, meaning])),
+      words("The buttons that break a node", "button-words", BUTTONS),
       make("p", { class: "soft" }, KEYS),
-      make("p", { class: "actions" }, close),
     );
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog) dialog.close();
@@ -157,7 +163,7 @@ export class Help {
     button.addEventListener("click", () => {
       dialog.showModal();
       close.focus();
-      // One reads from the top, also where the button is out of sight there.
+      // One reads from the top.
       dialog.scrollTop = 0;
     });
   }
@@ -177,9 +183,10 @@ function effect(fault) {
   return `a secondary ${ofSecondary}; the master ${ofMaster}`;
 }
 
-// Returns the name of a button and what it does.
-function buttonRow([name, words]) {
-  return make("div", {}, make("dt", {}, name), make("dd", {}, words));
+// Returns a section of names, each with what it means.
+function words(title, kind, rows) {
+  const list = rows.map(([name, meaning]) => make("div", {}, make("dt", {}, name), make("dd", {}, meaning)));
+  return make("section", {}, make("h3", {}, title), make("dl", { class: `words ${kind}` }, ...list));
 }
 
 // Returns a picture of the parts of a shape.

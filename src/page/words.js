@@ -1,5 +1,10 @@
 // Turns what nodes tell into words for people. Pure functions: no document, no clock.
 
+// What the page is for, in a sentence.
+export const INTRODUCTION =
+  "A message that you append is stored by the master, which sends it to the other nodes: the page shows when each " +
+  "one has it.";
+
 // The longest text of a message that is shown in a line, in characters.
 const SHOWN_CHARACTERS = 80;
 

@@ -75,7 +75,7 @@ describe("the look of the page of a node", options, () => {
     await page.toggle("freeze", undefined, true);
     await page.press("step back");
     await page.says(/\d  .*message 0/);
-    const isInSight = ({ facts, lanes, axis, tall }) => assert.ok(facts <= lanes && axis <= tall, `${[facts, lanes, axis]}`);
+    const isInSight = (at) => assert.ok(at.facts <= at.lanes && at.axis <= at.tall, JSON.stringify(at));
     const stepped = await places();
     isInSight(stepped);
     assert.equal(stepped.lanes, live.lanes, "nothing moves");
@@ -86,6 +86,25 @@ describe("the look of the page of a node", options, () => {
     await page.press("tour");
     await page.frame();
     isInSight(await places());
+  });
+
+  live("the_help_can_be_closed_where_it_is_long_and_its_groups_are_whole", {}, async (page) => {
+    await page.press("help");
+    for (const height of [800, 400]) {
+      await page.resize(1280, height);
+      await page.frame();
+      const { groups, bottom, isLong } = await page.evaluate(() => {
+        const dialog = document.getElementById("help");
+        dialog.scrollTop = dialog.scrollHeight;
+        const groups = [...dialog.querySelectorAll("section")].map((section) => section.getClientRects().length);
+        const { bottom } = dialog.querySelector("button").getBoundingClientRect();
+        return { groups, bottom, isLong: dialog.scrollHeight > dialog.clientHeight };
+      });
+      assert.ok(isLong && bottom > 0 && bottom < height, `at ${height} pixels: ${bottom}`);
+      assert.deepEqual(new Set(groups), new Set([1]), "no group goes on in another column");
+    }
+    await page.press("close");
+    assert.deepEqual(await page.find("dialog"), []);
   });
 
   live("what_a_user_prefers_is_respected", {}, async (page, cluster) => {
