@@ -8,6 +8,7 @@ import {
   answerWords,
   concernNumber,
   durationWords,
+  INTRODUCTION,
   nodesListed,
   parseConcern,
   plural,
@@ -102,8 +103,10 @@ export class AppendView {
       "aria-label": "appends of this page",
     });
     this.closed = make("p", { class: "soft", hidden: true });
+    const begin = `${INTRODUCTION} To begin, press tour above.`;
+    this.introduction = make("p", { class: "introduction" }, begin);
     this.now = make("p", { class: "soft now", hidden: true }, "Appends of this page, as they are now:");
-    root.append(this.form, this.closed, this.now, this.list);
+    root.append(this.form, this.introduction, this.closed, this.now, this.list);
   }
 
   // Draws the form and its list as they are now, in `view`. `reason` says why nothing can be appended
@@ -111,6 +114,7 @@ export class AppendView {
   // and beside a moment that is over it says that it is of now.
   update(view, reason, mode) {
     show(this.form, reason === null);
+    show(this.introduction, reason === null && this.queue.entries.length === 0);
     show(this.closed, Boolean(reason));
     setText(this.closed, reason ?? "");
     show(this.list, mode !== "recording");

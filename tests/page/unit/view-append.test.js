@@ -92,3 +92,19 @@ test("beside a recording there is no list, and beside a moment that is over it i
   form.update(cluster("mine"), "This is a recording.", "recording");
   assert.deepEqual([form.list.hidden, form.now.hidden], [true, true]);
 });
+
+test("whoever has appended nothing yet is told what the page is for, where it has a form", (t) => {
+  globalThis.document = { createElement: () => new FakeElement() };
+  t.after(() => delete globalThis.document);
+  const form = new AppendView({ root: new FakeElement(), changed() {}, say() {} });
+  form.update(cluster(), null, "live");
+  assert.equal(form.introduction.hidden, false);
+  assert.match(form.introduction.textContent, /press tour/);
+  form.update(cluster(), "This is a recording.", "recording");
+  assert.equal(form.introduction.hidden, true);
+  form.update(cluster(), null, "live");
+  t.mock.method(globalThis, "fetch", () => new Promise(() => {}));
+  form.queue.add({ message: "mine", concern: 1, needed: 1, timeoutMs: null });
+  form.update(cluster(), null, "live");
+  assert.equal(form.introduction.hidden, true);
+});
