@@ -87,11 +87,11 @@ export class Lanes {
   }
 }
 
-// Returns where the window begins that shows `t`: in its second half, so that what was before is
-// seen. Windows begin at whole halves.
+// Returns where the window begins that shows `t`: in its third quarter, so that what was before is
+// seen, and what begins there has room for its words. Windows begin at whole quarters.
 export function windowStart(t, span) {
-  const half = span / 2;
-  return (Math.floor(t / half) - 1) * half;
+  const quarter = span / 4;
+  return (Math.floor(t / quarter) - 2) * quarter;
 }
 
 // Returns where the window begins while time goes on: it stands until it is full, then turns over

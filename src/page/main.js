@@ -32,9 +32,9 @@ app.onChange(() => {
 });
 app.onFrame((now, isChanged) => {
   const { model, t, live, view } = app;
-  const from = app.recording ? app.recording.from : -Infinity;
   const isMoving = live || app.rate > 0;
-  timeline.draw({ model, t, isLive: live, isMoving, nodes: view.lanes(), from, end: app.range[1] });
+  const isRecording = app.recording !== null;
+  timeline.draw({ model, t, isLive: live, isMoving, nodes: view.lanes(), range: app.range, isRecording });
   rates.draw(model, t, { now, isChanged });
 });
 mountViews(app, { mark: (ids) => controls.mark(ids) });

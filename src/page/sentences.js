@@ -25,6 +25,13 @@ export function timeWords(t, virtual = false) {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${millis}`;
 }
 
+// Returns what is told of a moment at which nothing happened. `range`: the span of time that is shown.
+export function quietWords(t, [from, to], isRecording) {
+  if (t <= from) return isRecording ? "the recording begins here" : "no earlier event: a live page keeps 60 s";
+  if (t >= to) return isRecording ? "the recording ends here" : "frozen here";
+  return "no event at this moment";
+}
+
 // Kinds of what happens to a message, each before those that it causes.
 const CAUSES = [
   ["accepted", "waits"],

@@ -215,8 +215,9 @@ export class Stage {
     setText(this.#left, text);
   }
 
-  // Marks what happened at `t` and at most `near` before it, and tells it in order; null: nothing.
-  setNow(t, near) {
+  // Marks what happened at `t` and at most `near` before it, and tells it in order, or what `quiet(t)`
+  // says where there is nothing; null: time goes on.
+  setNow(t, near, quiet) {
     if (t === this.#at) return;
     this.#at = t;
     for (const element of this.#current) element.classList.remove("tl-now");
@@ -233,7 +234,7 @@ export class Stage {
     const different = [...new Set(facts)];
     const told = different.slice(0, MOST_FACTS);
     if (different.length > told.length) told.push(`and ${different.length - told.length} more`);
-    this.#setFacts(`${timeWords(t, this.#isVirtual)}  ${told.join("; ")}`);
+    this.#setFacts(`${timeWords(t, this.#isVirtual)}  ${told.join("; ") || quiet(t)}`);
   }
 
   // Tells facts; what has no room stands beside the pointer.

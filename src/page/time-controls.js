@@ -11,6 +11,9 @@ const SPANS = [0.1, 1, 2, 5, 10, 30];
 const SHORTEST_LIVE = 1;
 const USUAL = 10;
 
+// Room between marked messages and the moment that is gone to, as a share of the window.
+const MARK_ROOM = 0.1;
+
 // Speeds of a recording.
 const RATES = [0.25, 1, 4];
 
@@ -67,8 +70,11 @@ export class TimeControls {
       return;
     }
     this.#app.select(ids);
-    // Where all of it has happened: what is to come is pale.
-    if (!this.#timeline.has(t)) this.#app.seek(t);
+    const isToCome = !this.#app.live && t > this.#app.t;
+    // Where all of it has happened, with room for its words: what is to come is pale.
+    if (!isToCome && this.#timeline.has(t)) return;
+    this.#timeline.takeOtherWindow();
+    this.#app.seek(t + this.#span * SECOND * MARK_ROOM);
   }
 
   // Shows a sentence beside the controls for a while, and says it.

@@ -11,6 +11,7 @@ import { appendMarks, exchangeMarks, inWindow, LABELLED, pointMarks } from "./ma
 import { appendLabel } from "./labels.js";
 import { Sampling } from "./sampling.js";
 import { Stage } from "./stage.js";
+import { quietWords } from "./sentences.js";
 import { SECOND } from "./timed.js";
 
 // Messages drawn in a window of 1,000 pixels, for a cluster of n nodes divided by n + 1: each message has
@@ -32,6 +33,9 @@ const GROWS_EVERY = 100_000;
 // Times whose difference is a smaller share of the window cannot be told apart on its axis, and are
 // one step. Smaller: some steps show nothing else. Larger: some events have no step of their own.
 const ONE_STEP = 1 / 20_000;
+
+// Share of the window behind which its end is near. Smaller: it turns over more often. Larger: words are cut.
+const AT_END = 0.9;
 
 // Points so near to the begin of a window have their words placed anew when it turns over, in rem.
 // Smaller: the words of some are cut.
@@ -76,25 +80,29 @@ export class Timeline {
     this.#span = span;
   }
 
-  // Draws the moment `t` of a model whose things end at `end`. `isLive`: they still come. `isMoving`:
-  // the moment goes on. `nodes`: those of the view. `from`: where the window begins at the earliest.
-  draw({ model, t, isLive, isMoving, nodes, from, end }) {
+  // Draws the moment `t` of a model. `range`: the span of time that can be shown. `isRecording`: it is that
+  // of a recording, and no window begins before it. `isLive`: things still come. `isMoving`: the moment goes
+  // on. `nodes`: those of the view.
+  draw({ model, t, isLive, isMoving, nodes, range, isRecording }) {
     const { size } = this.#stage;
     if (size.width === 0) return;
     const lanes = new Lanes({ ...size, nodes, span: this.#span });
     const isOther = model !== this.#model || !lanes.isLike(this.#lanes);
     if (isOther) this.#start = null;
-    const start = this.#startFor(t, isMoving, from);
-    this.#now = isLive ? t : end;
+    const start = this.#startFor(t, isMoving, isRecording ? range[0] : -Infinity);
+    this.#now = isLive ? t : range[1];
     const isTurned = start !== this.#start;
     if (isOther || (isTurned && !(isLive && start > this.#start))) {
       this.#rebuild(model, lanes, start, nodes);
     } else if (isTurned) {
       this.#turn(start);
     }
+    // What came since the last drawing before time was stopped is shown too.
+    const isStopped = !isLive && !isOther && this.#moment === null;
     this.#showMoment(isLive ? null : t);
     const changed = model.things.takeChanged();
-    if (isLive) this.#take(changed, t);
+    if (isStopped) this.#grewAt = -Infinity;
+    if (isLive || isStopped) this.#take(changed, t);
     else if (changed.size > 0) this.#isBehind = true;
     if (isLive && this.#isBehind) this.#rebuild(model, lanes, start, nodes);
     const { every } = this.#sampling;
@@ -102,12 +110,18 @@ export class Timeline {
     this.#density.draw(this.#stage, this.#lanes, t);
     const future = isLive ? null : isMoving ? "unknown" : "known";
     this.#stage.setHand(this.#lanes.x(t) + this.#shift(), this.#lanes, future);
-    this.#stage.setNow(isMoving ? null : t, this.#span * ONE_STEP);
+    const quiet = (moment) => quietWords(moment, range, isRecording);
+    this.#stage.setNow(isMoving ? null : t, this.#span * ONE_STEP, quiet);
   }
 
   // Whether a time is in the window.
   has(t) {
     return this.#start !== null && t >= this.#start && t <= this.#start + this.#span;
+  }
+
+  // Lets the window begin anew when it is drawn next, with room on both sides of the moment shown.
+  takeOtherWindow() {
+    this.#start = null;
   }
 
   // Marks the messages `[first, end)`; null: none.
@@ -132,8 +146,14 @@ export class Timeline {
 
   #startFor(t, isMoving, from) {
     const isInside = this.#start !== null && t >= this.#start && t <= this.#start + this.#span;
-    if (!isMoving) return isInside ? this.#start : Math.max(from, windowStart(t, this.#span));
+    if (!isMoving) return isInside && !this.#isAtEnd(t) ? this.#start : Math.max(from, windowStart(t, this.#span));
     return Math.max(from, nextStart(this.#start, t, this.#span));
+  }
+
+  // Whether somebody went on to a moment so near to the end of the window that what happens there is cut.
+  #isAtEnd(t) {
+    const isForward = this.#moment !== null && t > this.#moment;
+    return isForward && t > this.#start + this.#span * AT_END;
   }
 
   // Lets the words of clients say what was so at a moment; null: what is so now.

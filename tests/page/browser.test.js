@@ -120,6 +120,12 @@ describe("the page of a node", options, () => {
     await page.press("mark on the timeline");
     await page.marked({ ids: "0-1", kind: "stored", node: "bonnie" });
     await page.says(/frozen/);
+    await page.frame();
+    const [bar, hand, end] = await page.evaluate(() => {
+      const places = ['.tl-mark[data-look="bar"]', ".tl-hand", ".tl-svg"];
+      return places.map((it) => document.querySelector(it).getBoundingClientRect().right);
+    });
+    assert.ok(bar < hand - 50 && hand < end - 50, "its words have room, before the moment shown and in the window");
   });
 
   live("each_step_back_shows_lists_that_agree_with_what_is_told", {}, async (page) => {
@@ -211,6 +217,8 @@ describe("the page of a node", options, () => {
       await page.press("step back");
       return (await page.list("bonnie")).length === 0;
     });
+    await page.slide("moment", 0);
+    await page.says(/no earlier event: a live page keeps 60 s/);
     await page.toggle("freeze", undefined, false);
     await page.lists("bonnie", ["first", "second"]);
   });

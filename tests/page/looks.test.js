@@ -107,6 +107,21 @@ describe("the look of the page of a node", options, () => {
     assert.deepEqual(await page.find("dialog"), []);
   });
 
+  live("what_is_in_force_when_time_stops_reaches_to_that_moment", {}, async (page) => {
+    await page.prefer({ motion: "reduce" });
+    await page.option("length of the window", "2");
+    await page.toggle("slow", "bonnie", true);
+    for (let times = 0; times < 4; times += 1) {
+      await page.marked({ kind: "faults", look: "band", node: "bonnie" });
+      await page.toggle("freeze", undefined, true);
+      await page.frame();
+      const [{ x, width }] = await page.marks({ kind: "faults", look: "band", node: "bonnie" });
+      const hand = await page.evaluate(() => document.querySelector(".tl-hand").getBoundingClientRect().left);
+      assert.ok(Math.abs(x + width - hand) < 3, `${x + width} is not ${hand}`);
+      await page.toggle("freeze", undefined, false);
+    }
+  });
+
   live("what_a_user_prefers_is_respected", {}, async (page, cluster) => {
     await busy(page, cluster);
     const brightness = () =>

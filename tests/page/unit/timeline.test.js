@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Lanes, nextStart, Room, Rows, stepTime, windowStart } from "../../../src/page/lanes.js";
 import { ceiling } from "../../../src/page/rate-counts.js";
 import { Sampling } from "../../../src/page/sampling.js";
-import { inOrder } from "../../../src/page/sentences.js";
+import { inOrder, quietWords } from "../../../src/page/sentences.js";
 import { Timed } from "../../../src/page/timed.js";
 import { textWidth } from "./made-up-cluster.js";
 
@@ -46,11 +46,24 @@ test("after a long sleep the window is at once where time is", () => {
   assert.equal(nextStart(10 * SECOND, 3610 * SECOND, 10 * SECOND), 3605 * SECOND);
 });
 
-test("a moment of the past stands in the second half of its window", () => {
-  for (const second of [20, 23.5, 24.9]) {
-    const start = windowStart(second * SECOND, 10 * SECOND) / SECOND;
-    assert.equal(start, 15);
+test("a moment of the past stands in the third quarter of its window", () => {
+  for (const [second, start] of [
+    [20, 15],
+    [22.4, 15],
+    [22.5, 17.5],
+    [24.9, 17.5],
+  ]) {
+    assert.equal(windowStart(second * SECOND, 10 * SECOND) / SECOND, start);
   }
+});
+
+test("of a moment at which nothing happened the page says so, and where what is kept begins and ends", () => {
+  const range = [10 * SECOND, 70 * SECOND];
+  assert.match(quietWords(10 * SECOND, range, false), /no earlier event.* 60 s/);
+  assert.equal(quietWords(40 * SECOND, range, false), "no event at this moment");
+  assert.equal(quietWords(70 * SECOND, range, false), "frozen here");
+  assert.equal(quietWords(10 * SECOND, range, true), "the recording begins here");
+  assert.equal(quietWords(70 * SECOND, range, true), "the recording ends here");
 });
 
 test("two to ten nodes have lanes that do not meet", () => {
