@@ -21,6 +21,9 @@ const ROW = 1.7;
 // Characters of a message that a row shows; the style sheet cuts it to the width of the column.
 const ROW_CHARACTERS = 120;
 
+// Why a button that breaks nodes does nothing while the page is frozen.
+const FROZEN = "The page is frozen: press back to now first.";
+
 // The columns. `receipt(id, text)` opens the receipt of a message; `command(node, method, path, body)`
 // sends a fault, see commands.js; `changed()` asks for a new drawing; `say(text)` tells it to people
 // who do not see the page.
@@ -34,6 +37,8 @@ export class NodesView {
     this.window = new ListWindow();
     this.columns = new Map();
     this.failures = new Map();
+    // The node of which a button was pressed in vain while the page is frozen, or null.
+    this.refused = null;
     this.#build(root);
   }
 
@@ -73,6 +78,7 @@ export class NodesView {
     );
     this.rows = rows;
     this.mode = mode;
+    if (mode !== "frozen") this.refused = null;
     setData(document.documentElement, "nodes", nodes.length > 5 ? "many" : "few");
     keyed(
       this.box,
@@ -166,13 +172,15 @@ export class NodesView {
     show(faults, Boolean(broken) && isServed(place.mode));
     for (const button of faults.children) {
       setAttribute(button, "aria-disabled", place.mode === "frozen" ? "true" : null);
+      setAttribute(button, "title", place.mode === "frozen" ? FROZEN : null);
       if (button.dataset.fault !== "heal") {
         setAttribute(button, "aria-pressed", String(inForce(button.dataset.fault, broken)));
       }
     }
     const failure = this.failures.get(node.name);
     const phrases = faultPhrases(broken);
-    setText(force, failure ?? (phrases.length > 0 ? `${node.name} ${listed(phrases)}` : ""));
+    const inForceNow = failure ?? (phrases.length > 0 ? `${node.name} ${listed(phrases)}` : "");
+    setText(force, this.refused === node.name ? FROZEN : inForceNow);
     setData(force, "level", failure ? "alarm" : null);
     const told = force.textContent || `${node.name} has no fault`;
     if (column.told !== undefined && column.told !== told) this.say(punctuated(told));
@@ -203,9 +211,13 @@ export class NodesView {
     rove(column.rows.map((row) => row.button));
   }
 
-  // Presses the button of a fault, or "heal", while the page shows what is so now.
+  // Presses the button of a fault, or "heal", while the page shows what is so now; else says why not.
   #press(name, fault) {
     const node = this.node(name);
+    if (this.mode === "frozen") {
+      this.refused = name;
+      this.changed();
+    }
     if (!node?.faults || this.mode !== "live") return;
     if (fault === "heal") this.switches.heal(node);
     else this.switches.press(node, fault);

@@ -223,6 +223,18 @@ describe("the page of a node", options, () => {
     await page.lists("bonnie", ["first", "second"]);
   });
 
+  live("a_frozen_page_says_why_its_buttons_break_nothing", {}, async (page) => {
+    await page.toggle("freeze", undefined, true);
+    const [cut] = await page.find("button", "cut", "bonnie");
+    assert.ok(cut.disabled);
+    await page.click(cut);
+    await page.says(/page is frozen: press back to now first/, "bonnie");
+    assert.doesNotMatch(await page.text("clyde"), /frozen/);
+    await page.press("back to now");
+    await waitUntil("it says so no more", async () => !/frozen/.test(await page.text("bonnie")));
+    await page.isPressed("cut", "bonnie", false);
+  });
+
   live("what_happened_is_saved_and_shown_again_from_its_file", {}, async (page, cluster, t) => {
     await page.append("recorded", 3);
     await page.says(/message 0: answered 201/);
