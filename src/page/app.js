@@ -14,6 +14,10 @@ const NEWS = 5_000_000;
 // often: nobody reads as fast.
 const RENEW_MS = 100;
 
+// How long the page says what is wrong with a file, in milliseconds. Shorter: it is gone before it is read.
+// Longer: it stands beside other work.
+const WRONG_MS = 20_000;
+
 // Time between two frames for whoever asks for less motion, and while nodes are busy, in milliseconds:
 // each frame takes processor time from nodes on the same machine. Longer: time goes on in jerks.
 const CALM_FRAME_MS = 500;
@@ -46,6 +50,8 @@ export class App {
   #isAsked = false;
   #timer = null;
   #isStill;
+  // Ends what is said of a file.
+  #wrongTimer = null;
   #listeners = [];
   #eventListeners = [];
   #drawers = [];
@@ -188,10 +194,20 @@ export class App {
       this.say(`The recording is open. ${head.title}`);
     } catch (error) {
       const isKnown = error instanceof RecordingError;
-      this.openError = isKnown ? error.message : `This recording cannot be shown: ${error.message}.`;
-      this.say(this.openError);
+      this.#setWrong(isKnown ? error.message : `This recording cannot be shown: ${error.message}.`);
     }
     this.#moved();
+  }
+
+  // Says for a while what is wrong with a file.
+  #setWrong(text) {
+    this.openError = text;
+    this.say(text);
+    clearTimeout(this.#wrongTimer);
+    this.#wrongTimer = setTimeout(() => {
+      this.openError = null;
+      this.changed();
+    }, WRONG_MS);
   }
 
   // Goes back from a recording to what is live.

@@ -141,8 +141,8 @@ test("a frozen page draws only what somebody does", (t) => {
   assert.equal(drawnIn(page, 1000), 1);
 });
 
-test("a recording that the page does not understand is told, and what is live stays", async (t) => {
-  const { app, said } = started(t);
+test("a recording that the page does not understand is told for a while, and what is live stays", async (t) => {
+  const { app, said, pass } = started(t);
   const file = {
     get size() {
       throw new TypeError("it is not what it seems");
@@ -151,4 +151,8 @@ test("a recording that the page does not understand is told, and what is live st
   await app.open(file);
   assert.deepEqual([app.recording, app.openError], [null, "This recording cannot be shown: it is not what it seems."]);
   assert.deepEqual(said, [app.openError]);
+  pass(8000);
+  assert.notEqual(app.openError, null);
+  pass(20_000);
+  assert.equal(app.openError, null);
 });
