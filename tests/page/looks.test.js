@@ -107,6 +107,16 @@ describe("the look of the page of a node", options, () => {
     assert.deepEqual(await page.find("dialog"), []);
   });
 
+  live("the_link_to_the_form_leaves_its_label_in_sight", { looks: { height: 500 } }, async (page) => {
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await page.tabTo("link", "to the form that appends");
+    await page.key("Enter");
+    const top = () => document.querySelector('label[for="message"]').getBoundingClientRect().top;
+    await page.until("the field has the focus", () => document.activeElement.id === "message");
+    await page.frame();
+    assert.ok((await page.evaluate(top)) >= 0);
+  });
+
   live("what_is_in_force_when_time_stops_reaches_to_that_moment", {}, async (page) => {
     await page.prefer({ motion: "reduce" });
     await page.option("length of the window", "2");
