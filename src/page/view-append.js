@@ -19,6 +19,9 @@ import {
 // The longest time limit of the form, in seconds: a day. Longer: nobody waits for it.
 const LONGEST_LIMIT_S = 86_400;
 
+// Whose clock the times of the list are by.
+const MEASURED = "The time until this browser had the answer, by its own clock. The timeline has the times of nodes.";
+
 // What went wrong stands in the first sentence. Within "3.0 s" there is no end of one.
 const FIRST_SENTENCE = /^.*?(?:\.(?= )|$)/s;
 
@@ -285,6 +288,7 @@ export class AppendView {
       );
     }
     const text = this.#sentence(entry, nodes, has);
+    setAttribute(how, "title", entry.tookMs === null ? null : MEASURED);
     if (how.textContent === text) return;
     const isTrouble = entry.state === "failed" || entry.state === "no-answer";
     const first = isTrouble ? FIRST_SENTENCE.exec(text)[0] : "";
@@ -335,9 +339,10 @@ export class AppendView {
   }
 }
 
-// Returns what the client of an append asked for.
-function wanted({ concern, timeoutMs }) {
-  return `w=${concern}${timeoutMs === null ? "" : ` within ${durationWords(timeoutMs)}`}`;
+// Returns what the client of an append asked for, as a number of nodes too, as it stands on the timeline.
+function wanted({ concern, needed, timeoutMs }) {
+  const words = typeof concern === "number" ? concern : `${concern} (${needed})`;
+  return `w=${words}${timeoutMs === null ? "" : ` within ${durationWords(timeoutMs)}`}`;
 }
 
 // Returns the nodes that an append waits for: by name where all of them must ack.

@@ -3,6 +3,9 @@
 import { make } from "./dom.js";
 import { durationWords, plural, punctuated, shown } from "./words.js";
 
+// Characters of the message that are shown. More: the table is out of sight.
+const QUOTED = 200;
+
 // The dialog. `node(name)` is a node as the page shows it, or null; `pick(ids)` marks messages on
 // the timeline.
 export class ReceiptView {
@@ -45,9 +48,16 @@ export class ReceiptView {
       { type: "button", class: "main", on: { click: () => this.dialog.close() } },
       "close",
     );
+    const quote = shown(this.text ?? "…", QUOTED);
+    const whole = make(
+      "a",
+      { href: `/messages/${this.id}`, target: "_blank", rel: "noopener" },
+      "the whole message",
+    );
     this.dialog.replaceChildren(
       make("h2", { id: "receipt-title" }, `Receipt of message ${this.id}`),
-      make("p", { class: "quote" }, make("bdi", {}, shown(this.text ?? "", 200))),
+      make("p", { class: "quote" }, make("bdi", {}, quote)),
+      ...(quote.endsWith("…") ? [make("p", {}, whole)] : []),
       ...parts,
       make("p", { class: "actions" }, mark, again, close),
     );
@@ -77,7 +87,8 @@ export class ReceiptView {
       make(
         "p",
         { class: "soft" },
-        "“After” is the time from the acceptance to the ack, by the master's clock. A dash: not known, or no ack yet.",
+        "“After” is the time from the acceptance to the ack, by the master's clock; the form tells the time until " +
+          "your browser had the answer. A dash: not known, or no ack yet.",
       ),
     ];
   }

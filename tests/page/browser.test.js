@@ -84,10 +84,21 @@ describe("the page of a node", options, () => {
     await page.press("receipt", "master");
     const dialog = await waitUntil("the dialog is open", async () => (await page.find("dialog"))[0]);
     assert.match(dialog.name, /message 0/i);
+    await page.says(/by the master's clock; the form tells the time until your browser had the answer/);
+    assert.deepEqual(await page.find("link", "the whole message"), []);
     for (const node of NODES) await page.one("rowheader", node);
     await page.key("Escape");
     await waitUntil("the dialog is closed", async () => (await page.find("dialog")).length === 0);
     assert.equal((await page.focused()).name, "receipt");
+  });
+
+  live("a_receipt_of_a_long_message_leads_to_all_of_it", {}, async (page, cluster) => {
+    const text = "a long message ".repeat(100);
+    await new Client([cluster.master.url]).append(text, { writeConcern: "all" });
+    await page.press("receipt", "master");
+    const { url } = await page.one("link", "the whole message");
+    assert.equal(url, `${cluster.master.url}/messages/0`);
+    assert.equal((await cluster.master.get(new URL(url).pathname)).message, text);
   });
 
   live("marked_messages_are_named_until_they_are_marked_no_more", {}, async (page) => {

@@ -83,6 +83,14 @@ test("an append of this page is found in the log of its master", (t) => {
   assert.match(form.list.textContent, /waits for bonnie and clyde/);
 });
 
+test("a write concern in words stands with its number of nodes, as on the timeline", (t) => {
+  const { form } = waiting(t);
+  form.queue.add({ message: "other", concern: "majority", needed: 2, timeoutMs: null });
+  form.update(cluster(), null, "live");
+  assert.match(form.list.textContent, /w=majority \(2\)/);
+  assert.match(form.list.textContent, /w=3/);
+});
+
 test("beside a recording there is no list, and beside a moment that is over it is said to be of now", (t) => {
   const { form, entry } = waiting(t);
   form.update(cluster(), null, "live");
