@@ -286,6 +286,10 @@ describe("the page of a node", options, () => {
     await page.says(/virtual/);
     await page.slide("moment", 1);
     await waitUntil("its messages are shown", async () => (await page.list("bonnie")).length > 0);
+    await page.resize(1280, 800);
+    await page.press("step back");
+    const axis = () => document.querySelector(".tl-axis").getBoundingClientRect().bottom <= innerHeight;
+    await page.until("the lanes are in sight, and the steps are", axis);
   });
 
   live("of_a_file_that_is_no_recording_the_page_says_what_is_wrong", {}, async (page, _, t) => {
