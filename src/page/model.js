@@ -198,8 +198,10 @@ export class Model {
     const node = this.#node(event.node);
     if (!node.takeId(event)) return null;
     if (event.kind === "started" && event.role === "master") this.#started(node);
-    // Of others it tells nothing of their clocks: changes of state come again long after they were.
-    if (node.role === "master") this.clocks.arrived(event.node, event.time, at);
+    // Others, and a master before its first state, tell nothing of their clocks: changes of state come again
+    // long after they were.
+    const isNews = node.role === "master" && Boolean(node.states.last);
+    if (isNews) this.clocks.arrived(event.node, event.time, at);
     // Before the event is placed: its exchange may show that the clock is another than thought.
     const { kind } = event;
     const horizon = this.now(at) - this.#kept;

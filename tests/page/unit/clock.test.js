@@ -64,6 +64,18 @@ test("before the first exchange the times of arrival tell a large difference", (
   assert.equal(news.t, cluster.time);
 });
 
+test("what a master tells again of long ago says nothing of the clocks, also where its state is late", () => {
+  const cluster = new MadeUpCluster();
+  cluster.ahead.master = -1_900e6;
+  cluster.tell("master", "started", { role: "master" });
+  cluster.ahead.master = 0;
+  cluster.state("bonnie", { role: "secondary" });
+  const { clocks } = cluster.model;
+  assert.deepEqual(clocks.facts().moved, []);
+  cluster.begin("bonnie");
+  assert.equal(clockWords(clocks.facts()), "Times are those of master’s clock.");
+});
+
 test("virtual time is never moved", () => {
   const known = new Clocks(true);
   known.order({ node: "master", time: 5 }, { node: "bonnie", time: 1 });
