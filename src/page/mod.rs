@@ -42,6 +42,7 @@ pub const FILES: &[PageFile] = files![
     "commands.js",
     "concern-choices.js",
     "density.js",
+    "disturbance.js",
     "dom.js",
     "exchanges.js",
     "fault-switches.js",

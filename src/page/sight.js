@@ -52,11 +52,32 @@ export class Sight {
     );
   }
 
-  // Whether an append waits, has its id, and `fits`.
-  waits(fits) {
-    return this.entries.some(
+  // Returns an append that waits, has its id, and `fits`, or undefined.
+  waiting(fits) {
+    return this.entries.find(
       (entry) => entry.state === "waits" && entry.id !== null && fits(entry),
     );
+  }
+
+  // Whether an append waits, has its id, and `fits`.
+  waits(fits) {
+    return this.waiting(fits) !== undefined;
+  }
+
+  // Returns the nodes of the cluster.
+  members() {
+    return this.view.nodes().filter(({ isMember }) => isMember);
+  }
+
+  // Returns the names of the nodes that have not acked a message, as far as is known.
+  lacking(id) {
+    return this.members().filter(({ ackedEnd }) => ackedEnd <= id).map(({ name }) => name);
+  }
+
+  // Returns the name of the node that acked a message last, as events of this step tell; null: none does.
+  lastToAck(id) {
+    const acks = this.events.filter(({ kind, ids }) => kind === "acked" && ids[1] > id);
+    return [...new Set(acks.map(({ peer }) => peer))].at(-1) ?? null;
   }
 
   // Returns a node by its name, or undefined.

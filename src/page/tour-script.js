@@ -50,7 +50,10 @@ function waits(near, size) {
         waits: (see) => see.waits((one) => one.needed === size),
         done: (see) => {
           const entry = see.answered((one) => one.needed === size);
-          return entry && `answered after ${durationWords(entry.tookMs)}, as soon as ${near} had it.`;
+          // The answer may come before the events that tell why.
+          if (!entry || see.lacking(entry.id).length > 0) return null;
+          const last = see.lastToAck(entry.id) ?? "the last node";
+          return `answered after ${durationWords(entry.tookMs)}, as soon as ${last} had it.`;
         },
         mark: "acked",
       },
@@ -184,7 +187,10 @@ function cutOff(near, size) {
         act: `Append one with write concern ${size}.`,
         watch: `It waits: its bar on the timeline goes on, and the mark of ${near} stays a dashed ring.`,
         point: { concerns: choicesOf(size, size) },
-        done: (see) => see.waits((one) => one.needed === size) && `it waits for ${near}.`,
+        done: (see) => {
+          const entry = see.waiting((one) => one.needed === size);
+          return entry && `${see.lacking(entry.id)}` === near && `it waits for ${near}.`;
+        },
         mark: "waits",
       },
       {

@@ -2,6 +2,7 @@
 // notices by itself that a step was done, and heals what it broke.
 
 import { Arrow, newestMark } from "./arrow.js";
+import { disturbance } from "./disturbance.js";
 import { make, part, setAttribute, setData, show } from "./dom.js";
 import { Sight } from "./sight.js";
 import { experiments, hindrance, marksOf, nextInForm } from "./tour-script.js";
@@ -113,7 +114,7 @@ export class Tour {
   // Notes that the current step is done, where it is.
   #judge() {
     const step = this.chosen?.steps[this.at];
-    if (!step) return;
+    if (!step || this.#isDisturbed(step)) return;
     const happened = this.happened ?? step.done(this.sight);
     // Where one only watches, there is time to see what shows the step before.
     const isWatched = !step.point || isColumn(step.point);
@@ -123,7 +124,8 @@ export class Tour {
     }
     this.happened = null;
     if (!happened) {
-      this.#goBack(step.again?.(this.sight));
+      const hint = step.again?.(this.sight);
+      if (hint) this.#goBack(hint, this.at - 1);
       return;
     }
     this.hint = null;
@@ -147,14 +149,37 @@ export class Tour {
     return this.shown !== null && performance.now() < this.shown.until;
   }
 
-  // Goes back to the step before, where there is a reason to.
-  #goBack(hint) {
-    if (!hint) return;
+  // Whether something keeps the step from telling anything. What happens meanwhile does not count.
+  #isDisturbed(step) {
+    const found = disturbance(this.chosen, this.at, this.sight);
+    if (found?.back !== undefined) {
+      this.disturbed = null;
+      this.#goBack(found.words, found.back);
+      return true;
+    }
+    const before = this.disturbed;
+    this.disturbed = found;
+    if (found?.words === before?.words) return found !== null;
+    this.happened = null;
+    this.shown = null;
+    if (found) {
+      this.say(found.words);
+      this.#draw();
+    } else {
+      // What one only watches may be over: what leads to it is done once more.
+      this.#goBack(null, step.point ? this.at : this.at - 1);
+    }
+    return true;
+  }
+
+  // Goes back to a step. `hint` says why, or is null.
+  #goBack(hint, at) {
     this.hint = hint;
-    this.told.pop();
-    this.at -= 1;
+    this.told.length = at;
+    this.at = at;
+    this.happened = null;
     this.sight.begin(this.#lastNumber());
-    this.say(hint);
+    if (hint) this.say(hint);
     this.#draw();
   }
 
@@ -170,6 +195,7 @@ export class Tour {
     this.told = [];
     this.happened = null;
     this.hint = null;
+    this.disturbed = null;
     this.shown = null;
     this.sight.begin(this.#lastNumber());
     this.#draw();
@@ -278,7 +304,8 @@ export class Tour {
       make("p", { class: "act" }, step.act),
     );
     if (state !== "later") item.append(make("p", { class: "watch" }, `Watch: ${step.watch}`));
-    if (state === "now" && this.hint) item.append(make("p", { class: "there" }, this.hint));
+    const hint = this.disturbed?.words ?? this.hint;
+    if (state === "now" && hint) item.append(make("p", { class: "there" }, hint));
     if (state === "done") item.append(make("p", { class: "there" }, `There: ${this.told[number]}`));
     return item;
   }
@@ -310,6 +337,7 @@ export class Tour {
   // is still shown.
   #target() {
     const step = this.chosen.steps[this.at];
+    if (step && this.disturbed) return inColumn(this.disturbed.point);
     const bar = step?.waits?.(this.sight) ? newestMark(document.querySelectorAll(WAITING)) : null;
     if (bar) return bar;
     if (this.#isShowing()) {

@@ -42,6 +42,31 @@ describe("the tour", options, () => {
     assert.equal((await page.focused()).name, "tour");
   });
 
+  live("an_experiment_waits_until_a_fault_from_before_is_healed", {}, async (page) => {
+    await page.toggle("pause", "clyde", true);
+    await page.press("tour");
+    await page.press("1. a sender waits for its nodes");
+    await page.says(/clyde is paused.* press heal in the column of clyde first/);
+    const isPointed = (node, fault) => {
+      const pointed = document.querySelector("[data-pointed]");
+      return pointed?.dataset.fault === fault && pointed.closest("section").dataset.node === node;
+    };
+    await page.until("heal of clyde is pointed at", isPointed, "clyde", "heal");
+    await page.toggle("slow", "bonnie", true);
+    await page.append("for one", 1);
+    await page.says(/message 0: answered 201/);
+    const told = () => document.getElementById("tour").textContent;
+    assert.doesNotMatch(await page.evaluate(told), /There:/);
+    await page.press("heal", "clyde");
+    await page.says(/There: bonnie stores each message one second late/);
+    assert.doesNotMatch(await page.evaluate(told), /There: answered/, "what was appended before does not count");
+    await page.append("for one again", 1);
+    await page.says(/There: answered after .*, without waiting for bonnie/);
+    await page.press("heal", "bonnie");
+    await page.says(/That fault of bonnie is over. Press slow once more/);
+    await page.until("slow of bonnie is pointed at", isPointed, "bonnie", "slow");
+  });
+
   live("the_tour_leads_to_a_write_concern_that_fits", {}, async (page) => {
     const isPointed = (id) => document.getElementById(id).closest("[data-pointed]") !== null;
     const pointed = (id) => page.until(`${id} is pointed at`, isPointed, id);

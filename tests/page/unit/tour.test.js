@@ -4,18 +4,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Arrow, newestMark, placeOf } from "../../../src/page/arrow.js";
+import { disturbance } from "../../../src/page/disturbance.js";
 import { Sight } from "../../../src/page/sight.js";
 import { experiments, hindrance, nextInForm } from "../../../src/page/tour-script.js";
-import { NO_FAULTS } from "./made-up-cluster.js";
+import { NO_FAULTS, row } from "./made-up-cluster.js";
 
 const NAMES = { master: "master", near: "bonnie", far: "clyde", size: 3 };
 // A cluster as the tour sees it, whose nodes the test changes.
 function cluster() {
   const nodes = ["master", "bonnie", "clyde"].map((name) => {
-    return { name, end: 3, faults: { ...NO_FAULTS }, status: "healthy" };
+    const told = { row: name === "master" ? null : row(name), isMember: true };
+    return { name, end: 3, ackedEnd: 3, faults: { ...NO_FAULTS }, status: "healthy", ...told };
   });
   const node = (name) => nodes.find((one) => one.name === name);
-  const view = { node, master: () => node("master") };
+  const view = { node, nodes: () => nodes, master: () => node("master") };
   const sight = new Sight();
   sight.look(view, []);
   return { node, sight, appends: (entries) => sight.look(view, entries) };
@@ -52,7 +54,75 @@ test("a write concern that waits is noticed: slow, answered at once, answered la
   assert.match(steps[1].done(sight), /after 4 ms/);
   assert.ok(!steps[2].done(sight));
   appends([{ ...quick, needed: 3, tookMs: 1010 }]);
-  assert.match(steps[2].done(sight), /after 1\.0 s/);
+  assert.ok(!steps[2].done(sight), "the acks come later than the answer");
+  for (const name of ["clyde", "bonnie"]) ack(sight, node(name), 3);
+  ack(sight, node("master"), 3);
+  assert.match(steps[2].done(sight), /after 1\.0 s, as soon as bonnie had it/);
+});
+
+// Lets a node ack a message.
+function ack(sight, node, id) {
+  node.ackedEnd = id + 1;
+  if (node.name !== "master") sight.take({ kind: "acked", node: "master", peer: node.name, ids: [id, id + 1] });
+}
+
+test("the node that a sender waited for is the one that the events name", () => {
+  const { node, sight, appends } = cluster();
+  const { steps } = experiments(NAMES)[0];
+  appends([{ number: 1, state: "answered", needed: 3, id: 3, tookMs: 5300 }]);
+  for (const name of ["master", "bonnie", "clyde"]) ack(sight, node(name), 3);
+  // An ack of a later message by a node that had acked this one is none of this one.
+  ack(sight, node("bonnie"), 4);
+  assert.match(steps[2].done(sight), /as soon as clyde had it/);
+  sight.begin(0);
+  assert.match(steps[2].done(sight), /as soon as the last node had it/, "where no event tells");
+});
+
+test("a sender that waits for another node, too, is no proof that it waits for the one cut off", () => {
+  const { node, sight, appends } = cluster();
+  const step = experiments(NAMES)[3].steps[2];
+  appends([{ number: 2, state: "waits", needed: 3, id: 3 }]);
+  node("master").ackedEnd = 4;
+  assert.ok(!step.done(sight));
+  node("clyde").ackedEnd = 4;
+  assert.match(step.done(sight), /waits for bonnie/);
+});
+
+test("an experiment asks to heal what it did not break, and waits for nodes that are not well", () => {
+  const { node, sight } = cluster();
+  const list = experiments(NAMES);
+  for (const one of list) assert.equal(disturbance(one, 0, sight), null);
+  Object.assign(node("clyde").faults, { paused: true });
+  for (const one of [list[0], list[1], list[3], list[4]]) {
+    for (const at of [0, 1]) {
+      const { words, point } = disturbance(one, at, sight);
+      assert.match(words, /^clyde is paused.* press heal in the column of clyde first\.$/);
+      assert.deepEqual(point, { node: "clyde", fault: "heal" });
+    }
+  }
+  assert.equal(disturbance(list[2], 1, sight), null, "it is that of the experiment");
+  Object.assign(node("clyde"), { faults: { ...NO_FAULTS }, row: row("clyde", { status: "suspected" }) });
+  const waits = disturbance(list[0], 0, sight);
+  assert.match(waits.words, /^clyde is suspected\. Wait/);
+  assert.deepEqual(waits.point, { node: "clyde" });
+  node("bonnie").faults.storeDelayMs = [1000, 1000];
+  assert.equal(disturbance(list[0], 1, sight), null, "what is broken may make nodes silent");
+  node("bonnie").faults.errorRate = 0.5;
+  assert.match(disturbance(list[0], 1, sight).words, /^bonnie answers 50 % with an error.* and stores after/);
+});
+
+test("an experiment goes back to a fault that it needs and that is over", () => {
+  const { node, sight } = cluster();
+  const [, , , cut, twice] = experiments(NAMES);
+  node("master").faults.dropRate = 0.3;
+  const { words, back } = disturbance(twice, 3, sight);
+  assert.match(words, /That fault of master is over\. Press duplicate once more/);
+  assert.equal(back, 0);
+  node("master").faults.duplicateRate = 0.5;
+  assert.equal(disturbance(twice, 3, sight), null);
+  node("master").faults = { ...NO_FAULTS };
+  assert.equal(disturbance(cut, 2, sight).back, 0);
+  assert.equal(disturbance(cut, 3, sight), null, "its last step heals");
 });
 
 test("a lost frame, and that it is sent again, are noticed from the events", () => {
@@ -117,6 +187,7 @@ test("a cut and its end are noticed", () => {
   appends([{ number: 1, state: "answered", needed: 2, id: 3, tookMs: 5 }]);
   assert.match(steps[1].done(sight), /lacks message 3/);
   appends([{ number: 2, state: "waits", needed: 3, id: 4 }]);
+  for (const name of ["master", "clyde"]) node(name).ackedEnd = 5;
   assert.match(steps[2].done(sight), /waits for bonnie/);
   node("bonnie").faults.dropRate = 0;
   assert.ok(!steps[3].done(sight), "it still waits");
