@@ -68,14 +68,20 @@ export function placeOf(box, { others, words = [] }, window, rem) {
 export function newestMark(marks, event) {
   let [latest, right] = [null, -Infinity];
   for (const mark of marks) {
-    const isOther = event && (mark.dataset.node !== event.node || mark.dataset.ids !== event.ids?.join("-"));
-    if (isOther) continue;
+    if (event && !isOf(mark, event)) continue;
     const box = mark.getBoundingClientRect();
     const window = mark.ownerSVGElement.getBoundingClientRect();
     const isShown = box.width + box.height > 0 && box.left >= window.left && box.right <= window.right;
     if (isShown && box.right > right) [latest, right] = [mark, box.right];
   }
   return latest;
+}
+
+// Returns whether a mark is of an event: it has all that the event tells. The node that loses an answer
+// does not tell of which messages.
+function isOf({ dataset }, { node, peer, ids, request }) {
+  const told = { node, peer, ids: ids?.join("-"), request: request?.toString() };
+  return Object.keys(told).every((name) => told[name] === undefined || dataset[name] === told[name]);
 }
 
 // Returns whether a box lies in the window, and not below the panel.

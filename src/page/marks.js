@@ -1,9 +1,9 @@
 // What is drawn of a thing: marks, each a path with what it stands for. Pure: the same thing and
 // lanes give the same marks.
 //
-// A mark is `{key, kind, d, look, color, node, peer, ids, t, events}`: `look` says how it is
+// A mark is `{key, kind, d, look, color, node, peer, ids, request, t, events}`: `look` says how it is
 // painted ("line", "thin", "dashed", "solid", "hollow", "bold"), `color` names the node whose color
-// it has.
+// it has, `request` is the number of the exchange that it is of.
 
 import { eventWords, idsWords } from "./sentences.js";
 import * as shapes from "./shapes.js";
@@ -29,6 +29,7 @@ export function exchangeMarks(exchange, lanes) {
     node: exchange.requester,
     peer: exchange.responder,
     ids: exchange.ids,
+    request: exchange.request,
     color: exchange.requester,
   };
   const came = there.arrivals[0] ?? null;

@@ -292,6 +292,7 @@ export class Stage {
     set("data-look", mark.look, before.look);
     set("data-node", mark.node, before.node);
     set("data-peer", mark.peer, before.peer);
+    set("data-request", mark.request, before.request);
     set("data-state", mark.state, before.state);
     if (mark.ids !== before.ids) set("data-ids", mark.ids ? mark.ids.join("-") : null);
     if (mark.color !== before.color) set("data-color", this.#colors.get(mark.color));

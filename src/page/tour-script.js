@@ -77,9 +77,7 @@ function lost(near) {
           `An arrow from ${near} that ends half-way in a cross: ${near} has the message, and the master ` +
           "does not know.",
         point: FORM,
-        done: (see) =>
-          see.event((one) => one.kind === "dropped" && one.node === near) &&
-          "the cross is the lost frame.",
+        ...noticed("dropped", () => "the cross is the lost frame.", (one) => one.node === near),
         mark: "lost",
         // A node that comes back without its messages has a mark of this kind, too.
         look: "lost",
@@ -88,13 +86,13 @@ function lost(near) {
         act: "Wait until the master gives up waiting for that ack.",
         watch: "A second arrow for the same message, a second or two later.",
         point: null,
-        done: (see) => {
-          const again = see.event((one) => one.kind === "resent" && one.peer === near && one.ids);
-          return (
-            again &&
-            `${idsWords(again.ids)} went out again${again.attempt > 1 ? `, attempt ${again.attempt}` : ""}.`
-          );
-        },
+        ...noticed(
+          "resent",
+          ({ ids, attempt }) => `${idsWords(ids)} went out again${attempt > 1 ? `, attempt ${attempt}` : ""}.`,
+          (one) => one.peer === near && one.ids,
+        ),
+        // The arrow, not the square with which it begins.
+        look: "line",
         again: (see) => {
           const lost = see.eventBefore((one) => one.kind === "dropped" && one.node === near);
           // The node that lost its answer does not say about which messages; their arrival does.
@@ -108,7 +106,6 @@ function lost(near) {
             ? `A later ack of ${near} covered the lost one: an ack stands for all that is below it. Lose another.`
             : null;
         },
-        mark: "resent",
       },
     ],
     why: `${near} knows the message by its id, so it is stored once, however often it comes.`,
@@ -252,10 +249,10 @@ export function marksOf({ mark, look }) {
   return `.tl-svg [data-kind="${mark}"]${look === undefined ? "" : `[data-look="${look}"]`}`;
 }
 
-// Returns how a step notices an event of a kind, of any node: what it says of it, `words(event)`, and
-// the mark of the very same event.
-function noticed(kind, words) {
-  const event = (see) => see.event((one) => one.kind === kind);
+// Returns how a step notices an event of a kind that `fits`: what it says of it, `words(event)`, and the
+// mark of the very same event.
+function noticed(kind, words, fits = () => true) {
+  const event = (see) => see.event((one) => one.kind === kind && fits(one));
   const done = (see) => {
     const found = event(see);
     return found && words(found);

@@ -71,6 +71,27 @@ test("the double ring of a duplicate stands round the disc of the same message",
   assert.ok(new Set(rings).size === 2 && Math.min(...rings) > disc + 2, `${rings} round ${disc}`);
 });
 
+test("the tour points at the arrow of a frame that is sent again, not at the square with which it begins", () => {
+  const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1500);
+  cluster.send("bonnie", 0, 2, { attempt: 2 }).pass(1).store("bonnie", 0, 2);
+  const marks = cluster.things("exchange").flatMap((exchange) => exchangeMarks(exchange, lanesOf(cluster)));
+  const found = marks.filter(wantedBy(experimentsOfTwo()[1].steps[2]));
+  assert.deepEqual(
+    found.map(({ key, request }) => [key, request]),
+    [["frame master", 2]],
+  );
+});
+
+function experimentsOfTwo() {
+  return experiments({ master: "master", near: "bonnie", far: "bonnie", size: 2 });
+}
+
+// Returns a function that tells whether a mark is one that a step points at.
+function wantedBy(step) {
+  const wanted = [...marksOf(step).matchAll(/data-(\w+)="(\w+)"/g)];
+  return (mark) => wanted.every(([, name, value]) => mark[name] === value);
+}
+
 test("the tour points at the frame that was lost, not at a node that lost its messages", () => {
   const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1);
   cluster.tell("master", "dropped", { peer: "bonnie", request: 1, frame: "AddMessage", ids: [0, 1] });
@@ -81,11 +102,8 @@ test("the tour points at the frame that was lost, not at a node that lost its me
     ...cluster.things("point").flatMap((point) => pointMarks(point, lanes)),
   ];
   assert.equal(marks.filter(({ kind }) => kind === "lost").length, 2);
-  const [, experiment] = experiments({ master: "master", near: "bonnie", far: "bonnie", size: 2 });
-  const wanted = [...marksOf(experiment.steps[1]).matchAll(/data-(\w+)="(\w+)"/g)];
-  const fits = (mark) => wanted.every(([, name, value]) => mark[name] === value);
   assert.deepEqual(
-    marks.filter(fits).map(({ key }) => key),
+    marks.filter(wantedBy(experimentsOfTwo()[1].steps[1])).map(({ key }) => key),
     ["lost master"],
   );
 });

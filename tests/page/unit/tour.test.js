@@ -229,11 +229,28 @@ test("the words and the arrow are about the same node", () => {
   }
 });
 
+test("the words and the arrow are about the same attempt", () => {
+  const { sight } = cluster();
+  const [, lose, wait] = experiments(NAMES)[1].steps;
+  const again = { kind: "resent", node: "master", peer: "bonnie", ids: [4, 5] };
+  sight.take({ ...again, peer: "clyde", request: 7, attempt: 2 });
+  sight.take({ ...again, request: 8, attempt: 2 });
+  sight.take({ ...again, request: 9, attempt: 3 });
+  assert.match(wait.done(sight), /attempt 2/);
+  const ofFrame = (peer, request, right) => mark("master", "4-5", right, { peer, request });
+  const marks = [ofFrame("clyde", "7", 10), ofFrame("bonnie", "8", 20), ofFrame("bonnie", "9", 30)];
+  assert.equal(newestMark(marks, wait.event(sight)), marks[1]);
+  // The node that loses an answer does not tell of which messages.
+  sight.take({ kind: "dropped", node: "bonnie", peer: "master", request: 8 });
+  const crosses = ["8", "9"].map((request, at) => mark("bonnie", "4-5", 10 + at, { peer: "master", request }));
+  assert.equal(newestMark(crosses, lose.event(sight)), crosses[0]);
+});
+
 // A mark on a timeline 100 pixels wide.
-function mark(node, ids, right) {
+function mark(node, ids, right, more = {}) {
   const box = (left, right) => ({ left, right, width: right - left, height: 4 });
   const ownerSVGElement = { getBoundingClientRect: () => box(0, 100) };
-  return { dataset: { node, ids }, ownerSVGElement, getBoundingClientRect: () => box(right - 4, right) };
+  return { dataset: { node, ids, ...more }, ownerSVGElement, getBoundingClientRect: () => box(right - 4, right) };
 }
 
 test("the arrow stands beside its control, within the window, and on no other control", () => {
