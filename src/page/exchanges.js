@@ -182,6 +182,13 @@ export class Exchanges {
   }
 }
 
+// Whether a thing is an exchange that is out of the ordinary: something was lost, late, or sent once more.
+export function isOdd({ type, there, back, timedOutAt, lateAt, failedAt }) {
+  if (type !== "exchange") return false;
+  const isOddWay = [there, back].some(({ lostAt, again, doubled }) => lostAt !== null || again || doubled);
+  return isOddWay || timedOutAt !== null || lateAt !== null || failedAt !== null;
+}
+
 function isFirst({ kind }) {
   return kind === "sent" || kind === "resent";
 }

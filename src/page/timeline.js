@@ -6,6 +6,7 @@
 
 import { bandMark, linesOf } from "./band-marks.js";
 import { Density } from "./density.js";
+import { isOdd } from "./exchanges.js";
 import { Lanes, nextStart, Room, Rows, stepTime, windowStart } from "./lanes.js";
 import { appendMarks, exchangeMarks, inWindow, LABELLED, pointMarks } from "./marks.js";
 import { appendLabel } from "./labels.js";
@@ -259,8 +260,8 @@ export class Timeline {
     if (thing.type === "band") return true;
     if (this.#stage.count > MOST_MARKS) return false;
     if (this.#sampling.has(thing.ids)) return true;
-    const isOdd = thing.type === "point" ? ODD_POINTS.has(thing.kind) : isOddExchange(thing);
-    if (!isOdd) return false;
+    const isOut = thing.type === "point" ? ODD_POINTS.has(thing.kind) : isOdd(thing);
+    if (!isOut) return false;
     const second = Math.floor(thing.t / SECOND);
     const count = this.#odd.get(second) ?? 0;
     this.#odd.set(second, count + 1);
@@ -328,15 +329,4 @@ export class Timeline {
     this.#room.forget(thing);
     this.#stage.remove(thing);
   }
-}
-
-function isOddExchange({ type, there, back, timedOutAt, lateAt, failedAt }) {
-  if (type !== "exchange") return false;
-  return (
-    there.lostAt !== null ||
-    back.lostAt !== null ||
-    timedOutAt !== null ||
-    lateAt !== null ||
-    failedAt !== null
-  );
 }

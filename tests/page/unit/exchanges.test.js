@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { bandMark } from "../../../src/page/band-marks.js";
+import { isOdd } from "../../../src/page/exchanges.js";
 import { appendLabel } from "../../../src/page/labels.js";
 import { Lanes } from "../../../src/page/lanes.js";
 import { appendMarks, exchangeMarks, inWindow, pointMarks } from "../../../src/page/marks.js";
@@ -71,6 +72,18 @@ test("a lost answer ends in a cross on its way back", () => {
   cluster.tell("bonnie", "dropped", { peer: "master", request: 1, frame: "Added", attempt: 1, delayMs: 0 });
   const lost = marksOf(cluster, 1).get("lost bonnie");
   assert.deepEqual([lost.kind, lost.node, lost.peer], ["lost", "bonnie", "master"]);
+});
+
+test("what is sent again or twice is out of the ordinary, as what is lost or late is", () => {
+  const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1).ack("bonnie", 0, 1);
+  cluster.send("bonnie", 0, 2, { attempt: 2 });
+  cluster.send("bonnie", 0, 3).tell("master", "doubled", frame("bonnie", 3));
+  cluster.send("bonnie", 0, 4).tell("master", "dropped", frame("bonnie", 4));
+  const odd = cluster.things("exchange").filter(isOdd);
+  assert.deepEqual(
+    odd.map(({ request }) => request),
+    [2, 3, 4],
+  );
 });
 
 test("late answers and second answers are told apart", () => {
