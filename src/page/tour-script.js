@@ -1,5 +1,6 @@
 // The five experiments of the tour. Pure: each step says what to do and what to watch, where the
-// control is, and notices by itself, from what the nodes tell, that it happened.
+// control is, and notices by itself, from what the nodes tell, that it happened. `closer`, where there is
+// one, says in the end how what was too quick for the eye is seen.
 //
 // A step is `{act, watch, point, waits, done, shows, mark, look, event, again}`: `act` and `watch` are
 // sentences, `point` names the control as {node, fault}, the column of a node as {node}, or what to do
@@ -109,6 +110,7 @@ function lost(near) {
       },
     ],
     why: `${near} knows the message by its id, so it is stored once, however often it comes.`,
+    closer: closer("again"),
   };
 }
 
@@ -241,7 +243,16 @@ function twice(master, size) {
       },
     ],
     why: "A node shows and acks only what has no gap below it: the same order everywhere, each message once.",
+    closer: closer("twice"),
   };
+}
+
+// Returns how to see something of which the timeline tells with a `word`, where all of it took some ms.
+function closer(word) {
+  return (
+    `To see it closely: press freeze, press ◂ until the words at the timeline say “${word}”, choose 0.1 s ` +
+    "instead of 10 s, and go on with ▸. Press back to now in the end."
+  );
 }
 
 // Returns the selector of the marks that may show that a step was done.

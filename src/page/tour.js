@@ -79,7 +79,7 @@ export class Tour {
     if (isFrozen !== this.isFrozen) {
       this.isFrozen = isFrozen;
       this.#draw();
-      if (isFrozen) this.say(FROZEN);
+      if (isFrozen && !this.#isOver()) this.say(FROZEN);
     }
     if (!isFrozen) this.#follow(view, mode);
     this.#point();
@@ -142,6 +142,11 @@ export class Tour {
       this.#heal();
     }
     this.#draw();
+  }
+
+  // Whether the chosen experiment is over, so that nothing waits for what is so now.
+  #isOver() {
+    return this.chosen !== null && this.at === this.chosen.steps.length;
   }
 
   // Whether what shows the step before is still pointed at.
@@ -230,7 +235,7 @@ export class Tour {
         ),
       ),
     ];
-    if (this.isFrozen) parts.push(make("p", {}, FROZEN));
+    if (this.isFrozen && !this.#isOver()) parts.push(make("p", {}, FROZEN));
     else if (!this.why && !this.chosen) parts.push(make("p", {}, INTRODUCTION));
     if (this.why) parts.push(make("p", {}, this.why));
     else
@@ -258,7 +263,7 @@ export class Tour {
 
   #experiment(experiment, at) {
     const current = experiment === this.chosen;
-    const over = current && this.at === experiment.steps.length;
+    const over = current && this.#isOver();
     const item = make(
       "li",
       { data: { experiment: at + 1, state: over || this.done.has(at) ? "done" : null } },
@@ -318,6 +323,7 @@ export class Tour {
       "div",
       { class: "ending" },
       make("p", { class: "why" }, `Why: ${experiment.why}`),
+      experiment.closer ? make("p", {}, experiment.closer) : "",
       make("p", { class: "soft" }, `${experiment.breaks.join(", ")}: healed.`),
       next
         ? make("button", begin, "next experiment")
@@ -328,8 +334,8 @@ export class Tour {
   // Points at the control of the step or, shortly after it was done, at what shows it; where the page
   // shows what is over, at the control that ends that.
   #point() {
-    const isOver = this.mode === "frozen" || this.mode === "recording";
-    const target = isOver ? document.querySelector(BACK) : this.chosen && this.#target();
+    const isPast = this.mode === "recording" || (this.mode === "frozen" && !this.#isOver());
+    const target = isPast ? document.querySelector(BACK) : this.chosen && this.#target();
     this.arrow.point(this.open ? target : null);
   }
 
