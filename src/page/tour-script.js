@@ -138,8 +138,8 @@ function paused(far, size) {
       {
         act: "Wait until the master notices the silence, if it has not yet.",
         watch:
-          `After two silent heartbeats the master suspects ${far}; after five it counts as unhealthy, and ` +
-          "after ten its connection is closed.",
+          `After two silent heartbeats the master suspects ${far}, and counts one healthy node less; after five ` +
+          "the node is unhealthy, and after ten its connection is closed.",
         point: { node: far },
         done: (see) => see.status(far) !== "healthy" && `${far} is ${see.status(far)}, says the master.`,
         mark: "silence",

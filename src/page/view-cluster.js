@@ -8,7 +8,11 @@ export const FIGURES = [
   ["committed", "committed end", "A majority of the nodes has the messages below this id."],
   ["end", "log end", "The id that the next message gets."],
   ["waiting", "senders waiting", "Clients whose write concern does not hold yet."],
-  ["quorum", "nodes healthy", "Nodes that are healthy; where a quorum is set, also how many must be."],
+  [
+    "quorum",
+    "nodes healthy",
+    "Nodes that are healthy; where a quorum is set, also how many must be. “?”: the master is paused, and hears of none.",
+  ],
   ["epoch", "epoch", "The number of the master's term."],
 ];
 
@@ -96,21 +100,25 @@ function figures(own, view) {
     committed: [known(committed), "", ""],
     end: [known(end), "", ""],
     waiting: [known(waiting), "", waiting > 0 ? "waiting" : ""],
-    quorum: quorum(health, view.clusterSize()),
+    quorum: healthyFigure(view),
     epoch: [known(health?.epoch), "", ""],
   };
 }
 
-// Returns how many nodes are healthy, of how many, and how many must be.
-function quorum(health, size) {
-  const members = health?.secondaries;
+// Returns how many nodes are healthy, of how many, and how many must be. What the master knows is old
+// where it is paused, and of a node that says itself that it is not connected.
+export function healthyFigure(view) {
+  const master = view.master();
+  const members = master?.health?.secondaries;
   if (!members) return [null, "", ""];
-  const healthy =
-    health.quorum?.healthy ??
-    1 + members.filter((member) => member.status === "healthy" && member.phase === "ready").length;
-  const required = health.quorum?.required;
-  const rest = ` of ${size}${required ? `, quorum ${required}` : ""}`;
-  const level = required && healthy < required ? "alarm" : healthy < size ? "waiting" : "";
+  const { quorum } = master.health;
+  const size = view.clusterSize();
+  const rest = ` of ${size}${quorum ? `, quorum ${quorum.required}` : ""}`;
+  if (master.faults?.paused) return ["?", rest, "waiting"];
+  const well = members.filter(({ status, phase }) => status === "healthy" && phase === "ready");
+  const gone = well.filter(({ name }) => view.node(name)?.health?.phase === "connecting").length;
+  const healthy = (quorum?.healthy ?? 1 + well.length) - gone;
+  const level = quorum && healthy < quorum.required ? "alarm" : healthy < size ? "waiting" : "";
   return [String(healthy), rest, level];
 }
 
