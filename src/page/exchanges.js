@@ -10,6 +10,11 @@ const MOST_OPEN = 256;
 // Two sides may note the begin of a connection so far apart, in microseconds.
 const APART = 5000;
 
+// A frame that is sent so long after the first word of its exchange, in microseconds, is of another
+// connection. Shorter: clocks that differ part what belongs together. Longer: a node that comes back soon
+// seems to have received what it was not sent yet.
+const BEFORE = 1_000_000;
+
 // One way of an exchange: a frame from a node to another.
 function leg(from, to) {
   return {
@@ -69,7 +74,7 @@ export class Exchanges {
     const key = `${requester}>${responder}#${event.request}`;
     let exchange = this.#byKey.get(key);
     // The numbers begin at 0 again on each connection.
-    if (exchange && this.#isOfOtherConnection(exchange, event)) exchange = undefined;
+    if (exchange && this.#isOfOtherConnection(exchange, event, t)) exchange = undefined;
     if (exchange === undefined) {
       exchange = this.#things.add({
         type: "exchange",
@@ -146,8 +151,11 @@ export class Exchanges {
     this.#pages.get(exchange.requester)?.delete(exchange);
   }
 
-  #isOfOtherConnection({ there }, { kind, frame, node, peer }) {
-    if (there.sentAt === null) return false;
+  #isOfOtherConnection({ there, t: begin }, { kind, frame, node, peer }, t) {
+    // What a node that was paused reads may have waited for longer than the connection is there.
+    if (kind === "handshake") return there.lostAt !== null || (there.arrivals.length > 0 && !there.doubled);
+    // Nobody listened when its request was sent, as when a node has just started.
+    if (there.sentAt === null) return isFirst({ kind }) && begin < t - BEFORE;
     if (isFirst({ kind }) && !isAnswer(frame)) return true;
     const since = this.#connected.get(`${node} ${peer}`) ?? -Infinity;
     return frame !== "Handshake" && there.sentAt < since - APART;

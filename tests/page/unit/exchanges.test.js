@@ -143,6 +143,43 @@ test("nothing is received left of where it was sent, whatever the clocks say", (
   assert.ok(x1 >= x0);
 });
 
+test("what a paused node reads when it goes on came then, and not while it was paused", () => {
+  const cluster = new MadeUpCluster().begin("bonnie");
+  const asks = (kind, request) => cluster.tell("bonnie", kind, { peer: "master", request, frame: "Handshake" });
+  asks("sent", 0);
+  cluster.pass(1500);
+  asks("timed-out", 0);
+  asks("resent", 1);
+  cluster.pass(1500).tell("master", "handshake", { peer: "bonnie", request: 0 });
+  cluster.tell("master", "joined", { peer: "bonnie", end: 0 });
+  cluster.tell("master", "handshake", { peer: "bonnie", request: 1 });
+  cluster.pass(1);
+  asks("late", 0);
+  asks("completed", 1);
+  const exchanges = cluster.things("exchange");
+  assert.deepEqual(
+    exchanges.map(({ request, there }) => [request, there.arrivals.length]),
+    [
+      [0, 1],
+      [1, 1],
+    ],
+  );
+  for (const { there, answeredAt, lateAt } of exchanges) assert.equal(there.arrivals[0], (answeredAt ?? lateAt) - 1000);
+  const looks = [0, 1].map((request) => marksOf(cluster, request).get("frame bonnie").look);
+  assert.deepEqual(looks, ["line", "line"]);
+});
+
+test("what came before a frame was sent is no arrival of that frame", () => {
+  // Nobody listens to a node that has just started.
+  const cluster = new MadeUpCluster().begin("bonnie");
+  cluster.tell("master", "handshake", { peer: "bonnie", request: 0 });
+  cluster.tell("master", "sent", { peer: "bonnie", request: 1, frame: "Page", ids: [0, 1] });
+  cluster.pass(10_000).tell("bonnie", "sent", { peer: "master", request: 0, frame: "Handshake" });
+  cluster.tell("bonnie", "sent", { peer: "master", request: 1, frame: "GetMessages" });
+  const [, , hello, page] = cluster.things("exchange");
+  assert.deepEqual([hello.request, hello.there.arrivals, page.request, page.back.sentAt], [0, [], 1, null]);
+});
+
 test("request numbers of a new connection are of other requests", () => {
   const cluster = new MadeUpCluster()
     .begin("bonnie")
