@@ -2,6 +2,10 @@
 
 import { faultPhrases, PAUSED } from "./words.js";
 
+// Kinds of bands whose words are of their own time: where others hold, another band begins. The words of
+// the others tell more and more of the same.
+const SPLIT = new Set(["faults", "gap"]);
+
 export class Bands {
   // Node and kind, with these, the band that goes on and the time of the latest word about it.
   #slots = new Map();
@@ -20,7 +24,7 @@ export class Bands {
     slot.heard = t;
     this.#slots.set(key, slot);
     const { band } = slot;
-    if (band && text !== null && (text === band.text || kind !== "faults")) {
+    if (band && text !== null && (text === band.text || !SPLIT.has(kind))) {
       band.text = text;
       band.t = Math.min(band.t, since);
       return this.#things.touch(band, t);

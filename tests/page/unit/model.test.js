@@ -94,6 +94,20 @@ test("changes that come again after a connection was lost count once", () => {
   assert.equal(cluster.model.things.count, count);
 });
 
+test("a gap names what is missing over its own time", () => {
+  const cluster = new MadeUpCluster().begin("bonnie").pass(1);
+  cluster.tell("bonnie", "held", { ids: [6, 7], end: 0 });
+  cluster.pass(5).tell("bonnie", "stored", { ids: [0, 5] });
+  const gaps = cluster.things("band").filter(({ kind }) => kind === "gap");
+  assert.deepEqual(
+    gaps.map(({ text, t, end }) => [text, cluster.time - t, end && cluster.time - end]),
+    [
+      ["gap: 0 is missing", 5000, 0],
+      ["gap: 5 is missing", 0, null],
+    ],
+  );
+});
+
 test("messages held above a gap are known until it closes", () => {
   const cluster = new MadeUpCluster().begin("bonnie");
   cluster.tell("bonnie", "stored", { ids: [0, 4] });
