@@ -3,8 +3,8 @@
 
 import { inForce } from "./words.js";
 
-// Events of one step that are kept. More: memory under load. Fewer: the one that a step waits for
-// may be gone before it is looked for.
+// Events of one step, and of those before it, that are kept. More: memory under load. Fewer: the one that
+// a step waits for may be gone before it is looked for.
 const KEPT_EVENTS = 4096;
 
 export class Sight {
@@ -18,7 +18,7 @@ export class Sight {
 
   // Begins a step: what happened before counts no more. `number` is that of the last append so far.
   begin(number) {
-    this.previous = this.events;
+    this.previous = [...this.previous, ...this.events].slice(-KEPT_EVENTS);
     this.events = [];
     this.since = number;
   }
@@ -40,7 +40,7 @@ export class Sight {
     return this.events.find(fits);
   }
 
-  // Returns the last event of the step before that `fits`, or undefined.
+  // Returns the last event of the steps before that `fits`, or undefined.
   eventBefore(fits) {
     return this.previous.findLast(fits);
   }

@@ -164,6 +164,17 @@ test("an ack may cover a lost one before the loss is noticed", () => {
   assert.match(step.again(sight), /covered the lost one/);
 });
 
+test("a lost ack may be of a message that came before the step in which it is lost", () => {
+  const { sight } = cluster();
+  const step = experiments(NAMES)[1].steps[2];
+  sight.take({ kind: "received", node: "bonnie", peer: "master", request: 7, ids: [2, 3] });
+  sight.begin(0);
+  sight.take({ kind: "dropped", node: "bonnie", peer: "master", request: 7, frame: "Added" });
+  sight.begin(0);
+  sight.take({ kind: "acked", node: "master", peer: "bonnie", ids: [3, 4] });
+  assert.match(step.again(sight), /covered the lost one/);
+});
+
 test("silence and its end are noticed", () => {
   const { node, sight, appends } = cluster();
   const { steps } = experiments(NAMES)[2];
