@@ -280,7 +280,8 @@ export function pointMarks(point, lanes) {
   const aside = 0.25 * lanes.rem;
   const place = {
     x: isEnd ? x - aside : x + aside,
-    y: y + 0.95 * lanes.rem,
+    // Below the rings of messages, and within the lane.
+    y: y + Math.min(1.35 * lanes.rem, 0.44 * lanes.pitch - 0.3 * lanes.rem),
     anchor: isEnd ? "end" : "start",
   };
   // Also of one that has no lane, such as a node that was refused before it was known.

@@ -71,6 +71,17 @@ test("the double ring of a duplicate stands round the disc of the same message",
   assert.ok(new Set(rings).size === 2 && Math.min(...rings) > disc + 2, `${rings} round ${disc}`);
 });
 
+test("the words of a node that joined stand below the double ring of a duplicate, and in its lane", () => {
+  const few = lanesOf(new MadeUpCluster().begin("a"));
+  const many = lanesOf(new MadeUpCluster().begin("a", "b", "c", "d", "e", "f", "g"));
+  const at = (kind, lanes) => pointMarks({ kind, node: "a", ids: [0, 1], t: 0 }, lanes)[0];
+  const radius = Math.max(...at("duplicate", few).d.match(/a[\d.]+/g).map((arc) => Number(arc.slice(1))));
+  // Letters are so high, and reach so far below their line.
+  const [height, depth] = [0.55, 0.2].map((share) => share * few.rem);
+  assert.ok(at("joined", few).label.y - height >= few.y("a") + radius);
+  for (const lanes of [few, many]) assert.ok(at("joined", lanes).label.y + depth < lanes.top("a") + lanes.pitch);
+});
+
 test("the tour points at the arrow of a frame that is sent again, not at the square with which it begins", () => {
   const cluster = new MadeUpCluster().begin("bonnie").append(0, 2).send("bonnie", 0, 1).pass(1500);
   cluster.send("bonnie", 0, 2, { attempt: 2 }).pass(1).store("bonnie", 0, 2);
