@@ -250,7 +250,7 @@ function twice(master, size) {
 // Returns how to see something of which the timeline tells with a `word`, where all of it took some ms.
 function closer(word) {
   return (
-    `To see it closely: press freeze, press ◂ until the words at the timeline say “${word}”, choose 0.1 s ` +
+    `To see it closely: press freeze, press ◂ until the words above the lanes say “${word}”, choose 0.1 s ` +
     "instead of 10 s, and go on with ▸. Press back to now in the end."
   );
 }

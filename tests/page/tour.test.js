@@ -104,7 +104,7 @@ describe("the tour", options, () => {
     // A later ack may cover the lost one, so that another one must be lost.
     await appendUntil(page, /There: .* went out again/, /There: the cross is the lost frame/);
     // In a window so short the arrow is apart from the ack, as the words say that end the experiment.
-    await page.says(/press freeze, press ◂ until the words at the timeline say “again”, choose 0.1 s/);
+    await page.says(/press freeze, press ◂ until the words above the lanes say “again”, choose 0.1 s/);
     await page.toggle("freeze", undefined, true);
     const facts = () => page.evaluate(() => document.querySelector(".tl-facts").textContent);
     await waitUntil("the words tell of it", async () => {

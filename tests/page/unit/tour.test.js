@@ -303,7 +303,7 @@ test("what is pointed at is what the words name", () => {
 test("what was too quick for the eye can be seen in a short window, as the end of an experiment says", () => {
   const closer = experiments(NAMES).map((one) => one.closer?.replace(/“\w+”/, "…"));
   const wanted =
-    "To see it closely: press freeze, press ◂ until the words at the timeline say …, choose 0.1 s " +
+    "To see it closely: press freeze, press ◂ until the words above the lanes say …, choose 0.1 s " +
     "instead of 10 s, and go on with ▸. Press back to now in the end.";
   assert.deepEqual(closer, [undefined, wanted, undefined, undefined, wanted]);
 });
