@@ -11,7 +11,8 @@ export const FIGURES = [
   [
     "quorum",
     "nodes healthy",
-    "Nodes that are healthy; where a quorum is set, also how many must be. “?”: the master is paused, and hears of none.",
+    "Nodes that are healthy; where a quorum is set, also how many must be. “?”: the master is paused, and hears " +
+      "of none.",
   ],
   ["epoch", "epoch", "The number of the master's term."],
 ];
