@@ -11,6 +11,7 @@
 //! | [`server`] | HTTP, the event loop of a node, the network between nodes | both daemons |
 //! | [`contract`] | what the protocol tells as bodies of the HTTP contract | server, tool |
 //! | [`telemetry`] | log lines | both daemons |
+//! | [`abort_on_panic`] | what a panic does to a program | all three programs |
 //! | [`cli`] | starts clusters, sends and reads messages, checks, measures | `acklog` |
 //! | `acklog-types` | ids, positions, records, write concerns | all |
 //! | `acklog-protocol` | the sans-I/O state machines and the wire encoding | server, simulator |

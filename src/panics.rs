@@ -1,6 +1,7 @@
 //! What a panic does to a program: it is a bug, and ends the process.
 
-use std::{panic, process};
+use std::panic::{self, PanicHookInfo};
+use std::process;
 
 /// Makes a panic of any thread or task abort the process, once its message and backtrace are
 /// written.
@@ -9,10 +10,18 @@ use std::{panic, process};
 /// otherwise each crate would be compiled twice. Without this, a runtime would catch the panic of
 /// a task, and a node with a bug would go on.
 pub fn abort_on_panic() {
+    end_on_panic(|_| process::abort());
+}
+
+/// Makes a panic of any thread or task run `end`, once its message and backtrace are written. Takes
+/// the place of [`abort_on_panic`] and of an earlier call.
+pub(crate) fn end_on_panic(end: impl Fn(&PanicHookInfo<'_>) + Send + Sync + 'static) {
+    // Once the hook so far is taken, the standard one is back, which only reports.
+    drop(panic::take_hook());
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         report(panic);
-        process::abort();
+        end(panic);
     }));
 }
 

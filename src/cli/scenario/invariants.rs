@@ -9,6 +9,7 @@ use std::io::Write;
 use std::panic::PanicHookInfo;
 
 use super::PROGRAM;
+use crate::panics::end_on_panic;
 
 /// Exit status of a scenario in which something does not hold.
 const BROKEN: i32 = 1;
@@ -16,14 +17,11 @@ const BROKEN: i32 = 1;
 /// Makes this program end with status 1, and a line that says what broke, when the simulation of
 /// `file` with `seed` panics.
 pub(super) fn exit_when_broken(file: &str, seed: u64) {
-    // The program's own hook aborts. Once it is taken the standard one is back, which only reports.
-    drop(std::panic::take_hook());
-    let (file, show) = (file.to_owned(), std::panic::take_hook());
-    std::panic::set_hook(Box::new(move |panic| {
-        show(panic);
+    let file = file.to_owned();
+    end_on_panic(move |panic| {
         let _ = std::io::stderr().write_all(report(&file, seed, panic).as_bytes());
         std::process::exit(BROKEN);
-    }));
+    });
 }
 
 fn report(file: &str, seed: u64, panic: &PanicHookInfo<'_>) -> String {
