@@ -1,5 +1,6 @@
 // What keeps an experiment of the tour from showing what it says. Pure.
 
+import { isWell } from "./node-words.js";
 import { FAULTS, faultPhrases, inForce, listed } from "./words.js";
 
 // Returns what must be done before step `at` of an experiment can tell anything: `{words, point}`, with
@@ -35,10 +36,6 @@ function unwell(see, press) {
     words: `${name} is ${how}. Wait until it is healthy and ready; start it where it does not run.`,
     point: { node: name },
   };
-}
-
-function isWell({ status, phase }) {
-  return status === "healthy" && phase === "ready";
 }
 
 // Returns the step to go back to where a fault is over that the step `at` needs.

@@ -15,6 +15,11 @@ export function nodeWords(node) {
   return memberWords(row) ?? strangerWords(node) ?? secondaryWords(node);
 }
 
+// Whether a secondary counts as healthy: the master hears from it, and it has caught up.
+export function isWell({ status, phase }) {
+  return status === "healthy" && phase === "ready";
+}
+
 // Returns how a secondary is that is no member of its master's cluster now, or null. Its own words may
 // be older than the master.
 function strangerWords({ isMember, refusal, health }) {

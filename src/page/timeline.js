@@ -146,8 +146,7 @@ export class Timeline {
   }
 
   #startFor(t, isMoving, from) {
-    const isInside = this.#start !== null && t >= this.#start && t <= this.#start + this.#span;
-    if (!isMoving) return isInside && !this.#isAtEnd(t) ? this.#start : Math.max(from, windowStart(t, this.#span));
+    if (!isMoving) return this.has(t) && !this.#isAtEnd(t) ? this.#start : Math.max(from, windowStart(t, this.#span));
     return Math.max(from, nextStart(this.#start, t, this.#span));
   }
 

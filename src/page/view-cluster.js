@@ -1,6 +1,7 @@
 // The state of the cluster in figures, and the note of a page that shows one node alone.
 
 import { make, setAttribute, setText, show } from "./dom.js";
+import { isWell } from "./node-words.js";
 
 // The figures in the order in which they stand, each with what it means.
 export const FIGURES = [
@@ -116,7 +117,7 @@ export function healthyFigure(view) {
   const size = view.clusterSize();
   const rest = ` of ${size}${quorum ? `, quorum ${quorum.required}` : ""}`;
   if (master.faults?.paused) return ["?", rest, "waiting"];
-  const well = members.filter(({ status, phase }) => status === "healthy" && phase === "ready");
+  const well = members.filter(isWell);
   const gone = well.filter(({ name }) => view.node(name)?.health?.phase === "connecting").length;
   const healthy = (quorum?.healthy ?? 1 + well.length) - gone;
   const level = quorum && healthy < quorum.required ? "alarm" : healthy < size ? "waiting" : "";
